@@ -1,0 +1,1 @@
+"""The catalog: reads and validates what `cities/` says, and generates what follows from it."""

@@ -1,0 +1,1 @@
+"""Superset's dashboards as code, and the push that makes the server agree with it."""

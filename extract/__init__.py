@@ -1,0 +1,1 @@
+"""From a department's files, databases and portals into `raw`."""

@@ -1,0 +1,1 @@
+"""Where the platform runs: its settings, its servers, and the `cityloom` command."""

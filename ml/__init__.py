@@ -1,0 +1,1 @@
+"""Models of residents' voice: data, nets, training, comparison, scoring."""

@@ -1,0 +1,1 @@
+"""A simulated city's departments: seeded, growing by a day, with life's own faults."""

@@ -1,0 +1,131 @@
+"""Schemas and control tables of the warehouse, made and kept by the role `warehouse`.
+
+| schema | holds | written by |
+|---|---|---|
+| `stage` | one unlogged table a load under way | extract |
+| `raw` | every version of every accepted row | extract |
+| `quality` | loads, quarantine, expectation and dbt outcomes | extract, expectations, warehouse |
+| `ml` | scores of feedback by model version | ml |
+| `staging`, `intermediate`, `marts`, `reporting` | dbt's models | dbt |
+"""
+
+from __future__ import annotations
+
+import psycopg
+
+SCHEMAS = (
+    "stage",
+    "raw",
+    "quality",
+    "ml",
+    "staging",
+    "intermediate",
+    "marts",
+    "reporting",
+)
+#: What the dashboards' login may read; an analyst may read every schema.
+DASHBOARD_SCHEMAS = ("marts", "reporting", "quality")
+
+CONTROL_TABLES = """
+create table if not exists quality.loads (
+    load_id bigint generated always as identity primary key,
+    city_id text not null,
+    source_id text not null,
+    run_id text not null default '',            -- Airflow's DAG run, or 'cli'
+    mode text not null check (mode in ('read', 'snapshot')),
+    -- staging -> staged -> accepted | unchanged | blocked; failed from anywhere
+    state text not null check (
+        state in ('staging', 'staged', 'accepted', 'unchanged', 'blocked', 'failed')
+    ),
+    started_at timestamptz not null default clock_timestamp(),
+    finished_at timestamptz,
+    rows_read bigint not null default 0,
+    rows_accepted bigint not null default 0,    -- appended to raw = rows_new + rows_changed
+    rows_new bigint not null default 0,
+    rows_changed bigint not null default 0,
+    rows_unchanged bigint not null default 0,
+    rows_quarantined bigint not null default 0,
+    cursor_before text,
+    cursor_after text,
+    files jsonb not null default '[]',          -- [{path, sha256, bytes, rows, columns}]
+    message text,                               -- why it was blocked or failed, with the remedy
+    data_docs text                              -- path of the gate's HTML report
+);
+create index if not exists loads_by_source on quality.loads (city_id, source_id, load_id desc);
+
+create table if not exists quality.quarantine (
+    quarantine_id bigint generated always as identity primary key,
+    city_id text not null,
+    source_id text not null,
+    load_id bigint not null references quality.loads,       -- the load that first met the row
+    last_load_id bigint not null references quality.loads,  -- the newest load that met it again
+    reasons text[] not null,
+    source_file text,
+    source_row bigint,
+    row_hash text not null,
+    record jsonb not null,                                  -- the row as read, redacted
+    unique (city_id, source_id, row_hash, source_file, source_row)
+);
+
+create table if not exists quality.expectation_results (
+    load_id bigint not null references quality.loads,
+    expectation text not null,
+    column_name text not null default '',
+    severity text not null,
+    success boolean not null,
+    unexpected_rows bigint,
+    observed text,
+    primary key (load_id, expectation, column_name)
+);
+
+create table if not exists quality.dbt_results (
+    invocation_id text not null,
+    node_id text not null,
+    resource_type text not null,
+    name text not null,
+    status text not null,
+    rows_affected bigint,
+    seconds double precision not null,
+    failures bigint,
+    message text,
+    run_id text not null default '',
+    completed_at timestamptz not null,
+    primary key (invocation_id, node_id)
+);
+create index if not exists dbt_results_by_time on quality.dbt_results (completed_at desc);
+
+create table if not exists ml.feedback_score (
+    city_id text not null,
+    feedback_id text not null,
+    model_name text not null,
+    model_version integer not null,
+    text_hash text not null,                    -- a corrected comment is scored again
+    sentiment text not null check (sentiment in ('negative', 'neutral', 'positive')),
+    probability double precision not null,
+    p_negative double precision not null,
+    p_neutral double precision not null,
+    p_positive double precision not null,
+    scored_at timestamptz not null default clock_timestamp(),
+    primary key (city_id, feedback_id, model_name, model_version)
+);
+"""
+
+
+def create_schemas(warehouse_url: str) -> None:
+    """Create schemas, control tables and read grants where missing; changes nothing else.
+
+    `warehouse_url` logs in as the owner role `warehouse`. The reader roles `analyst` and
+    `dashboards` must exist.
+    """
+    with psycopg.connect(warehouse_url) as connection:
+        # Concurrent starters queue here instead of racing on "if not exists".
+        connection.execute("select pg_advisory_xact_lock(hashtext('cityloom.schema'))")
+        for schema in SCHEMAS:
+            connection.execute(f"create schema if not exists {schema}")
+            readers = "analyst, dashboards" if schema in DASHBOARD_SCHEMAS else "analyst"
+            connection.execute(f"grant usage on schema {schema} to {readers}")
+            connection.execute(f"grant select on all tables in schema {schema} to {readers}")
+            connection.execute(
+                f"alter default privileges in schema {schema} grant select on tables to {readers}"
+            )
+        connection.execute(CONTROL_TABLES)
