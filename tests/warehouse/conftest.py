@@ -1,0 +1,64 @@
+"""One throw-away PostgreSQL 18 a test session, bootstrapped as the stack's own is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import psycopg
+import pytest
+
+from infra.postgres import throwaway
+from warehouse.bootstrap import OWNERS, READERS, bootstrap, role_url
+from warehouse.schema import SCHEMAS, create_schemas
+
+
+@dataclass(frozen=True)
+class Warehouse:
+    """URLs of the session's server.
+
+    `url`: the owner role `warehouse`. `admin_url`: the superuser, on database `postgres`.
+    """
+
+    admin_url: str
+    passwords: dict[str, str]
+
+    @property
+    def url(self) -> str:
+        return self.role_url("warehouse")
+
+    def role_url(self, role: str, database: str | None = None) -> str:
+        """URL of any role of warehouse.bootstrap (`analyst`, `dashboards`, `mlflow`, ...)."""
+        return role_url(self.admin_url, role, self.passwords[role], database)
+
+    def reset(self) -> None:
+        """Drop everything in the warehouse and make the schemas and control tables anew."""
+        with psycopg.connect(self.url) as connection:
+            for (schema,) in connection.execute(
+                "select nspname from pg_namespace where nspowner = 'warehouse'::regrole"
+            ).fetchall():
+                connection.execute(f'drop schema "{schema}" cascade')
+        create_schemas(self.url)
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Warehouse]:
+    """Server with roles and databases, shared by the session."""
+    with throwaway() as admin_url:
+        passwords = {role: f"test-{role}" for role in (*OWNERS, *READERS)}
+        bootstrap(admin_url, passwords)
+        create_schemas(role_url(admin_url, "warehouse", passwords["warehouse"]))
+        yield Warehouse(admin_url, passwords)
+
+
+@pytest.fixture(scope="module")
+def warehouse(postgres: Warehouse) -> Warehouse:
+    """Warehouse with empty control tables; fresh for each test module."""
+    with psycopg.connect(postgres.url) as connection:
+        tables = connection.execute(
+            "select count(*) from pg_tables where schemaname = any(%s)", [list(SCHEMAS)]
+        ).fetchone()[0]
+        loads = connection.execute("select count(*) from quality.loads").fetchone()[0]
+    if tables > 5 or loads:
+        postgres.reset()
+    return postgres
