@@ -108,6 +108,12 @@ create table if not exists ml.feedback_score (
     scored_at timestamptz not null default clock_timestamp(),
     primary key (city_id, feedback_id, model_name, model_version)
 );
+
+create table if not exists ml.champion (
+    model_name text primary key,
+    model_version integer not null,             -- written when the alias moves in MLflow
+    promoted_at timestamptz not null default clock_timestamp()
+);
 """
 
 
