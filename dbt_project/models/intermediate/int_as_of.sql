@@ -1,0 +1,24 @@
+{{ config(materialized='table') }}
+
+-- How far each fact of a city tells: the newest event in it, never the clock.
+{%- set events = [
+    ('service_request', 'int_service_request', 'greatest(opened_at, closed_at)'),
+    ('waste_tonnage', 'int_waste_tonnage', "month_start + interval '1 month' - interval '1 second'"),
+    ('collision', 'int_collision', 'occurred_at'),
+    ('inspection', 'stg_nyc__rodent_inspections', 'inspected_at'),
+    ('trip', 'stg_nyc__taxi_trips', 'picked_up_at'),
+    ('permit', 'stg_demo__permits', 'greatest(applied_at, issued_at)'),
+    ('park_work_order', 'stg_demo__park_work_orders', 'greatest(opened_on, completed_on)::timestamp'),
+    ('call', 'stg_demo__call_log', 'offered_at'),
+    ('collection_round', 'stg_demo__collection_rounds', 'round_date::timestamp'),
+    ('feedback', 'int_feedback', 'submitted_at'),
+] %}
+{%- for fact, model, event in events %}
+select
+    city_id,
+    '{{ fact }}' as fact,
+    max({{ event }}) as as_of
+from {{ ref(model) }}
+group by city_id
+{{ 'union all' if not loop.last }}
+{%- endfor %}

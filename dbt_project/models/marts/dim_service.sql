@@ -1,0 +1,20 @@
+-- A service belongs to the department that answers most of its requests.
+with counted as (
+    select
+        city_id,
+        {{ service_id('service_name') }} as service_id,
+        service_name,
+        department_id,
+        count(*) as n
+    from {{ ref('int_service_request') }}
+    where service_name is not null
+    group by city_id, service_name, department_id
+)
+
+select distinct on (city_id, service_id)
+    city_id,
+    service_id,
+    service_name,
+    department_id
+from counted
+order by city_id, service_id, n desc, department_id, service_name

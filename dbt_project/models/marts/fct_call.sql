@@ -1,0 +1,10 @@
+select
+    city_id,
+    call_id,
+    district_id,
+    offered_at,
+    answered,
+    wait_seconds,
+    talk_seconds,
+    topic
+from {{ ref('stg_demo__call_log') }}

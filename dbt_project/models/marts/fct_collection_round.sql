@@ -1,0 +1,8 @@
+select
+    city_id,
+    collection_round_id,
+    district_id,
+    round_date,
+    scheduled_stops,
+    missed_stops
+from {{ ref('stg_demo__collection_rounds') }}

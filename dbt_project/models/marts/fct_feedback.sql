@@ -1,0 +1,10 @@
+select
+    city_id,
+    feedback_id,
+    district_id,
+    channel,
+    submitted_at,
+    topic,
+    language,
+    text
+from {{ ref('int_feedback') }}

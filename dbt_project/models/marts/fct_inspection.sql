@@ -1,0 +1,16 @@
+select
+    inspection.city_id,
+    inspection.inspection_id,
+    place.district_id,
+    place.district_from,
+    inspection.inspected_at,
+    inspection.inspection_type,
+    inspection.result,
+    inspection.latitude,
+    inspection.longitude
+from {{ ref('stg_nyc__rodent_inspections') }} as inspection
+left join {{ ref('int_point_district') }} as place
+    on
+        inspection.city_id = place.city_id
+        and place.subject = 'inspection'
+        and inspection.inspection_id = place.subject_id

@@ -1,0 +1,35 @@
+with weighed as (
+    select
+        *,
+        coalesce(refuse_tons, 0)::numeric + coalesce(other_tons, 0)::numeric as disposed,
+        -- Before paper and containers were collected apart, what was recycled is not known.
+        case
+            when paper_tons is not null or metal_glass_plastic_tons is not null
+                then
+                    coalesce(paper_tons, 0)::numeric
+                    + coalesce(metal_glass_plastic_tons, 0)::numeric
+                    + coalesce(organics_tons, 0)::numeric
+        end as recycled
+    from {{ ref('int_waste_tonnage') }}
+)
+
+select
+    weighed.city_id,
+    weighed.waste_tonnage_id,
+    place.district_id,
+    place.district_from,
+    weighed.month_start,
+    weighed.refuse_tons,
+    weighed.paper_tons,
+    weighed.metal_glass_plastic_tons,
+    weighed.organics_tons,
+    weighed.other_tons,
+    weighed.recycled::double precision as recycled_tons,
+    weighed.disposed::double precision as disposed_tons,
+    (weighed.disposed + coalesce(weighed.recycled, 0))::double precision as total_tons
+from weighed
+left join {{ ref('int_point_district') }} as place
+    on
+        weighed.city_id = place.city_id
+        and place.subject = 'waste_tonnage'
+        and weighed.waste_tonnage_id = place.subject_id

@@ -1,0 +1,72 @@
+-- The newest full month and the trailing 12 months of each KPI, side by side, against the
+-- target of then.
+with scored as (
+    select
+        value.city_id,
+        value.metric_id,
+        value.district_id,
+        value.period_grain,
+        value.period_start,
+        value.period_end,
+        value.n,
+        value.value,
+        value.as_of,
+        target.target,
+        {{ bounded_score(
+            'value.value', 'target.target', 'definition.direction', 'definition.score_offset'
+        ) }} as score
+    from {{ ref('int_kpi_value') }} as value
+    inner join {{ ref('kpi_definition') }} as definition
+        on value.metric_id = definition.metric_id
+    left join lateral (
+        select known.target
+        from {{ ref('int_target') }} as known
+        where
+            known.city_id = value.city_id
+            and known.metric_id = value.metric_id
+            and known.from_date < value.period_end
+        order by known.from_date desc
+        limit 1
+    ) as target on true
+    where value.is_complete
+),
+
+year as (
+    select * from scored where period_grain = 'trailing_12_months'
+)
+
+select
+    year.city_id,
+    city.city_name,
+    year.district_id,
+    coalesce(district.district_name, 'Whole city') as district_name,
+    coalesce(district.is_residential, true) as is_residential,
+    year.metric_id,
+    definition.metric_name,
+    definition.unit,
+    definition.direction,
+    definition.definition_version,
+    month.period_start as month,
+    month.n as month_n,
+    month.value::double precision as month_value,
+    month.target as month_target,
+    round(month.score::numeric, 6)::double precision as month_score,
+    year.period_start as year_start,
+    year.period_end as year_end,
+    year.n as year_n,
+    year.value::double precision as year_value,
+    year.target as year_target,
+    round(year.score::numeric, 6)::double precision as year_score,
+    year.as_of
+from year
+inner join scored as month
+    on
+        year.city_id = month.city_id
+        and year.metric_id = month.metric_id
+        and year.district_id = month.district_id
+        and month.period_grain = 'month'
+        and month.period_end = year.period_end
+inner join {{ ref('kpi_definition') }} as definition on year.metric_id = definition.metric_id
+inner join {{ ref('dim_city') }} as city on year.city_id = city.city_id
+left join {{ ref('dim_district') }} as district
+    on year.city_id = district.city_id and year.district_id = district.district_id

@@ -1,0 +1,27 @@
+with counted as (
+    select
+        city_id,
+        date_trunc('month', submitted_at)::date as month,
+        channel,
+        model_name,
+        model_version,
+        {{ sentiment_counts() }}
+    from {{ ref('fct_feedback_sentiment') }}
+    group by city_id, date_trunc('month', submitted_at), channel, model_name, model_version
+)
+
+select
+    counted.city_id,
+    city.city_name,
+    counted.month,
+    counted.channel,
+    counted.n,
+    counted.negatives,
+    counted.neutrals,
+    counted.positives,
+    {{ net_sentiment_columns('counted', 'floor.min_n') }},
+    counted.model_name,
+    counted.model_version
+from counted
+inner join {{ ref('dim_city') }} as city on counted.city_id = city.city_id
+inner join {{ ref('kpi_definition') }} as floor on floor.metric_id = 'net_sentiment'

@@ -1,0 +1,17 @@
+with newest as (
+    {{ newest_version('demo__call_log') }}
+)
+
+select
+    'demo' as city_id,
+    call_id,
+    district as district_id,
+    offered_at,
+    answered = 'Y' as answered,
+    wait_seconds,
+    talk_seconds,
+    queue as topic,
+    _load_id,
+    _source_file,
+    _source_row
+from newest

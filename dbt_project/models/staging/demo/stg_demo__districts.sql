@@ -1,0 +1,15 @@
+with newest as (
+    {{ newest_version('demo__districts') }}
+)
+
+select
+    'demo' as city_id,
+    district_id,
+    name as district_name,
+    population,
+    true as is_residential,
+    geometry,
+    _load_id,
+    _source_file,
+    _source_row
+from newest

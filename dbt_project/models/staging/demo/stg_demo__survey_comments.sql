@@ -1,0 +1,17 @@
+with newest as (
+    {{ newest_version('demo__survey_comments') }}
+)
+
+select
+    'demo' as city_id,
+    response_id as feedback_id,
+    district as district_id,
+    'survey' as channel,
+    submitted_at as submitted_at,
+    topic,
+    language,
+    comment as text,
+    _load_id,
+    _source_file,
+    _source_row
+from newest

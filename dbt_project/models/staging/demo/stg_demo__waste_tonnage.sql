@@ -1,0 +1,18 @@
+with newest as (
+    {{ newest_version('demo__waste_tonnage') }}
+)
+
+select
+    'demo' as city_id,
+    to_char(month, 'YYYY-MM') || ':' || district as waste_tonnage_id,
+    district as stated_district_id,
+    date_trunc('month', month)::date as month_start,
+    disposed_refuse as refuse_tons,
+    recycled_paper as paper_tons,
+    recycled_metal_glass_plastic as metal_glass_plastic_tons,
+    recycled_organics as organics_tons,
+    disposed_other as other_tons,
+    _load_id,
+    _source_file,
+    _source_row
+from newest

@@ -1,0 +1,18 @@
+with newest as (
+    {{ newest_version('nyc__collisions') }}
+)
+
+select
+    'nyc' as city_id,
+    collision_id,
+    null::text as stated_district_id,
+    crash_date + crash_time::time as occurred_at,
+    number_of_persons_injured as persons_injured,
+    number_of_persons_killed as persons_killed,
+    -- 0, 0 stands for a place that is not known.
+    nullif(latitude, 0) as latitude,
+    nullif(longitude, 0) as longitude,
+    _load_id,
+    _source_file,
+    _source_row
+from newest

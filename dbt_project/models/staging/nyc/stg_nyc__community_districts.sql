@@ -1,0 +1,21 @@
+with newest as (
+    {{ newest_version('nyc__community_districts') }}
+)
+
+select
+    'nyc' as city_id,
+    boro_cd as district_id,
+    case left(boro_cd, 1)
+        when '1' then 'Manhattan'
+        when '2' then 'Bronx'
+        when '3' then 'Brooklyn'
+        when '4' then 'Queens'
+        when '5' then 'Staten Island'
+    end || ' ' || right(boro_cd, 2) as district_name,
+    -- From 26 on: parks and airports, which no community board speaks for.
+    right(boro_cd, 2)::integer < 26 as is_residential,
+    geometry,
+    _load_id,
+    _source_file,
+    _source_row
+from newest

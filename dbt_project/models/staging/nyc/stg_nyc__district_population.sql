@@ -1,0 +1,12 @@
+with newest as (
+    {{ newest_version('nyc__district_population') }}
+)
+
+select
+    'nyc' as city_id,
+    boro_cd as district_id,
+    b01001_001e::bigint as population,
+    _load_id,
+    _source_file,
+    _source_row
+from newest
