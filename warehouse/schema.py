@@ -94,6 +94,14 @@ create table if not exists quality.dbt_results (
 );
 create index if not exists dbt_results_by_time on quality.dbt_results (completed_at desc);
 
+-- What marts, scores and reports include; see warehouse.progress.
+create table if not exists quality.progress (
+    step text primary key check (step in ('build', 'score', 'publish')),
+    mark jsonb not null,                        -- {source or model: newest load or version}
+    run_id text not null default '',
+    advanced_at timestamptz not null
+);
+
 create table if not exists ml.feedback_score (
     city_id text not null,
     feedback_id text not null,

@@ -1,0 +1,1 @@
+"""When, and after what: wiring only. Logic lives in the rooms, SQL in dbt and the rooms."""

@@ -1,0 +1,85 @@
+"""### Build the warehouse
+
+From `raw` to marts with dbt, whenever a load was accepted: one build for many loads.
+
+`landed` waits for the loads under way, and ends the run when the marts hold already all that was
+accepted. `staging` and `marts` are one dbt invocation each: what every model did is in the task's
+log and in `quality.dbt_results`. A retry goes on where dbt stopped.
+
+Trigger it by hand to build in any case, say after a change of a model.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from airflow.sdk import AssetAny, dag, task
+
+from catalog.cities import load_cities
+from dags.wiring import MARTS, defaults, extract_dag_id, raw_asset, tags, wait_for_runs
+
+SOURCES = [source for city in load_cities() for source in city.sources]
+
+
+@dag(
+    "build_warehouse",
+    description="Build staging and marts from raw with dbt",
+    schedule=AssetAny(*(raw_asset(source) for source in SOURCES)),
+    doc_md=__doc__,
+    # While a build runs, further loads gather, and start one more run between them.
+    max_active_runs=1,
+    # A load that is ready to run goes first, and this build then serves it as well.
+    default_args={**defaults("Data platform"), "weight_rule": "absolute", "priority_weight": 0},
+    tags=tags("build", "internal"),
+)
+def build_warehouse() -> None:
+    """Wire `landed`, `staging` and `marts`."""
+
+    @task.short_circuit
+    def landed(ti: Any, triggering_asset_events: Any) -> dict[str, int] | None:
+        """Wait for the loads under way; return the newest load of each source."""
+        from infra.settings import load_settings
+        from warehouse import progress
+
+        wait_for_runs([extract_dag_id(source) for source in SOURCES], ti)
+        warehouse = load_settings().database_url("warehouse")
+        by_hand = not triggering_asset_events
+        if by_hand or progress.behind(warehouse, "build"):
+            return progress.due(warehouse, "build")
+        return None
+
+    @task
+    def staging(ti: Any, run_id: str) -> None:
+        """dbt: seeds, and the newest version of every key of every source, with their tests."""
+        from infra.settings import load_settings
+        from warehouse import dbt
+
+        settings = load_settings()
+        dbt.build(
+            settings.database_url("warehouse"),
+            select=["path:seeds", "path:models/staging"],
+            run_id=run_id,
+            retry=ti.try_number > 1,
+        )
+
+    @task(outlets=[MARTS])
+    def marts(accepted: dict[str, int], ti: Any, run_id: str, outlet_events: Any) -> None:
+        """dbt: facts, dimensions and reports, except what depends on scores."""
+        from infra.settings import load_settings
+        from warehouse import dbt, progress
+
+        warehouse = load_settings().database_url("warehouse")
+        built = dbt.build(
+            warehouse,
+            exclude=["path:seeds", "path:models/staging", "source:ml+"],
+            run_id=run_id,
+            retry=ti.try_number > 1,
+        )
+        progress.advance(warehouse, "build", accepted, run_id)
+        outlet_events[MARTS].extra = {"rows": built.rows}
+
+    accepted = landed()
+    accepted >> staging() >> marts(accepted)
+
+
+build_warehouse()

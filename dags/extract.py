@@ -1,0 +1,124 @@
+"""One DAG a source, made from the manifests under `cities/`: stage what is new, then the gate.
+
+A city's DAGs are paused until its first `cityloom run`, so that nobody's portal is called by an
+installation that never asked for it.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from airflow.sdk import DAG, CronTriggerTimetable, Param, get_parsing_context, task
+from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
+
+from catalog.cities import load_cities
+from catalog.models import City, Source
+from dags.wiring import defaults, extract_dag_id, raw_asset, table, tags
+
+SNAPSHOT = Param(
+    None,
+    type=["null", "string"],
+    description="Folder with the source's files, read in place of the live source",
+)
+
+
+def extract_dag(city: City, source: Source) -> DAG:
+    """Return the DAG that loads a source whenever its department publishes."""
+    asset = raw_asset(source)
+
+    @task.short_circuit
+    def stage(params: dict[str, Any], run_id: str) -> int | None:
+        """Read the source into `stage`. Where nothing is new, the gate needs no process."""
+        from expectations import gate as gates
+        from extract import loader
+        from infra.settings import load_settings
+        from warehouse import progress
+
+        settings = load_settings()
+        warehouse = settings.database_url("warehouse")
+        snapshot = params["snapshot"]
+        load = loader.stage(
+            source,
+            warehouse,
+            Path(snapshot) if snapshot else settings.drop_dir(city.city_id),
+            mode="snapshot" if snapshot else "read",
+            run_id=run_id,
+            salt=settings.secret(f"salt_{city.city_id}").encode(),
+        )
+        if load.state == "staged":
+            return load.load_id
+        report = gates.run(source, load.load_id, warehouse, settings.data_docs_dir)
+        if report.state == "blocked":
+            raise AirflowFailException(report.message)
+        # A process that was killed after its commit never told of it: the gate tells now.
+        return load.load_id if progress.untold(warehouse, source) else None
+
+    @task(outlets=[asset])
+    def gate(load_id: int, outlet_events: Any) -> None:
+        """Hold the load against its expectations; commit what passes; tell of it."""
+        from expectations import gate as gates
+        from infra.settings import load_settings
+        from warehouse import progress
+
+        settings = load_settings()
+        warehouse = settings.database_url("warehouse")
+        report = gates.run(source, load_id, warehouse, settings.data_docs_dir)
+        if report.state == "blocked":
+            raise AirflowFailException(report.message)
+        if not progress.untold(warehouse, source):
+            raise AirflowSkipException("nothing was accepted, so nothing is built")
+        outlet_events[asset].extra = {
+            "load_id": load_id,
+            "read": report.rows_read,
+            "accepted": report.rows_accepted,
+            "unchanged": report.rows_unchanged,
+            "quarantined": report.rows_quarantined,
+        }
+
+    with DAG(
+        extract_dag_id(source),
+        dag_display_name=f"{city.name}: {source.title}",
+        description=f"Load {source.title} of {city.name} into raw.{source.raw_table}",
+        doc_md=about(city, source),
+        schedule=CronTriggerTimetable(source.cadence, timezone=city.time_zone),
+        is_paused_upon_creation=True,
+        max_active_runs=1,
+        params={"snapshot": SNAPSHOT},
+        default_args=defaults(source.owner),
+        tags=tags("extract", source.tier, city.city_id),
+    ) as dag:
+        gate(stage())
+    return dag
+
+
+def about(city: City, source: Source) -> str:
+    """Return what a person who opens the DAG wants to know first."""
+    facts = table(
+        [
+            ("City", city.name),
+            ("Department", city.departments[source.department]),
+            ("Owner", source.owner),
+            ("Grain", source.grain),
+            ("Key", ", ".join(source.primary_key)),
+            ("Licence", source.licence),
+            ("Access tier", source.tier),
+            ("Read by", source.read.connector),
+            ("Table", f"`raw.{source.raw_table}`"),
+        ]
+    )
+    return f"""### {source.title}
+
+{facts}
+
+`stage` reads what is new or changed, `gate` holds it against its expectations and commits it.
+A blocked load leaves `raw` and the marts as they were: `cityloom loads` says why.
+"""
+
+
+# A task's process needs its own DAG only.
+wanted = get_parsing_context().dag_id
+for _city in load_cities():
+    for _source in _city.sources:
+        if wanted in (None, extract_dag_id(_source)):
+            globals()[extract_dag_id(_source)] = extract_dag(_city, _source)

@@ -1,0 +1,57 @@
+"""### Publish
+
+`reports` is one dbt invocation of all that depends on scores: sentiment, KPIs, reports.
+`dashboards` brings Superset to what `dashboards/` says.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from airflow.sdk import dag, task
+
+from dags.wiring import PUBLISHED, SCORES, defaults, tags
+
+
+@dag(
+    "publish",
+    description="Build KPIs and reports from scores and facts, then push the dashboards",
+    schedule=[SCORES],
+    doc_md=__doc__,
+    max_active_runs=1,
+    default_args=defaults("Data platform"),
+    tags=tags("publish", "internal"),
+)
+def publish() -> None:
+    """Wire `reports` and `dashboards`."""
+
+    @task
+    def reports(ti: Any, run_id: str) -> None:
+        """dbt: what depends on scores."""
+        from infra.settings import load_settings
+        from warehouse import dbt, progress
+
+        warehouse = load_settings().database_url("warehouse")
+        mark = progress.due(warehouse, "publish")
+        dbt.build(warehouse, select=["source:ml+"], run_id=run_id, retry=ti.try_number > 1)
+        progress.advance(warehouse, "publish", mark, run_id)
+
+    @task(outlets=[PUBLISHED])
+    def dashboards() -> None:
+        """Superset: database, datasets, charts and dashboard as the code says."""
+        from dashboards.push import push
+        from infra.settings import ROOT, load_settings
+
+        settings = load_settings()
+        push(
+            settings.url("superset"),
+            settings.admin_user,
+            settings.admin_password,
+            settings.database_url("dashboards"),
+            ROOT / "dashboards",
+        )
+
+    reports() >> dashboards()
+
+
+publish()

@@ -1,0 +1,52 @@
+"""### Score feedback
+
+Scores the comments that the champion has not scored, in batches, with a probability and the
+model's version. Starts after a build, and after a new champion. Without either there is nothing to
+do yet: the one that comes last starts it again.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from airflow.sdk import dag, task
+from airflow.sdk.exceptions import AirflowSkipException
+
+from dags.wiring import CHAMPION, MARTS, QUEUE, SCORES, defaults, tags
+
+
+@dag(
+    "score_feedback",
+    description="Score residents' comments with the champion",
+    schedule=MARTS | CHAMPION,
+    doc_md=__doc__,
+    max_active_runs=1,
+    default_args=defaults("Data science"),
+    tags=tags("score", "internal"),
+)
+def score_feedback() -> None:
+    """Wire `score`."""
+
+    @task(outlets=[SCORES], queue=QUEUE)
+    def score(run_id: str, outlet_events: Any) -> None:
+        """Load the champion and write `ml.feedback_score`."""
+        from infra.settings import load_settings
+        from warehouse import progress
+
+        settings = load_settings()
+        warehouse = settings.database_url("warehouse")
+        mark = progress.due(warehouse, "score")
+        if not mark:
+            raise AirflowSkipException("no marts or no champion yet; starts again with either")
+        os.environ.update(settings.mlflow_environment)
+        from ml.score import score_new_feedback
+
+        scored = score_new_feedback(warehouse, settings.url("mlflow"))
+        progress.advance(warehouse, "score", mark, run_id)
+        outlet_events[SCORES].extra = {"scored": scored.scored}
+
+    score()
+
+
+score_feedback()

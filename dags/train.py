@@ -1,0 +1,45 @@
+"""### Train the sentiment models
+
+Trains the net and runs the baseline on the corpus in `ml/corpus`, each as a run in MLflow, and
+moves the alias `champion` where the rule in `docs/models.md` says so. What was trained before from
+the same data, settings and code is not trained again. A new champion scores all feedback anew.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from airflow.sdk import CronTriggerTimetable, dag, task
+
+from dags.wiring import CHAMPION, QUEUE, defaults, tags
+
+
+@dag(
+    "train_sentiment",
+    description="Train the sentiment models and let the rule choose the champion",
+    schedule=CronTriggerTimetable("0 2 * * 0", timezone="UTC"),
+    doc_md=__doc__,
+    max_active_runs=1,
+    default_args=defaults("Data science"),
+    tags=tags("train", "open"),
+)
+def train_sentiment() -> None:
+    """Wire `train`."""
+
+    @task(outlets=[CHAMPION], queue=QUEUE)
+    def train(outlet_events: Any) -> None:
+        """Train, evaluate, compare, and choose."""
+        from infra.settings import load_settings
+
+        settings = load_settings()
+        os.environ.update(settings.mlflow_environment)
+        from ml import train as training
+
+        champion = training.train(settings.url("mlflow"), settings.database_url("warehouse"))
+        outlet_events[CHAMPION].extra = champion
+
+    train()
+
+
+train_sentiment()

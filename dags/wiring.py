@@ -1,0 +1,78 @@
+"""What the DAGs share: the assets by which one leads to the next, and how a task is retried."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from datetime import timedelta
+from typing import Any
+
+from airflow.sdk import Asset, ExceptionRetryPolicy, RetryAction, RetryRule
+
+from catalog.models import Source
+
+MARTS = Asset("marts", "cityloom://warehouse/marts", group="warehouse")
+CHAMPION = Asset("champion", "cityloom://models/sentiment/champion", group="models")
+SCORES = Asset("scores", "cityloom://warehouse/ml/feedback_score", group="warehouse")
+PUBLISHED = Asset("published", "cityloom://superset/dashboards", group="dashboards")
+
+#: A task is tried again for what passes by itself (a lock, a restart, the network). What a person
+#: must mend fails at once and says so.
+TRY_AGAIN: dict[str, Any] = {
+    "retries": 2,
+    "retry_delay": timedelta(seconds=10),
+    "execution_timeout": timedelta(hours=2),
+    "retry_policy": ExceptionRetryPolicy(
+        [
+            RetryRule(
+                "extract.errors.ExtractError",
+                action=RetryAction.FAIL,
+                reason="the source or its manifest must be mended first",
+            )
+        ]
+    ),
+}
+
+#: One machine has one queue. With a Celery or Kubernetes executor, tasks that train or score go
+#: to a queue whose workers have a GPU.
+QUEUE = "default"
+
+
+def extract_dag_id(source: Source) -> str:
+    """Return the name of the DAG that loads a source."""
+    return f"extract_{source.city_id}_{source.source}"
+
+
+def raw_asset(source: Source) -> Asset:
+    """Return the asset that stands for a source's table in `raw`."""
+    uri = f"cityloom://raw/{source.city_id}/{source.source}"
+    return Asset(f"raw.{source.raw_table}", uri, group="raw")
+
+
+def defaults(owner: str) -> dict[str, Any]:
+    """Return the default arguments of every task of a DAG."""
+    return {"owner": owner, "queue": QUEUE, **TRY_AGAIN}
+
+
+def tags(family: str, tier: str, city: str | None = None) -> list[str]:
+    """Return a DAG's tags: what it does, whose data it may show, and of which city."""
+    return [f"family:{family}", f"tier:{tier}", *([f"city:{city}"] if city else [])]
+
+
+def table(rows: Iterable[tuple[str, str]]) -> str:
+    """Return rows of two cells as a Markdown table, for a `doc_md`."""
+    return "\n".join(["| | |", "|---|---|", *(f"| {name} | {value} |" for name, value in rows)])
+
+
+def wait_for_runs(dag_ids: list[str], ti: Any, *, longest: float = 900, every: float = 3) -> None:
+    """Return when none of the DAGs has a run queued or under way, or after `longest` seconds.
+
+    Whatever comes later tells of itself, and starts another run of whoever waited here.
+    """
+    deadline = time.monotonic() + longest
+    while time.monotonic() < deadline:
+        # Asks until the first that runs; all of them are asked only when all is quiet.
+        if not any(ti.get_dr_count(d, states=["queued", "running"]) for d in dag_ids):
+            return
+        time.sleep(every)
+    print(f"still loading after {longest:.0f} s; going on with what has landed")
