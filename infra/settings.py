@@ -12,8 +12,8 @@ import os
 import secrets
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
-from urllib.parse import quote, urlsplit
+from typing import Any, Literal
+from urllib.parse import quote
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -32,13 +32,16 @@ class Settings:
     """Paths, addresses and credentials of one installation.
 
     `ports` maps service to TCP port on loopback: `postgres`, `airflow`, `mlflow`, `superset`,
-    and `airflow_worker_log`, `airflow_trigger_log`.
+    and `airflow_worker_log`, `airflow_trigger_log`. With an external database, `database_host`,
+    `ports["postgres"]` and `database_options` (`sslmode=require`, say) are that server's.
     """
 
     home: Path
     ports: dict[str, int]
     database_host: str = "127.0.0.1"
     admin_user: str = "admin"
+    database_options: str = ""
+    embedded_database: bool = True
 
     def secret(self, name: str, *, length: int = 24) -> str:
         """Return the secret of that name, made on first use (URL-safe, mode 0600)."""
@@ -59,13 +62,22 @@ class Settings:
         """Return `postgresql://role:password@host:port/database` for a role."""
         name = database or (role if role in ("airflow", "mlflow", "superset") else "warehouse")
         password = quote(self.secret(f"postgres_{role}"), safe="")
-        return (
-            f"postgresql://{role}:{password}@{self.database_host}:{self.ports['postgres']}/{name}"
-        )
+        options = f"?{self.database_options}" if self.database_options else ""
+        host = f"[{self.database_host}]" if ":" in self.database_host else self.database_host
+        return f"postgresql://{role}:{password}@{host}:{self.ports['postgres']}/{name}{options}"
 
     def url(self, service: str) -> str:
         """Return `http://127.0.0.1:port` of a web service."""
         return f"http://127.0.0.1:{self.ports[service]}"
+
+    @property
+    def mlflow_environment(self) -> dict[str, str]:
+        """Environment with which MLflow's client reaches the server and logs in."""
+        return {
+            "MLFLOW_TRACKING_URI": self.url("mlflow"),
+            "MLFLOW_TRACKING_USERNAME": self.admin_user,
+            "MLFLOW_TRACKING_PASSWORD": self.admin_password,
+        }
 
     def drop_dir(self, city_id: str) -> Path:
         """Folder where a city's departments leave their files; `--snapshot` overrides it."""
@@ -96,7 +108,18 @@ def load_settings() -> Settings:
     state = home / "stack.json"
     if not state.is_file():
         raise NotSetUp(f"no stack under {home}; start one with `cityloom up` (or `make run`)")
-    described = json.loads(state.read_text())
-    external = os.environ.get("CITYLOOM_DATABASE_URL")
-    host = (urlsplit(external).hostname or "127.0.0.1") if external else "127.0.0.1"
-    return Settings(home=home, ports=described["ports"], database_host=host)
+    return settings_from(home, json.loads(state.read_text()))
+
+
+def settings_from(home: Path, described: dict[str, Any]) -> Settings:
+    """Return the settings that a `stack.json` describes."""
+    external = described.get("database")
+    if not external:
+        return Settings(home=home, ports=described["ports"])
+    return Settings(
+        home=home,
+        ports={**described["ports"], "postgres": external["port"]},
+        database_host=external["host"],
+        database_options=external["options"],
+        embedded_database=False,
+    )

@@ -1,0 +1,83 @@
+"""The `cityloom` command: a table of commands, each a small module in `infra/commands/`.
+
+A command's module has `main`, a function that Typer makes a command of, or `app`, a
+`typer.Typer` with commands of its own (`cityloom sources list`). It imports what is heavy inside
+its functions, so that `cityloom --help` is quick.
+"""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+
+import typer
+
+#: In the order of `cityloom --help`. To add a command: write its module, add its name.
+COMMANDS = (
+    "up",
+    "down",
+    "status",
+    "sql",
+    "doctor",
+    "reset",
+)
+
+#: An exception class that one of these defines is a message for whoever typed the command.
+ROOMS = {
+    "catalog",
+    "simulator",
+    "extract",
+    "expectations",
+    "warehouse",
+    "ml",
+    "dashboards",
+    "infra",
+}
+
+
+def build() -> typer.Typer:
+    """Return the application with every command of `COMMANDS`."""
+    app = typer.Typer(
+        name="cityloom",
+        help="Batch analytics for cities. State lives under CITYLOOM_HOME (default .cityloom/).",
+        epilog="Example: `cityloom up`, then `cityloom run demo`",
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    for name in COMMANDS:
+        module = import_module(f"infra.commands.{name}")
+        if hasattr(module, "app"):
+            app.add_typer(module.app, name=name)
+        else:
+            app.command(name)(module.main)
+    return app
+
+
+def main() -> None:
+    """Run the command line; a known error prints its message and ends with 1."""
+    try:
+        build()()
+    except Exception as error:
+        message = explain(error)
+        if message is None:
+            raise
+        typer.secho(f"error: {message}", fg=typer.colors.RED, err=True)
+        sys.exit(1)
+
+
+def explain(error: Exception) -> str | None:
+    """Return what to tell the user of an error, or None for one that is a defect."""
+    room = type(error).__module__.partition(".")[0]
+    if room in ROOMS:
+        return str(error)
+    if room == "psycopg" and type(error).__name__ in ("OperationalError", "ConnectionTimeout"):
+        return (
+            f"{str(error).strip()}\nis the stack up? `cityloom status` tells, `cityloom up` mends"
+        )
+    return None
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,35 @@
+"""`cityloom doctor`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+
+def main(
+    json: Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")] = False,
+) -> None:
+    """Look for what commonly goes wrong, and say the remedy.
+
+    Ends with 1 when something must be mended. Example: cityloom doctor
+    """
+    from infra.doctor import examine
+
+    findings = examine()
+    if json:
+        from dataclasses import asdict
+        from json import dumps
+
+        typer.echo(dumps([asdict(finding) for finding in findings], indent=2))
+    else:
+        from rich.console import Console
+        from rich.markup import escape
+
+        marks = {"ok": "[green]ok  [/]", "warn": "[yellow]warn[/]", "bad": "[red]bad [/]"}
+        console = Console(highlight=False, soft_wrap=True)
+        for finding in findings:
+            console.print(f"{marks[finding.verdict]}  {finding.check}: {escape(finding.found)}")
+            if finding.remedy:
+                console.print(f"      -> {escape(finding.remedy)}")
+    raise typer.Exit(1 if any(finding.verdict == "bad" for finding in findings) else 0)

@@ -1,0 +1,15 @@
+"""`cityloom down`."""
+
+from __future__ import annotations
+
+
+def main() -> None:
+    """Stop every server; what is stored stays.
+
+    Example: cityloom down
+    """
+    from infra.progress import live
+    from infra.stack import down
+
+    with live("Stopping Cityloom") as report:
+        down(report)

@@ -1,0 +1,94 @@
+"""`cityloom sql`."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+
+class Format(StrEnum):
+    """How rows are printed."""
+
+    table = "table"
+    csv = "csv"
+    json = "json"
+
+
+def main(
+    query: Annotated[str, typer.Argument(help="One SELECT; `-` reads it from stdin.")],
+    format: Annotated[Format, typer.Option("--format", help="table, csv or json.")] = Format.table,
+) -> None:
+    """Ask the warehouse, as the read-only role `analyst`.
+
+    Example: cityloom sql "select city_id, count(*) from marts.fct_service_request group by 1"
+    """
+    import sys
+
+    import psycopg
+
+    from infra.settings import load_settings
+    from infra.state import StackError
+
+    if query == "-":
+        query = sys.stdin.read()
+    try:
+        with psycopg.connect(load_settings().database_url("analyst")) as connection:
+            answer = connection.execute(query)
+            if answer.description is None:
+                raise StackError("the query returns no rows; `sql` only reads")
+            names = [column.name for column in answer.description]
+            rows = answer.fetchall()
+    except psycopg.OperationalError:
+        raise
+    except psycopg.Error as error:
+        raise StackError(str(error).strip()) from error
+    _PRINTERS[format](names, rows)
+
+
+def _print_table(names: list[str], rows: list[tuple]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for index, name in enumerate(names):
+        numbers = all(isinstance(row[index], int | float) or row[index] is None for row in rows)
+        table.add_column(name, justify="right" if rows and numbers else "left")
+    for row in rows:
+        table.add_row(*(Text("" if value is None else str(value)) for value in row))
+    console = Console()
+    console.print(table, soft_wrap=not console.is_terminal)
+    console.print(f"({len(rows)} row{'' if len(rows) == 1 else 's'})", style="dim")
+
+
+def _print_csv(names: list[str], rows: list[tuple]) -> None:
+    import csv
+    import sys
+
+    writer = csv.writer(sys.stdout, lineterminator="\n")
+    writer.writerow(names)
+    writer.writerows(rows)
+
+
+def _print_json(names: list[str], rows: list[tuple]) -> None:
+    import json
+    from decimal import Decimal
+
+    def plain(value: object) -> object:
+        if isinstance(value, Decimal):
+            return int(value) if value == value.to_integral_value() else float(value)
+        return str(value)
+
+    typer.echo(
+        json.dumps(
+            [dict(zip(names, row, strict=True)) for row in rows],
+            default=plain,
+            ensure_ascii=False,
+            indent=2,
+        )
+    )
+
+
+_PRINTERS = {Format.table: _print_table, Format.csv: _print_csv, Format.json: _print_json}

@@ -1,0 +1,263 @@
+"""What commonly goes wrong on one machine, looked for one by one, each with its remedy."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import Literal
+
+from infra import services as catalogue
+from infra.postgres import PostgresError
+from infra.settings import ROOT, Settings, cityloom_home, settings_from
+from infra.state import StackError, holder, is_free, read_state
+from infra.supervise import Supervisor
+
+DISK_BAD_GB, DISK_WARN_GB = 2, 10
+MEMORY_WARN_GB = 6
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One check: `ok`, `warn` (works, but) or `bad`, what was found, and what to do."""
+
+    check: str
+    verdict: Literal["ok", "warn", "bad"]
+    found: str
+    remedy: str = ""
+
+
+def examine() -> list[Finding]:
+    """Run every check; one that fails itself is a finding too."""
+    findings: list[Finding] = []
+    for check in CHECKS:
+        try:
+            findings.extend(check())
+        except (StackError, PostgresError) as error:
+            findings.append(
+                Finding(check.__name__.strip("_"), "bad", str(error), "see the message")
+            )
+    return findings
+
+
+def _python() -> Iterator[Finding]:
+    version = ".".join(str(part) for part in sys.version_info[:3])
+    if (3, 11) <= sys.version_info[:2] <= (3, 13):
+        yield Finding("Python", "ok", version)
+    else:
+        yield Finding(
+            "Python",
+            "bad",
+            f"{version}; 3.11 to 3.13 are supported",
+            "install one of these, then `make clean setup`",
+        )
+
+
+def _environments() -> Iterator[Finding]:
+    for name, python in {
+        "platform": Path(sys.executable),
+        "superset": catalogue.superset_python(),
+    }.items():
+        venv = python.parent.parent
+        pins = ROOT / "constraints" / f"{name}.txt"
+        if not python.exists():
+            yield Finding(f"environment {name}", "bad", f"{venv} is missing", "`make setup`")
+            continue
+        if not pins.is_file():
+            yield Finding(f"environment {name}", "bad", f"{pins} is missing", "restore it from git")
+            continue
+        packages = [str(path) for path in venv.glob("lib/python3*/site-packages")]
+        installed = {
+            _canonical(found.name): found.version
+            for found in metadata.distributions(path=packages)
+            if found.name
+        }
+        wrong = [
+            f"{package} {installed[package]} instead of {version}"
+            for package, version in read_pins(pins).items()
+            if package in installed and installed[package].split("+")[0] != version
+        ]
+        if wrong:
+            shown = "; ".join(wrong[:3]) + (f" and {len(wrong) - 3} more" if wrong[3:] else "")
+            yield Finding(f"environment {name}", "warn", shown, "`make setup`")
+        else:
+            yield Finding(f"environment {name}", "ok", f"{venv} is as {pins.name} pins it")
+
+
+def read_pins(path: Path) -> dict[str, str]:
+    """Return package to version for pins that hold on this Python, whatever their markers."""
+    pins: dict[str, str] = {}
+    doubtful: set[str] = set()
+    for line in path.read_text().splitlines():
+        match = re.match(r"([A-Za-z0-9._-]+)(?:\[[^]]*\])?==([^\s;]+)", line)
+        if match:
+            name = _canonical(match[1])
+            if name in pins:
+                doubtful.add(name)  # a version for each Python or platform
+            pins[name] = match[2].split("+")[0]
+    return {name: version for name, version in pins.items() if name not in doubtful}
+
+
+def _canonical(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def _disk() -> Iterator[Finding]:
+    folder = cityloom_home()
+    while not folder.exists():
+        folder = folder.parent
+    free = shutil.disk_usage(folder.resolve()).free / 2**30
+    found = f"{free:.0f} GB free for {cityloom_home()}"
+    remedy = "free some, or set CITYLOOM_HOME to a larger disk"
+    if free < DISK_BAD_GB:
+        yield Finding("disk", "bad", found, remedy)
+    elif free < DISK_WARN_GB:
+        yield Finding("disk", "warn", found, remedy)
+    else:
+        yield Finding("disk", "ok", found)
+
+
+def _memory() -> Iterator[Finding]:
+    import psutil
+
+    memory = psutil.virtual_memory()
+    total, free = memory.total / 2**30, memory.available / 2**30
+    found = f"{total:.0f} GB, {free:.1f} GB free"
+    if total < MEMORY_WARN_GB:
+        yield Finding("memory", "warn", found, f"the stack wants {MEMORY_WARN_GB} GB in all")
+    elif free < 1:
+        yield Finding("memory", "warn", found, "end what else needs memory")
+    else:
+        yield Finding("memory", "ok", found)
+
+
+def _state() -> Iterator[Finding]:
+    home = cityloom_home()
+    described = read_state()
+    if described is None:
+        left = [path.name for path in home.iterdir()] if home.is_dir() else []
+        if left:
+            yield Finding(
+                "state",
+                "warn",
+                f"{home} has no stack.json but holds {', '.join(sorted(left)[:5])}",
+                "an interrupted start: `cityloom up`, or `cityloom reset`",
+            )
+        else:
+            yield Finding("state", "ok", f"nothing yet under {home}; `cityloom up` makes it")
+        return
+    link = home / "postgres"
+    if link.is_symlink() and not link.exists():
+        yield Finding(
+            "state",
+            "bad",
+            f"{link} leads to {link.readlink()}, which is gone, and the data with it",
+            "restore it, or `cityloom reset`",
+        )
+        return
+    supervisor = Supervisor()
+    if supervisor.pid() is None and supervisor.socket.exists():
+        yield Finding(
+            "state", "warn", "the supervisor was killed and left its socket", "`cityloom up`"
+        )
+    strays = supervisor.strays()
+    if strays:
+        pids = ", ".join(str(process.pid) for process in strays)
+        yield Finding(
+            "state",
+            "bad",
+            f"servers outlived their supervisor (pids {pids})",
+            "`cityloom up` ends them and starts anew; `cityloom down` only ends them",
+        )
+    else:
+        yield Finding("state", "ok", str(home))
+
+
+def _ports() -> Iterator[Finding]:
+    described = read_state()
+    if described is None:
+        return
+    if Supervisor().pid() is not None:
+        return  # ours are on them; the servers' own checks tell
+    for name, port in described["ports"].items():
+        if not is_free(port):
+            yield Finding(
+                f"port {port}",
+                "warn",
+                f"kept for {name}, taken by {holder(port)}",
+                f"end that, or `CITYLOOM_PORT_{name.upper()}=<another> cityloom up`; "
+                "plain `cityloom up` moves to a free one",
+            )
+
+
+def _servers() -> Iterator[Finding]:
+    settings = _settings()
+    if settings is None:
+        return
+    supervisor = Supervisor()
+    running = supervisor.running()
+    if not running:
+        yield Finding("servers", "warn", "the stack is down", "`cityloom up`")
+        return
+    for name, wrong in catalogue.probe(settings).items():
+        state = running[name].state if name in running else "external"
+        log = settings.log_dir / f"{name}.log"
+        if wrong is None and state in ("RUNNING", "external"):
+            yield Finding(name, "ok", "well")
+        else:
+            yield Finding(
+                name,
+                "bad",
+                f"{wrong or 'not well'} (supervisor says {state.lower()})",
+                f"`cityloom up`; if it stays so, read {log}",
+            )
+
+
+def _database() -> Iterator[Finding]:
+    import psycopg
+
+    settings = _settings()
+    if settings is None or (settings.embedded_database and not Supervisor().running()):
+        return
+    try:
+        with psycopg.connect(settings.database_url("warehouse"), connect_timeout=3) as connection:
+            size, sessions, limit = connection.execute(
+                "select pg_size_pretty(pg_database_size('warehouse')), "
+                "(select count(*) from pg_stat_activity), current_setting('max_connections')"
+            ).fetchone()
+    except psycopg.Error as error:
+        said = str(error).strip().splitlines()[0]
+        yield Finding("warehouse", "bad", said, "`cityloom up`; for an external server see to it")
+        return
+    verdict = "warn" if sessions > 0.9 * int(limit) else "ok"
+    yield Finding(
+        "warehouse",
+        verdict,
+        f"{size}, {sessions} of {limit} connections",
+        "end idle clients" if verdict == "warn" else "",
+    )
+
+
+def _settings() -> Settings | None:
+    try:
+        described = read_state()
+    except (StackError, json.JSONDecodeError):
+        return None
+    return settings_from(cityloom_home(), described) if described else None
+
+
+CHECKS: tuple[Callable[[], Iterator[Finding]], ...] = (
+    _python,
+    _environments,
+    _disk,
+    _memory,
+    _state,
+    _ports,
+    _servers,
+    _database,
+)

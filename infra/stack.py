@@ -1,0 +1,421 @@
+"""Bringing the stack up and down, and saying how it is.
+
+`up` ends strays, starts supervisor and PostgreSQL, then prepares and starts Airflow, MLflow and
+Superset side by side. Each step looks first and does nothing where nothing is to be done.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from infra import services as catalogue
+from infra.services import Service
+from infra.settings import ROOT, Settings, settings_from
+from infra.state import (
+    ADMIN_URL,
+    StackError,
+    decide_state,
+    digest,
+    one_at_a_time,
+    read_state,
+    state_file,
+)
+from infra.supervise import Supervisor
+
+#: Told of each step: the service's name, what it is doing, and whether that ends its start.
+Report = Callable[[str, str, bool], None]
+
+START_SECONDS = 300
+
+SERVICE_NAMES = (
+    "postgres",
+    "airflow-api-server",
+    "airflow-scheduler",
+    "airflow-dag-processor",
+    "airflow-triggerer",
+    "mlflow",
+    "superset",
+)
+
+_STAMP_LOCK = threading.Lock()
+
+
+@dataclass(frozen=True)
+class ServiceStatus:
+    """One service as it is now. `memory_mb` is of its whole process tree."""
+
+    name: str
+    up: bool
+    detail: str
+    pid: int | None
+    version: str
+    url: str | None
+    memory_mb: float
+    restarts: int
+
+
+@dataclass(frozen=True)
+class StackStatus:
+    """The stack as it is now."""
+
+    home: str
+    up: bool
+    services: list[ServiceStatus]
+    memory_mb: float
+    logs: str
+    data_docs: str
+    admin_user: str
+    admin_password_file: str
+
+
+def up(report: Report) -> Settings:
+    """Bring every service up and wait until each says that it is well; return the settings.
+
+    Raises `StackError` naming the service, its last words and its log.
+    """
+    with one_at_a_time():
+        supervisor = Supervisor()
+        for ended in supervisor.end_strays():
+            report("stack", f"ended {ended}, left over from before", False)
+        alive = supervisor.pid() is not None
+        described, notes = decide_state(running=alive)
+        for note in notes:
+            report("stack", note, False)
+        settings = settings_from(state_file().parent, described)
+        wanted = catalogue.services(settings)
+        changed = supervisor.configure(settings, wanted)
+        if not alive:
+            supervisor.start()
+        elif changed:
+            for name in supervisor.update():
+                report(name, "restarting with new settings", False)
+        _start_database(supervisor, settings, wanted, report)
+        families = ("airflow", "mlflow", "superset")
+        with ThreadPoolExecutor(len(families)) as pool:
+            starts = [
+                pool.submit(_start_family, family, supervisor, settings, wanted, report)
+                for family in families
+            ]
+        problems = [str(error) for start in starts if (error := start.exception())]
+        if problems:
+            raise StackError("\n".join(problems))
+        return settings
+
+
+def _start_database(
+    supervisor: Supervisor, settings: Settings, wanted: list[Service], report: Report
+) -> None:
+    began = time.monotonic()
+    admin = os.environ.get(ADMIN_URL)
+    if settings.embedded_database:
+        from infra.postgres import locate
+
+        cluster = locate(settings.home / "postgres", settings.ports["postgres"])
+        password = settings.secret("postgres_superuser")
+        if supervisor.running()["postgres"].state != "RUNNING" or not cluster.accepts():
+            report("postgres", "making the database", False)
+            cluster.initialise(password)
+            supervisor.start_program("postgres")
+            _await(supervisor, "postgres", settings, lambda: None if cluster.accepts() else "")
+        admin = cluster.url(password)
+    _prepare_database(settings, admin)
+    report("postgres", f"up ({time.monotonic() - began:.1f} s)", True)
+
+
+def _prepare_database(settings: Settings, admin_url: str | None) -> None:
+    """Make roles, databases and schemas, once for each version of what makes them."""
+    made_by = "".join(
+        (ROOT / "warehouse" / name).read_text() for name in ("bootstrap.py", "schema.py")
+    )
+    address = f"{settings.database_host}:{settings.ports['postgres']}"
+    fingerprint = digest(made_by if settings.embedded_database else made_by + address)
+    if _stamp(settings, "database") == fingerprint:
+        return
+    if admin_url is None:
+        raise StackError(
+            f"the roles and databases on {address} are to be made or renewed: set {ADMIN_URL} "
+            "to a login that may do so, for this once"
+        )
+    from warehouse.bootstrap import OWNERS, READERS, bootstrap
+    from warehouse.schema import create_schemas
+
+    bootstrap(admin_url, {role: settings.secret(f"postgres_{role}") for role in OWNERS + READERS})
+    create_schemas(settings.database_url("warehouse"))
+    _set_stamp(settings, "database", fingerprint)
+
+
+def _start_family(
+    family: str,
+    supervisor: Supervisor,
+    settings: Settings,
+    wanted: list[Service],
+    report: Report,
+) -> None:
+    members = [service for service in wanted if service.family == family]
+    try:
+        running = supervisor.running()
+        _prepare_family(family, members[0], supervisor, settings, report)
+        for service in members:
+            if running[service.name].state != "RUNNING":
+                report(service.name, "starting", False)
+            supervisor.start_program(service.name)
+        began = time.monotonic()
+        waiting = {service.name for service in members}
+        while waiting:
+            answers = catalogue.probe_family(family, settings)
+            for name in sorted(waiting):
+                if answers[name] is None:
+                    waiting.discard(name)
+                    report(name, f"up ({time.monotonic() - began:.1f} s)", True)
+                else:
+                    _check_alive(supervisor, name, settings, began, answers[name] or "")
+            if waiting:
+                time.sleep(0.5)
+    except StackError:
+        for service in members:
+            report(service.name, "failed", True)
+        raise
+
+
+def _prepare_family(
+    family: str, service: Service, supervisor: Supervisor, settings: Settings, report: Report
+) -> None:
+    """Migrate a family's database and make the admin login, once a version."""
+    fingerprint = f"{catalogue.version(family)} {digest(settings.admin_password)}"
+    before = _stamp(settings, family)
+    if before == fingerprint:
+        return
+    fresh = family == "mlflow" and before is None  # its server makes a new database itself
+    if not fresh:
+        report(service.name, f"preparing {family}'s database", False)
+        supervisor.stop_programs(
+            name for name in supervisor.running() if name.split("-")[0] == family
+        )
+        script = {
+            "airflow": [sys.executable, "-m", "infra.prepare.airflow"],
+            "mlflow": [sys.executable, "-m", "infra.prepare.mlflow"],
+            "superset": [str(catalogue.superset_python()), "infra/superset/prepare.py"],
+        }[family]
+        log = settings.log_dir / f"{family}-prepare.log"
+        with log.open("w") as file:
+            done = subprocess.run(
+                script,
+                cwd=ROOT,
+                env=os.environ
+                | catalogue.COMMON
+                | service.environment
+                | {"CITYLOOM_HOME": str(settings.home), "CITYLOOM_SERVICE": f"{family}-prepare"},
+                stdin=subprocess.DEVNULL,
+                stdout=file,
+                stderr=subprocess.STDOUT,
+            )
+        if done.returncode:
+            raise StackError(f"{family}'s database cannot be prepared: {last_words(log)}")
+    _set_stamp(settings, family, fingerprint)
+
+
+def _stamps(settings: Settings) -> dict[str, str]:
+    try:
+        return json.loads((settings.home / "prepared.json").read_text())
+    except (FileNotFoundError, json.JSONDecodeError):
+        return {}
+
+
+def _stamp(settings: Settings, name: str) -> str | None:
+    return _stamps(settings).get(name)
+
+
+def _set_stamp(settings: Settings, name: str, value: str) -> None:
+    with _STAMP_LOCK:
+        text = json.dumps({**_stamps(settings), name: value}, indent=2) + "\n"
+        catalogue.write_private(settings.home / "prepared.json", text)
+
+
+def _await(
+    supervisor: Supervisor, name: str, settings: Settings, probe: Callable[[], str | None]
+) -> None:
+    began = time.monotonic()
+    while (wrong := probe()) is not None:
+        _check_alive(supervisor, name, settings, began, wrong)
+        time.sleep(0.1)
+
+
+def _check_alive(
+    supervisor: Supervisor, name: str, settings: Settings, began: float, wrong: str
+) -> None:
+    """Raise `StackError` when a service that is waited for has given up or takes too long."""
+    log = settings.log_dir / f"{name}.log"
+    found = supervisor.running().get(name)
+    if found is None:
+        raise StackError(f"supervisor itself is gone; see {supervisor.log}, then `cityloom up`")
+    if found.state in ("FATAL", "EXITED", "STOPPED", "UNKNOWN"):
+        raise StackError(f"{name} does not start: {last_words(log)}")
+    if time.monotonic() - began > START_SECONDS:
+        raise StackError(
+            f"{name} is not well after {START_SECONDS} s ({wrong or 'no answer'}): "
+            f"{last_words(log)}"
+        )
+
+
+def last_words(log: Path, lines: int = 15) -> str:
+    """Return the end of a log and the log's place."""
+    try:
+        said = log.read_text(errors="replace").strip().splitlines()[-lines:]
+    except OSError:
+        said = []
+    return "\n".join([f"its log is {log}", *(f"  | {line}" for line in said)])
+
+
+def down(report: Report) -> None:
+    """Stop every service, those that use the database first, then supervisor; wait for all."""
+    if read_state() is not None:
+        stop_whatever_runs(report)
+
+
+def stop_whatever_runs(report: Report) -> None:
+    """Stop what runs under this home, whatever its `stack.json` says; see `down`."""
+    with one_at_a_time():
+        supervisor = Supervisor()
+        if supervisor.pid() is not None:
+            names = [name for name, found in supervisor.running().items() if found.pid]
+            for group in (
+                [n for n in names if n in ("airflow-scheduler", "superset", "mlflow")],
+                [n for n in names if n.startswith("airflow-") and n != "airflow-scheduler"],
+                [n for n in names if n == "postgres"],
+            ):
+                for name in group:
+                    report(name, "stopping", False)
+                supervisor.stop_programs(group)
+                for name in group:
+                    report(name, "stopped", True)
+            supervisor.shut_down()
+        for ended in supervisor.end_strays():
+            report("stack", f"ended {ended}, left over from before", False)
+
+
+def status() -> StackStatus:
+    """Return how every service is. Raises `infra.settings.NotSetUp` before the first start."""
+    from infra.settings import load_settings
+
+    settings = load_settings()
+    supervisor = Supervisor()
+    running = supervisor.running()
+    answers = catalogue.probe(settings) if running else {}
+    urls = catalogue.web_urls(settings)
+    restarts = _restarts(supervisor)
+    names = [name for name in SERVICE_NAMES if name != "postgres" or settings.embedded_database]
+    found = []
+    for name in SERVICE_NAMES:
+        process = running.get(name)
+        if name not in names:
+            wrong = catalogue.probe_family("postgres", settings)["postgres"]
+            detail = "external server" if wrong is None else f"external server: {wrong}"
+        else:
+            wrong = answers.get(name, "not running")
+            if process is None or process.state != "RUNNING":
+                state = process.state.lower() if process else "not running"
+                wrong = state if state != "running" else wrong
+            detail = wrong or "well"
+        pid = process.pid if process and process.pid else None
+        found.append(
+            ServiceStatus(
+                name=name,
+                up=wrong is None,
+                detail=detail,
+                pid=pid,
+                version=_version(name, settings),
+                url=urls.get(name),
+                memory_mb=memory_mb(pid) if pid else 0.0,
+                restarts=restarts.get(name, 0),
+            )
+        )
+    own = supervisor.pid() if running else None
+    total = sum(service.memory_mb for service in found) + (
+        memory_mb(own, children=False) if own else 0
+    )
+    return StackStatus(
+        home=str(settings.home),
+        up=all(service.up for service in found),
+        services=found,
+        memory_mb=round(total, 1),
+        logs=str(settings.log_dir),
+        data_docs=str(settings.data_docs_dir / "index.html"),
+        admin_user=settings.admin_user,
+        admin_password_file=str(settings.home / "secrets" / "admin_password"),
+    )
+
+
+def _version(name: str, settings: Settings) -> str:
+    family = name.split("-")[0]
+    if family == "postgres" and not settings.embedded_database:
+        return ""
+    try:
+        return catalogue.version(family)
+    except StackError:
+        return "not installed"
+
+
+def _restarts(supervisor: Supervisor) -> dict[str, int]:
+    """Count unasked restarts since supervisor started, from its own log."""
+    counts: dict[str, int] = {}
+    try:
+        lines = supervisor.log.read_text(errors="replace").splitlines()
+    except OSError:
+        return counts
+    for line in lines:
+        if " supervisord started with pid " in line:
+            counts = {}
+        elif " exited: " in line or "WARN exited: " in line:
+            name = line.partition(" exited: ")[2].split(" ")[0]
+            counts[name] = counts.get(name, 0) + 1
+    return counts
+
+
+def memory_mb(pid: int, children: bool = True) -> float:
+    """Return the memory of a process (and its children) in MB: PSS, or RSS where PSS is hidden."""
+    import psutil
+
+    total = 0
+    try:
+        process = psutil.Process(pid)
+        tree = [process, *process.children(recursive=True)] if children else [process]
+    except psutil.Error:
+        return 0.0
+    for member in tree:
+        try:
+            total += member.memory_full_info().pss
+        except psutil.AccessDenied:
+            total += member.memory_info().rss
+        except psutil.Error:
+            continue
+    return round(total / 2**20, 1)
+
+
+def remove_state() -> list[str]:
+    """Remove the stopped installation's state folder and what it keeps outside; return both."""
+    from infra import postgres
+
+    home = state_file().parent
+    removed = [str(home)]
+    folder = home / "postgres"
+    if folder.is_symlink():
+        removed.append(str(folder.resolve()))
+    postgres.remove(folder)
+    shutil.rmtree(home)
+    return removed
+
+
+def as_json(status: StackStatus) -> dict[str, Any]:
+    """Return a status as plain values."""
+    return asdict(status)

@@ -1,0 +1,64 @@
+"""Superset's settings; read by `superset.config` through SUPERSET_CONFIG_PATH.
+
+Runs in Superset's own environment, which has none of the platform's packages: `infra.settings`
+needs only the standard library.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+from infra.settings import load_settings
+
+_settings = load_settings()
+
+SECRET_KEY = _settings.secret("superset_secret_key", length=42)
+SQLALCHEMY_DATABASE_URI = _settings.database_url("superset").replace(
+    "postgresql://", "postgresql+psycopg2://", 1
+)
+SQLALCHEMY_ENGINE_OPTIONS = {"pool_size": 8, "max_overflow": 8, "pool_pre_ping": True}
+
+# The same host carries Airflow and MLflow, and cookies do not know ports.
+SESSION_COOKIE_NAME = "cityloom_superset"
+# The server is reached on loopback, by http.
+TALISMAN_ENABLED = True
+TALISMAN_CONFIG = {
+    "content_security_policy": {
+        "base-uri": ["'self'"],
+        "default-src": ["'self'"],
+        # Nothing from outside: maps' tiles and avatars are not asked for either.
+        "img-src": ["'self'", "blob:", "data:"],
+        "worker-src": ["'self'", "blob:"],
+        "connect-src": ["'self'"],
+        "object-src": "'none'",
+        "style-src": ["'self'", "'unsafe-inline'"],
+        "font-src": ["'self'", "data:"],
+        "script-src": ["'self'", "'strict-dynamic'"],
+    },
+    "content_security_policy_nonce_in": ["script-src"],
+    "force_https": False,
+    "session_cookie_secure": False,
+}
+CONTENT_SECURITY_POLICY_WARNING = False
+
+_CACHE = {
+    "CACHE_TYPE": "FileSystemCache",
+    "CACHE_DIR": str(_settings.home / "superset" / "cache"),
+    "CACHE_DEFAULT_TIMEOUT": 7 * 24 * 3600,
+}
+# What a dashboard's filters hold, kept over a restart.
+FILTER_STATE_CACHE_CONFIG = {**_CACHE, "CACHE_KEY_PREFIX": "filter_"}
+EXPLORE_FORM_DATA_CACHE_CONFIG = {**_CACHE, "CACHE_KEY_PREFIX": "explore_"}
+
+RATELIMIT_ENABLED = False
+# The browser test and the push log in more often than a person would.
+AUTH_RATE_LIMITED = False
+FEATURE_FLAGS = {"DASHBOARD_RBAC": False, "ALERT_REPORTS": False}
+APP_NAME = "Cityloom"
+ROW_LIMIT = 50_000
+SUPERSET_WEBSERVER_TIMEOUT = 120
+# The warehouse is on loopback; a chart that hangs must not hold a thread for ever.
+SQLLAB_TIMEOUT = 60
