@@ -1,0 +1,282 @@
+"""The 311 line: each request with everything that will ever happen to it, and how it stands.
+
+A request is drawn once, on its day, with its whole life; the table at the end of any day is
+that life cut there. So growing by a day and starting afresh give the same rows.
+"""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+
+import numpy as np
+
+from simulator.conditions import WEEKDAY, chance, conditions, slowness
+from simulator.places import DISTRICT_IDS, POPULATION, STREETS, points
+from simulator.services import DAILY, INDEX, PROMISE, SERVICES, season
+
+#: No request changes more than this many days after it was made.
+LIFE_DAYS = 180
+CHANNELS = np.array(["phone", "app", "web", "in_person"])
+#: What is wrong with a bad row, by code.
+BAD_KINDS = ("", "district", "status", "opened_at", "department")
+BAD_SHARE = 0.003
+
+COLUMNS = (
+    "request_id",
+    "service_name",
+    "department",
+    "descriptor",
+    "channel",
+    "status",
+    "opened_at",
+    "due_at",
+    "closed_at",
+    "district",
+    "address",
+    "latitude",
+    "longitude",
+    "caller_phone",
+    "updated_at",
+)
+
+_DAY = 86400.0
+_NEVER = np.inf
+_SHARE = POPULATION / POPULATION.sum()
+# How much more of a service a district asks for; drawn once, the same for ever.
+_TASTE = np.random.default_rng(311).gamma(14, 1 / 14, (len(SERVICES), len(POPULATION)))
+_TASTE[INDEX["No heat"], [4, 6]] *= 2.0
+_TASTE[INDEX["Rodents"], [0, 6]] *= 1.8
+_TASTE[INDEX["Flooded street"], [1, 2]] *= 2.5
+_TASTE[INDEX["Noise"], [0, 3]] *= 1.7
+_TASTE /= (_TASTE * _SHARE).sum(axis=1, keepdims=True)
+
+Requests = dict[str, np.ndarray]
+
+
+def draw(day: date) -> Requests:
+    """Return the requests made on a day, times in seconds from its midnight, `inf` for never.
+
+    Missed stops raise complaints two days later; storms flood streets and sewers, break trees
+    and darken signals.
+    """
+    rng = chance("requests", day)
+    today = conditions(day)
+    before = [conditions(day - timedelta(back)) for back in range(4)]
+    rate = DAILY * season(day.month) * WEEKDAY[day.weekday()] * 1.02 ** (day.year - 2023)
+    by_district = rate[:, None] * _SHARE * _TASTE
+    by_district[INDEX["Missed collection"]] += (
+        0.002 * before[1].missed + 0.016 * before[2].missed + 0.002 * before[3].missed
+    )
+    wet = today.storm + 0.8 * before[1].storm
+    for service, calls in (
+        ("Flooded street", 16.0),
+        ("Sewer backup", 6.0),
+        ("Tree damage", 9.0),
+        ("Traffic signal", 4.0),
+        ("Water quality", 3.0),
+    ):
+        by_district[INDEX[service]] += calls * wet * _SHARE * _TASTE[INDEX[service]]
+    by_district[INDEX["Snow and ice"]] += 22.0 * (today.snow + before[1].snow) * _SHARE
+    counts = rng.poisson(by_district)
+    service, district = np.divmod(np.repeat(np.arange(counts.size), counts.ravel()), 12)
+    size = len(service)
+    # Busy mid-morning and after work, quiet at night.
+    hour = np.where(rng.random(size) < 0.62, rng.normal(10.6, 2.2, size), rng.normal(17, 2.8, size))
+    opened = np.floor(np.clip(hour, 0.1, 23.9) * 3600)
+    order = np.argsort(opened, kind="stable")
+    service, district, opened = service[order], district[order], opened[order]
+
+    promise = PROMISE[service].astype(float)
+    slow = slowness(day)[district]
+    days = promise * 0.52 * slow * rng.lognormal(0.0, 0.72, size)
+    closed = _in_office_hours(opened + days * _DAY, opened, day, rng)
+    closed[(rng.random(size) < 0.012) | (closed > (LIFE_DAYS - 2) * _DAY)] = _NEVER
+    finite = np.where(np.isfinite(closed), closed, opened + 30 * _DAY)
+    started = np.floor(opened + (finite - opened) * rng.uniform(0.05, 0.5, size))
+    again = np.where(
+        rng.random(size) < 0.03, closed + np.floor(rng.uniform(1, 12, size) * _DAY), _NEVER
+    )
+    done = _in_office_hours(
+        np.where(np.isfinite(again), again, 0)
+        + promise * slow * rng.lognormal(-0.4, 0.6, size) * _DAY,
+        np.where(np.isfinite(again), again, 0),
+        day,
+        rng,
+    )
+    done[~np.isfinite(again)] = _NEVER
+    late = done > (LIFE_DAYS - 2) * _DAY
+    again[late], done[late] = _NEVER, _NEVER
+
+    # Six of a hundred come without a district; a third of these is filled in by a clerk.
+    unknown = rng.random(size) < 0.06
+    filled = np.where(
+        unknown & (rng.random(size) < 0.33),
+        opened + np.floor(rng.uniform(1, 9, size) * _DAY),
+        _NEVER,
+    )
+    latitude, longitude = points(rng, district)
+    no_point = rng.random(size) < 0.03
+    latitude[no_point], longitude[no_point] = np.nan, np.nan
+    bad = np.where(rng.random(size) < BAD_SHARE, rng.integers(1, len(BAD_KINDS), size), 0)
+    mended = np.where(
+        (bad > 0) & (rng.random(size) < 0.5),
+        opened + np.floor(rng.uniform(2, 10, size) * _DAY),
+        _NEVER,
+    )
+    tilt = 0.03 * (day.year - 2023)
+    channel = np.searchsorted(np.cumsum([0.44 - tilt, 0.30 + tilt, 0.21]), rng.random(size))
+    return {
+        "day": np.full(size, np.datetime64(day, "s")),
+        "number": np.arange(1, size + 1),
+        "service": service,
+        "district": district,
+        "channel": channel,
+        "detail": rng.random(size),
+        "street": rng.random(size),
+        "house": rng.integers(1, 980, size),
+        "phone": rng.integers(100, 200, size),
+        "opened": opened,
+        "started": started,
+        "closed": closed,
+        "again": again,
+        "done": done,
+        "unknown": unknown,
+        "filled": filled,
+        "latitude": latitude,
+        "longitude": longitude,
+        "bad": bad,
+        "mended": mended,
+    }
+
+
+def waits(requests: Requests) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return of each first closing: days since the day's midnight, district, wait / promise."""
+    seen = np.isfinite(requests["closed"])
+    closed, opened = requests["closed"][seen], requests["opened"][seen]
+    ratio = (closed - opened) / _DAY / PROMISE[requests["service"][seen]]
+    return (closed // _DAY).astype(int), requests["district"][seen], np.minimum(ratio, 4.0)
+
+
+def rows(
+    requests: list[Requests], last_day: date, *, changed_since: date | None = None
+) -> list[tuple[object, ...]]:
+    """Return rows as they stand at the end of `last_day`, in the order of `COLUMNS`.
+
+    `changed_since` keeps only those that changed on that day or later.
+    """
+    made = {name: np.concatenate([part[name] for part in requests]) for name in requests[0]}
+    midnight = made["day"].astype("datetime64[s]")
+    end = (np.datetime64(last_day + timedelta(1), "s") - midnight).astype(float)
+
+    def happened(name: str) -> np.ndarray:
+        return made[name] < end
+
+    updated = made["opened"].copy()
+    for name in ("started", "closed", "again", "done", "filled", "mended"):
+        updated = np.where(happened(name), np.maximum(updated, made[name]), updated)
+    keep = np.ones(len(updated), dtype=bool)
+    if changed_since is not None:
+        keep = updated >= (np.datetime64(changed_since, "s") - midnight).astype(float)
+    made = {name: values[keep] for name, values in made.items()}
+    midnight, end, updated = midnight[keep], end[keep], updated[keep]
+
+    status = np.full(len(end), "open", dtype=object)
+    status[happened("started")] = "in_progress"
+    status[happened("closed")] = "closed"
+    status[happened("again")] = "reopened"
+    status[happened("done")] = "closed"
+    closed = np.where(happened("done"), made["done"], made["closed"])
+    closed = np.where(status == "closed", closed, np.nan)
+    bad = np.where(happened("mended"), 0, made["bad"])
+
+    opened_at = _text(midnight, made["opened"])
+    due_at = _text(midnight, made["opened"] + PROMISE[made["service"]] * _DAY)
+    closed_at = _text(midnight, closed)
+    updated_at = _text(midnight, updated)
+    unknown = made["unknown"] & ~happened("filled")
+    days = [str(value)[:10].replace("-", "") for value in midnight.astype("datetime64[D]")]
+    found: list[tuple[object, ...]] = []
+    columns = zip(
+        days,
+        made["number"].tolist(),
+        made["service"].tolist(),
+        made["district"].tolist(),
+        CHANNELS[made["channel"]].tolist(),
+        made["detail"].tolist(),
+        made["street"].tolist(),
+        made["house"].tolist(),
+        made["phone"].tolist(),
+        status.tolist(),
+        opened_at,
+        due_at,
+        closed_at,
+        updated_at,
+        unknown.tolist(),
+        made["latitude"].tolist(),
+        made["longitude"].tolist(),
+        bad.tolist(),
+        strict=True,
+    )
+    for (
+        day,
+        number,
+        service_at,
+        district_at,
+        channel,
+        detail,
+        street,
+        house,
+        phone,
+        state,
+        opened,
+        due,
+        closed_text,
+        changed,
+        without,
+        latitude,
+        longitude,
+        wrong,
+    ) in columns:
+        service = SERVICES[service_at]
+        streets = STREETS[district_at]
+        kind = BAD_KINDS[wrong]
+        found.append(
+            (
+                f"{day}-{number:04d}",
+                service.name,
+                "clerical" if kind == "department" else service.department,
+                service.descriptors[int(detail * len(service.descriptors))],
+                channel,
+                "pendign" if kind == "status" else state,
+                f"{opened[:5]}02-30{opened[10:]}" if kind == "opened_at" else opened,
+                due,
+                closed_text,
+                "D99" if kind == "district" else None if without else DISTRICT_IDS[district_at],
+                f"{house} {streets[int(street * len(streets))]}",
+                None if latitude != latitude else latitude,
+                None if longitude != longitude else longitude,
+                f"308-555-0{phone}",
+                changed,
+            )
+        )
+    return found
+
+
+def _in_office_hours(
+    at: np.ndarray, after: np.ndarray, day: date, rng: np.random.Generator
+) -> np.ndarray:
+    """Move closings at night into the day and those of Sunday to Monday, never before `after`."""
+    days, seconds = np.divmod(at, _DAY)
+    night = (seconds < 7 * 3600) | (seconds > 19 * 3600)
+    seconds = np.where(night, rng.uniform(8 * 3600, 18 * 3600, len(at)), seconds)
+    days = np.where((days + day.weekday()) % 7 == 6, days + 1, days)
+    moved = np.floor(days * _DAY + seconds)
+    return np.where(moved < after + 1800, np.floor(after + 1800 + seconds / 8), moved)
+
+
+def _text(midnight: np.ndarray, seconds: np.ndarray) -> list[str | None]:
+    """Return `YYYY-MM-DD HH:MM:SS`, None where seconds is not a number."""
+    known = np.isfinite(seconds)
+    moment = midnight + np.where(known, seconds, 0).astype("timedelta64[s]")
+    texts = np.char.replace(np.datetime_as_string(moment, unit="s"), "T", " ").tolist()
+    return [text if seen else None for text, seen in zip(texts, known.tolist(), strict=True)]
