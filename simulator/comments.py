@@ -43,12 +43,12 @@ _TOPIC = {topic: at for at, topic in enumerate(grammar.TOPICS)}
 _FIRST = """
     Ada Ben Carla Dmitri Elena Farid Grace Hugo Ines Jamal Keiko Luis Marta Noor Omar Petra
     Quinn Rosa Sanjay Tessa Uma Victor Wanda Ximena Yusuf Zoe Andre Bianca Cedric Delia
-""".split()
+""".split()  # noqa: SIM905 - thirty lines for thirty names would hide the code
 _LAST = """
     Abbott Barrera Castellan Dunmore Escobedo Farrow Garrity Holloway Ibarra Jessup Kowalik
     Lindqvist Marchetti Nakagawa Okafor Pruitt Quintero Ramsdell Saltzman Tran Ulloa Vance
     Whitlock Yarrow Zamora Bright Calloway Dorsey Everly Fontaine
-""".split()
+""".split()  # noqa: SIM905 - thirty lines for thirty names would hide the code
 
 
 @dataclass(frozen=True)
