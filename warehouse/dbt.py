@@ -1,0 +1,326 @@
+"""Running dbt, and keeping what became of each node.
+
+`build` runs dbt in a process of its own (its runner keeps global state and cannot share one),
+with the profile's values and the target folder from the outside, and stores each node's outcome
+in `quality.dbt_results`. One build at a time: others wait.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+from urllib.parse import unquote
+
+import psycopg
+from psycopg.conninfo import conninfo_to_dict
+
+PROJECT = Path(__file__).resolve().parents[1] / "dbt_project"
+#: What is built before the comments are scored, and what waits for the scores. Together: all.
+PHASES: dict[str, tuple[str, ...]] = {
+    "build": ("--exclude", "source:ml+"),
+    "publish": ("--select", "source:ml+"),
+}
+FAILED = ("error", "fail", "runtime error")
+EXAMPLES = 3
+
+Phase = Literal["build", "publish"]
+
+
+@dataclass(frozen=True)
+class NodeOutcome:
+    """What became of one model, seed or test, as in `quality.dbt_results`.
+
+    `failures` is a test's count of failing rows, `rows_affected` a model's rows.
+    """
+
+    node_id: str
+    resource_type: str
+    name: str
+    status: str
+    seconds: float
+    rows_affected: int | None
+    failures: int | None
+    message: str | None
+
+    @property
+    def failed(self) -> bool:
+        """Whether it is why the build failed; what was skipped because of it is not."""
+        return self.status in FAILED
+
+
+@dataclass(frozen=True)
+class DbtSummary:
+    """One invocation of dbt."""
+
+    invocation_id: str
+    seconds: float
+    nodes: tuple[NodeOutcome, ...]
+
+    def _count(self, *resource_types: str, status: tuple[str, ...] = ("success", "pass")) -> int:
+        return sum(n.resource_type in resource_types and n.status in status for n in self.nodes)
+
+    @property
+    def models(self) -> int:
+        """Models and seeds that were built."""
+        return self._count("model", "seed")
+
+    @property
+    def tests(self) -> int:
+        """Tests that passed."""
+        return self._count("test", "unit_test")
+
+    @property
+    def skipped(self) -> int:
+        """Nodes that were not run because something before them failed."""
+        return sum(node.status == "skipped" for node in self.nodes)
+
+    @property
+    def failures(self) -> tuple[NodeOutcome, ...]:
+        """Nodes that failed."""
+        return tuple(node for node in self.nodes if node.failed)
+
+    def __str__(self) -> str:
+        """Return one line: what was built, tested, skipped, failed."""
+        return (
+            f"{self.models} models and seeds, {self.tests} tests passed, "
+            f"{len(self.failures)} failed, {self.skipped} skipped, {self.seconds:.0f} s"
+        )
+
+
+class DbtFailed(Exception):
+    """dbt did not end well. `summary` is None where it ended before its first node."""
+
+    def __init__(self, message: str, summary: DbtSummary | None = None) -> None:
+        self.summary = summary
+        super().__init__(message)
+
+
+def environment(warehouse_url: str) -> dict[str, str]:
+    """Return the variables that `dbt_project/profiles.yml` reads, for a `postgresql://` URL."""
+    parts = conninfo_to_dict(warehouse_url)
+    return {
+        "CITYLOOM_DBT_HOST": unquote(str(parts.get("host") or "127.0.0.1")),
+        "CITYLOOM_DBT_PORT": str(parts.get("port") or 5432),
+        "CITYLOOM_DBT_USER": str(parts.get("user") or "warehouse"),
+        "CITYLOOM_DBT_PASSWORD": str(parts.get("password") or ""),
+        "CITYLOOM_DBT_DBNAME": str(parts.get("dbname") or "warehouse"),
+        "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
+        "DO_NOT_TRACK": "1",
+    }
+
+
+def build(
+    warehouse_url: str,
+    target_dir: Path,
+    *,
+    phase: Phase | None = None,
+    select: Sequence[str] = (),
+    exclude: Sequence[str] = (),
+    run_id: str = "",
+    retry: bool = False,
+    unit_tests: bool = False,
+    threads: int = 4,
+    echo: Callable[[str], object] | None = None,
+    project: Path = PROJECT,
+) -> DbtSummary:
+    """Run `dbt build` (seeds, models, data tests) and store what became of each node.
+
+    `phase` names one of `PHASES`; `select` and `exclude` are dbt's own, and replace it. dbt's
+    parse and results are kept in a folder of the phase under `target_dir`. With `retry`, what
+    failed or was skipped in that folder's last run is run again by `dbt retry`; a run that left
+    no results is run whole. Unit tests are the test suite's, unless `unit_tests`. `echo` takes
+    dbt's log lines.
+
+    Raises `DbtFailed` with each failing node's reason; the outcomes are stored then, too.
+    """
+    folder = target_dir / (phase or "other")
+    folder.mkdir(parents=True, exist_ok=True)
+    results_file = folder / "run_results.json"
+    selection = list(PHASES[phase]) if phase and not (select or exclude) else []
+    if select:
+        selection += ["--select", *select]
+    if exclude:
+        selection += ["--exclude", *exclude]
+    if retry and results_file.is_file():
+        command = ["retry"]
+    else:
+        # What an older run left must not pass for this one's.
+        results_file.unlink(missing_ok=True)
+        command = ["build", *selection]
+        if not unit_tests:
+            command += ["--exclude-resource-type", "unit_test"]
+    before = results_file.stat().st_mtime_ns if results_file.is_file() else None
+    with _one_at_a_time(warehouse_url, echo):
+        code, tail = _dbt(
+            [*command, "--threads", str(threads)], warehouse_url, folder, target_dir, project, echo
+        )
+    fresh = results_file.is_file() and results_file.stat().st_mtime_ns != before
+    if not fresh:
+        if code == 0:  # a retry that found nothing to do
+            return DbtSummary("", 0.0, ())
+        raise DbtFailed("dbt ended before it ran anything:\n" + "\n".join(tail[-15:]))
+    document = json.loads(results_file.read_text(encoding="utf-8"))
+    summary = _summary(document)
+    _record(warehouse_url, summary, document["metadata"]["generated_at"], run_id)
+    if summary.failures:
+        compiled = {r["unique_id"]: r.get("compiled_code") for r in document["results"]}
+        raise DbtFailed(_reasons(warehouse_url, summary, compiled), summary)
+    if code != 0:
+        raise DbtFailed("dbt failed:\n" + "\n".join(tail[-15:]), summary)
+    return summary
+
+
+def _dbt(
+    arguments: list[str],
+    warehouse_url: str,
+    folder: Path,
+    target_dir: Path,
+    project: Path,
+    echo: Callable[[str], object] | None,
+) -> tuple[int, list[str]]:
+    """Run dbt; return its exit code and the last lines it wrote."""
+    variables = {
+        **os.environ,
+        **environment(warehouse_url),
+        "DBT_TARGET_PATH": str(folder),
+        "DBT_LOG_PATH": str(folder),
+        "DBT_PROJECT_DIR": str(project),
+        "DBT_PROFILES_DIR": str(project),
+        "DBT_USE_COLORS": "false",
+        "DBT_VERSION_CHECK": "true",
+    }
+    if not (folder / "partial_parse.msgpack").is_file():
+        # The phases are of one project: what one has parsed serves the other.
+        known = next(target_dir.glob("*/partial_parse.msgpack"), None)
+        if known:
+            variables["DBT_PARTIAL_PARSE_FILE_PATH"] = str(known)
+    process = subprocess.Popen(
+        [sys.executable, "-c", "from dbt.cli.main import cli; cli()", *arguments],
+        cwd=project,
+        env=variables,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+    )
+    tail: list[str] = []
+    assert process.stdout is not None
+    try:
+        for line in process.stdout:
+            line = line.rstrip()
+            if not line or " START " in line:
+                continue
+            tail = [*tail[-49:], line]
+            if echo:
+                echo(line)
+        return process.wait(), tail
+    finally:
+        if process.poll() is None:
+            process.terminate()
+            try:
+                process.wait(timeout=20)
+            except subprocess.TimeoutExpired:
+                process.kill()
+
+
+@contextmanager
+def _one_at_a_time(warehouse_url: str, echo: Callable[[str], object] | None) -> Iterator[None]:
+    """Hold the build lock; two builds would swap each other's tables away."""
+    lock = "hashtext('cityloom.dbt')"
+    with psycopg.connect(warehouse_url, autocommit=True) as connection:
+        if not connection.execute(f"select pg_try_advisory_lock({lock})").fetchone()[0]:
+            if echo:
+                echo("waiting for another dbt build to end")
+            connection.execute(f"select pg_advisory_lock({lock})")
+        yield
+
+
+def _summary(document: dict[str, Any]) -> DbtSummary:
+    nodes = []
+    for result in document["results"]:
+        node_id = result["unique_id"]
+        resource_type = node_id.split(".")[0]
+        if resource_type == "exposure":
+            continue
+        nodes.append(
+            NodeOutcome(
+                node_id=node_id,
+                resource_type=resource_type,
+                # test.cityloom.<name>.<hash>, model.cityloom.<name>
+                name=node_id.split(".")[2],
+                status=result["status"],
+                seconds=round(result["execution_time"], 3),
+                rows_affected=(result.get("adapter_response") or {}).get("rows_affected"),
+                failures=result.get("failures"),
+                message=result.get("message"),
+            )
+        )
+    return DbtSummary(
+        document["metadata"]["invocation_id"], document["elapsed_time"], tuple(nodes)
+    )
+
+
+def _record(warehouse_url: str, summary: DbtSummary, completed_at: str, run_id: str) -> None:
+    with psycopg.connect(warehouse_url) as connection, connection.cursor() as cursor:
+        cursor.executemany(
+            """
+            insert into quality.dbt_results (
+                invocation_id, node_id, resource_type, name, status, rows_affected, seconds,
+                failures, message, run_id, completed_at
+            )
+            values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
+            on conflict do nothing
+            """,
+            [
+                (
+                    summary.invocation_id,
+                    node.node_id,
+                    node.resource_type,
+                    node.name,
+                    node.status,
+                    # dbt says -1 where it cannot count
+                    node.rows_affected if (node.rows_affected or 0) >= 0 else None,
+                    node.seconds,
+                    node.failures,
+                    node.message,
+                    run_id,
+                    completed_at,
+                )
+                for node in summary.nodes
+            ],
+        )
+
+
+def _reasons(warehouse_url: str, summary: DbtSummary, compiled: dict[str, str | None]) -> str:
+    """Say of each failing node what is wrong, a test with a few of its failing rows."""
+    lines = [f"dbt: {summary}"]
+    for node in summary.failures:
+        text = " ".join((node.message or "no message").split())
+        lines.append(f"- {node.resource_type} {node.name}: {text}")
+        if node.resource_type == "test" and node.status == "fail":
+            lines += [f"    {row}" for row in _examples(warehouse_url, compiled[node.node_id])]
+    return "\n".join(lines)
+
+
+def _examples(warehouse_url: str, query: str | None) -> list[str]:
+    if not query:
+        return []
+    try:
+        with psycopg.connect(warehouse_url) as connection:
+            cursor = connection.execute(f"select * from ({query}\n) as failing limit {EXAMPLES}")
+            names = [column.name for column in cursor.description or ()]
+            return [
+                ", ".join(
+                    f"{name}={value}" for name, value in zip(names, row, strict=True) if value
+                )[:200]
+                for row in cursor
+            ]
+    except psycopg.Error as error:
+        return [f"(its rows could not be read: {error})"]
