@@ -1,0 +1,70 @@
+"""What a connector yields: rows as the department has them, and where they stood."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+
+@dataclass
+class SourceFile:
+    """One file (or table, or endpoint) that was read; its facts are complete when it is read out.
+
+    `path` is relative to the source's folder. `columns` are the department's own names.
+    `sparse`: rows name only what they have (JSON), so that a column is missing only when no row
+    of the file has it. `may_hold_nul`: a NUL character was seen or cannot be ruled out.
+    """
+
+    path: str
+    sha256: str = ""
+    bytes: int = 0
+    rows: int = 0
+    columns: list[str] = field(default_factory=list)
+    sparse: bool = False
+    may_hold_nul: bool = True
+
+    def facts(self) -> dict[str, Any]:
+        """Return what `quality.loads.files` keeps: path, sha256, bytes, rows, columns."""
+        return {
+            "path": self.path,
+            "sha256": self.sha256,
+            "bytes": self.bytes,
+            "rows": self.rows,
+            "columns": self.columns,
+        }
+
+
+@dataclass(frozen=True)
+class Aside:
+    """A row that a connector met but cannot give columns to, with its text and the reason."""
+
+    row: int
+    reason: str
+    text: str
+
+
+@dataclass(frozen=True)
+class SourceBatch:
+    """Rows of one file: columns under the department's names, text or typed.
+
+    `rows` holds for each row its number in the file: 1 for the first record after the header.
+    `aside` are rows of the same stretch that could not be read.
+    """
+
+    file: SourceFile
+    table: pa.RecordBatch
+    rows: np.ndarray
+    aside: tuple[Aside, ...] = ()
+
+
+def numbered(first: int, count: int) -> np.ndarray:
+    """Return row numbers `first`, `first + 1`, ... as a batch carries them."""
+    return np.arange(first, first + count, dtype=np.int64)
+
+
+def no_rows(columns: list[str]) -> pa.RecordBatch:
+    """Return a batch of those text columns without rows."""
+    return pa.RecordBatch.from_arrays([pa.nulls(0, pa.string()) for _ in columns], names=columns)

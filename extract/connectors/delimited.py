@@ -1,0 +1,193 @@
+"""`csv`: delimited text, of any delimiter, encoding and newline, plain or gzip, many files."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.csv as arrow_csv
+
+from catalog.models import Reader, Source
+from extract.batches import Aside, SourceBatch, SourceFile, no_rows, numbered
+from extract.connectors import option
+from extract.connectors.files import TextStream, find, relative
+from extract.errors import ExtractError
+
+OPTIONS = ("delimiter", "encoding", "quote", "skip_rows", "header", "nulls", "time_zone")
+BLOCK = 8 << 20
+#: A header with titles in front is looked for in this much of the file.
+HEAD = 1 << 20
+
+
+def read(
+    reader: Reader, source: Source, base_dir: Path, cursor: str | None
+) -> Iterator[SourceBatch]:
+    """Yield the rows of delimited files as text columns; empty fields are null.
+
+    Options: `delimiter` (","), `encoding` (utf-8), `quote` ('"'; "" for none), `skip_rows` (lines
+    before the header), `header` (names, where the file has none), `nulls` (texts that mean
+    nothing, such as "N/A"). A record with too many or too few fields is set aside; as the last
+    record of a file without a final newline it means that the file is truncated.
+    """
+    for path in find(reader, base_dir):
+        yield from _read_file(path, reader, base_dir)
+
+
+def _read_file(path: Path, reader: Reader, base_dir: Path) -> Iterator[SourceBatch]:
+    def get(name, default, kind):
+        return option(reader, name, default, kind, OPTIONS)
+
+    delimiter = get("delimiter", ",", str)
+    quote = get("quote", '"', str)
+    file = SourceFile(relative(path, base_dir))
+    with TextStream(path, file, get("encoding", "utf-8", str)) as stream:
+        skip = get("skip_rows", 0, int)
+        header = get("header", None, list)
+        file.columns = _header(stream, path, delimiter, quote, skip, header)
+        width = len(file.columns)
+        # A batch without rows announces the file, so that its header is checked before it is read.
+        yield SourceBatch(file, no_rows(file.columns), numbered(1, 0))
+        ragged: list[Aside] = []
+
+        def set_aside(row) -> str:
+            fields = "field" if row.actual_columns == 1 else "fields"
+            ragged.append(
+                Aside(
+                    row.number or 0,
+                    f"has {row.actual_columns} {fields} where the header has {width}",
+                    row.text,
+                )
+            )
+            return "skip"
+
+        last = _Last()
+        # Read serially: only then does Arrow number the rows that it sets aside.
+        names = [str(position) for position in range(width)]
+        try:
+            batches = arrow_csv.open_csv(
+                pa.PythonFile(stream, mode="r"),
+                arrow_csv.ReadOptions(block_size=BLOCK, use_threads=False, column_names=names),
+                arrow_csv.ParseOptions(
+                    delimiter=delimiter,
+                    quote_char=quote or False,
+                    newlines_in_values=bool(quote),
+                    invalid_row_handler=set_aside,
+                ),
+                arrow_csv.ConvertOptions(
+                    column_types=dict.fromkeys(names, pa.string()),
+                    strings_can_be_null=True,
+                    null_values=["", *get("nulls", [], list)],
+                ),
+            )
+            yield from _numbered(batches, file, ragged, last)
+        except pa.ArrowInvalid as error:
+            if "Empty CSV" in str(error):  # a header and nothing else
+                return
+            if "straddling" in str(error):
+                raise _truncated(path, last.row + 1, "opens a quote that nothing closes") from error
+            raise ExtractError(
+                f"{path}, after record {last.row}",
+                f"cannot be read as delimited text ({error})",
+                "check delimiter, quote and encoding under `options:`",
+            ) from error
+        _check_end(stream, path, last, delimiter, quote)
+
+
+@dataclass
+class _Last:
+    """The last record read so far: what tells a whole file from a cut one."""
+
+    row: int = 0
+    value: str = ""
+    ragged: str | None = None
+    good: int = 0
+    aside: int = 0
+
+
+def _header(
+    stream: TextStream, path: Path, delimiter: str, quote: str, skip: int, given: list | None
+) -> list[str]:
+    """Return the column names, and leave the stream at the first record."""
+    head = stream.peek(HEAD).decode("utf-8", errors="ignore")
+    head = head.replace("\r\n", "\n").replace("\r", "\n") if "\n" not in head else head
+    lines = io.StringIO(head, newline="")
+    for _ in range(skip):
+        lines.readline()
+    if given:
+        names = [str(name) for name in given]
+    else:
+        quoting = csv.QUOTE_MINIMAL if quote else csv.QUOTE_NONE
+        records = csv.reader(lines, delimiter=delimiter, quotechar=quote or None, quoting=quoting)
+        names = next((record for record in records if any(record)), [])
+        if not names:
+            raise ExtractError(str(path), "has no header", "fetch it again, or set skip_rows")
+        if len(names) == 1 and head.lstrip()[:1] in "{[":
+            raise ExtractError(
+                str(path),
+                f"is JSON in place of delimited text: {head.strip()[:80]}",
+                "the source may have answered with an error; fetch the file again",
+            )
+    stream.read(len(head[: lines.tell()].encode("utf-8")))
+    return names
+
+
+def _numbered(batches, file: SourceFile, ragged: list[Aside], last: _Last) -> Iterator[SourceBatch]:
+    """Give each row its number; Arrow reads ahead, so some rows set aside are still to come."""
+    upcoming = 1
+    while True:
+        try:
+            table = batches.read_next_batch()
+        except StopIteration:
+            table = None
+        if table is not None and not len(table):
+            continue
+        if table is not None:
+            skipped = {aside.row for aside in ragged}
+            span = np.arange(upcoming, upcoming + len(table) + len(skipped), dtype=np.int64)
+            rows = span[~np.isin(span, list(skipped))] if skipped else span
+            rows = rows[: len(table)]
+            upcoming = int(rows[-1]) + 1
+            fresh = tuple(aside for aside in ragged if aside.row < upcoming)
+            ragged[:] = ragged[len(fresh) :]
+            last.value = table.column(table.num_columns - 1)[-1].as_py() or ""
+        else:
+            if not ragged:
+                return
+            table, rows, fresh = no_rows(file.columns), numbered(upcoming, 0), tuple(ragged)
+            ragged.clear()
+        last.row = max(upcoming - 1, *(aside.row for aside in fresh), 0)
+        last.ragged = fresh[-1].text if fresh and fresh[-1].row == last.row else None
+        last.good += len(table)
+        last.aside += len(fresh)
+        yield SourceBatch(file, table.rename_columns(file.columns), rows, fresh)
+
+
+def _check_end(stream: TextStream, path: Path, last: _Last, delimiter: str, quote: str) -> None:
+    """Raise if the file is cut: within its last record, or within a quoted value."""
+    if last.ragged is not None:
+        if not stream.ends_in_newline or (quote and last.ragged.count(quote) % 2):
+            raise _truncated(path, last.row, "the last, is cut off")
+    elif quote and last.row:
+        tail = stream.tail.decode("utf-8", errors="replace").replace(quote * 2, quote)
+        value = last.value[-len(tail) + 2 :]
+        if tail.endswith(value) and not tail.endswith(quote + quote):
+            before = tail[len(tail) - len(value) - 2 : len(tail) - len(value)]
+            if before in (delimiter + quote, "\n" + quote) or len(last.value) > len(tail):
+                raise _truncated(path, last.row, "the last, opens a quote that nothing closes")
+    if last.aside and not last.good:
+        raise ExtractError(
+            str(path),
+            f"none of its {last.aside} records has as many fields as its header",
+            "check delimiter and skip_rows under `options:`, or fetch the file again",
+        )
+
+
+def _truncated(path: Path, row: int, what: str) -> ExtractError:
+    return ExtractError(
+        f"{path}, record {row}", f"{what}: the file is truncated or damaged", "fetch it again"
+    )

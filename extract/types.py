@@ -1,0 +1,291 @@
+"""From what a department writes to the manifest's types; a value that does not fit is told.
+
+Everything is done on whole columns. The quick ways take a column in which every value is written
+alike; where one value is not, the slow ways try each value in each known notation.
+"""
+
+from __future__ import annotations
+
+import json
+from datetime import date
+from zoneinfo import ZoneInfo
+
+import numpy as np
+import polars as pl
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from catalog.models import Column
+
+#: Column types as PostgreSQL names them in `raw` and `stage`.
+POSTGRES = {
+    "text": "text",
+    "integer": "bigint",
+    "double": "double precision",
+    "numeric": "numeric",
+    "boolean": "boolean",
+    "date": "date",
+    "timestamp": "timestamp without time zone",
+}
+ARROW = {
+    "text": pa.string(),
+    "integer": pa.int64(),
+    "double": pa.float64(),
+    "boolean": pa.bool_(),
+    "date": pa.date32(),
+    "timestamp": pa.timestamp("us"),
+}
+#: Digits after the point that a stage can hold of a numeric; the first that suffices is taken.
+SCALES = (2, 6, 12, 18)
+TRUE = ("true", "t", "yes", "y", "1", "on")
+FALSE = ("false", "f", "no", "n", "0", "off")
+#: Notations read without being declared; day-first ones are ambiguous and must be.
+TIMESTAMP_FORMATS = (
+    "%Y-%m-%dT%H:%M:%S%.f",
+    "%Y-%m-%d %H:%M:%S%.f",
+    "%m/%d/%Y %I:%M:%S %p",
+    "%m/%d/%Y %I:%M %p",
+    "%m/%d/%Y %H:%M:%S",
+    "%m/%d/%Y %H:%M",
+    "%Y-%m-%dT%H:%M",
+    "%Y-%m-%d %H:%M",
+)
+DATE_FORMATS = ("%Y-%m-%d", "%m/%d/%Y")
+
+
+def cast(
+    array: pa.Array, column: Column, time_zone: str | None = None
+) -> tuple[pa.Array, np.ndarray | None]:
+    """Return `array` in the column's type, and a mask of the values that cannot be read as it.
+
+    Empty text is null. Times with an offset become local times of `time_zone`; without one they
+    cannot be read. The mask is None when every value fits; a value that does not is null.
+    """
+    kind = column.type
+    if kind == "text":
+        return text_of(array), None
+    if pa.types.is_null(array.type):
+        return pa.nulls(len(array), ARROW.get(kind, pa.decimal128(38, SCALES[0]))), None
+    if kind != "numeric":
+        direct = _direct(array, ARROW[kind])
+        if direct is not None:
+            return direct, None
+    text = text_of(array)
+    if kind == "numeric":
+        return _numeric(text)
+    if kind in ("date", "timestamp"):
+        typed = _moments(text, column, kind, time_zone)
+    elif kind == "boolean":
+        typed = _booleans(text)
+    else:
+        typed = _numbers(text, kind)
+    failed = pc.and_(typed.is_null(), text.is_valid()).to_numpy(zero_copy_only=False)
+    return typed, failed if failed.any() else None
+
+
+def text_of(array: pa.Array) -> pa.Array:
+    """Return any array as text: empty is null, whole floats without a point, times as ISO."""
+    kind = array.type
+    if pa.types.is_null(kind):
+        return pa.nulls(len(array), pa.string())
+    if pa.types.is_dictionary(kind):
+        array = array.dictionary_decode()
+        kind = array.type
+    if pa.types.is_floating(kind):
+        return _float_text(array.cast(pa.float64()))
+    if pa.types.is_binary(kind) or pa.types.is_large_binary(kind):
+        array = array.cast(pa.string())
+    elif pa.types.is_nested(kind):
+        texts = (None if v is None else json.dumps(v, default=str) for v in array.to_pylist())
+        array = pa.array(texts, pa.string())
+    elif not pa.types.is_string(kind):
+        array = array.cast(pa.string())
+    if len(array) == array.null_count:
+        return array
+    empty = pc.equal(pc.binary_length(array), 0)
+    if pc.any(empty).as_py():
+        array = pc.if_else(empty, pa.scalar(None, pa.string()), array)
+    return array
+
+
+def _direct(array: pa.Array, wanted: pa.DataType) -> pa.Array | None:
+    """Cast in one step where Arrow can without loss; None where it is not that simple."""
+    kind = array.type
+    if kind == wanted:
+        if pa.types.is_floating(kind) and pc.any(pc.is_nan(array)).as_py():
+            return pc.if_else(pc.is_nan(array), pa.scalar(None, wanted), array)
+        return array
+    if pa.types.is_boolean(wanted) or pa.types.is_temporal(wanted) != pa.types.is_temporal(kind):
+        return None
+    if pa.types.is_temporal(kind) and (pa.types.is_time(kind) or getattr(kind, "tz", None)):
+        return None
+    try:
+        cast_array = array.cast(wanted)
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
+        return None
+    if pa.types.is_floating(wanted) and not pc.all(pc.is_finite(cast_array)).as_py():
+        finite = pc.all(pc.is_finite(cast_array), skip_nulls=True).as_py()
+        return cast_array if finite else None
+    return cast_array
+
+
+def _float_text(array: pa.Array) -> pa.Array:
+    array = pc.if_else(pc.is_nan(array), pa.scalar(None, pa.float64()), array)
+    values = array.fill_null(0.0).to_numpy(zero_copy_only=False)
+    whole = (values == np.floor(values)) & (np.abs(values) < 2**53)
+    integers = pa.array(np.where(whole, values, 0).astype(np.int64)).cast(pa.string())
+    text = pc.if_else(pa.array(whole), integers, array.cast(pa.string()))
+    return pc.if_else(array.is_valid(), text, pa.scalar(None, pa.string()))
+
+
+def _plain_number(text: pl.Expr) -> pl.Expr:
+    """Strip what people put around numbers: spaces, `$`, commas between thousands, `(1)` = -1."""
+    text = text.str.strip_chars().str.replace(r"^\((.*)\)$", "-$1").str.replace(r"^(-?)\$\s*", "$1")
+    grouped = text.str.contains(r"^[+-]?\d{1,3}(,\d{3})+(\.\d*)?$")
+    return pl.when(grouped).then(text.str.replace_all(",", "")).otherwise(text)
+
+
+def _numbers(text: pa.Array, kind: str) -> pa.Array:
+    plain = _plain_number(pl.lit(pl.from_arrow(text)))
+    if kind == "double":
+        value = plain.cast(pl.Float64, strict=False)
+        value = pl.when(value.is_finite()).then(value)
+    else:
+        # 12.0 is how spreadsheets and pandas write an integer beside empty cells.
+        value = plain.str.replace(r"\.0*$", "").cast(pl.Int64, strict=False)
+    typed = pl.select(value.alias("v")).to_series().to_arrow()
+    return typed.cast(ARROW[kind])
+
+
+def _numeric(text: pa.Array) -> tuple[pa.Array, np.ndarray | None]:
+    plain = pl.select(_plain_number(pl.lit(pl.from_arrow(text))).alias("v")).to_series()
+    good = plain.str.contains(r"^[+-]?(\d{1,20}(\.\d{0,18})?|\.\d{1,18})$")
+    failed = (plain.is_not_null() & ~good.fill_null(False)).to_numpy()
+    plain = plain.set(pl.Series(failed), None).str.strip_prefix("+")
+    decimals = plain.str.extract(r"\.(\d*?)0*$", 1).str.len_chars().max() or 0
+    scale = next(s for s in SCALES if s >= decimals)
+    plain = plain.str.replace(r"(\.\d*?)0+$", "$1").str.strip_suffix(".")
+    typed = plain.to_arrow().cast(pa.string()).cast(pa.decimal128(38, scale))
+    return typed, failed if failed.any() else None
+
+
+def _booleans(text: pa.Array) -> pa.Array:
+    lower = pc.utf8_lower(pc.utf8_trim_whitespace(text))
+    true = pc.is_in(lower, pa.array(TRUE))
+    known = pc.or_(true, pc.is_in(lower, pa.array(FALSE)))
+    return pc.if_else(pc.and_(known, text.is_valid()), true, pa.scalar(None, pa.bool_()))
+
+
+def _moments(text: pa.Array, column: Column, kind: str, time_zone: str | None) -> pa.Array:
+    if not column.formats:
+        quick = _uniform_moments(text)
+        if quick is not None:
+            return _to_date(quick) if kind == "date" else quick
+    value = pl.lit(pl.from_arrow(text)).str.strip_chars()
+    tries: list[pl.Expr] = []
+    formats = (*column.formats, *TIMESTAMP_FORMATS, *DATE_FORMATS)
+    for format_ in formats:
+        if any(mark in format_ for mark in ("%H", "%I", "%M", "%S", "%T", "%R", "%s")):
+            moment = value.str.to_datetime(_rust(format_), time_unit="us", strict=False)
+        else:
+            if format_ in ("%Y%m%d",):
+                guarded = pl.when(value.str.contains(r"^\d{8}$")).then(value)
+            else:
+                guarded = value
+            moment = guarded.str.to_date(_rust(format_), strict=False).cast(pl.Datetime("us"))
+        tries.append(moment)
+    if time_zone:
+        tries.append(_zoned(value, time_zone))
+    typed = pl.select(pl.coalesce(tries).alias("v")).to_series().to_arrow().cast(ARROW["timestamp"])
+    return _to_date(typed) if kind == "date" else typed
+
+
+def _rust(format_: str) -> str:
+    """Python's `%f` is digits only; polars wants `%.f` for a point and digits."""
+    return format_.replace(".%f", "%.f")
+
+
+def _zoned(value: pl.Expr, time_zone: str) -> pl.Expr:
+    ZoneInfo(time_zone)
+    iso = value.str.replace(r"[Zz]$", "+00:00").str.replace(" ", "T", literal=True)
+    moment = iso.str.to_datetime("%Y-%m-%dT%H:%M:%S%.f%:z", time_unit="us", strict=False)
+    return moment.dt.convert_time_zone(time_zone).dt.replace_time_zone(None)
+
+
+def _to_date(moments: pa.Array) -> pa.Array:
+    """Return dates; a time of day that is not midnight is more than a date, and is refused."""
+    dates = moments.cast(pa.date32(), safe=False)
+    midnight = pc.equal(dates.cast(pa.timestamp("us")), moments)
+    return pc.if_else(midnight, dates, pa.scalar(None, pa.date32()))
+
+
+def _uniform_moments(text: pa.Array) -> pa.Array | None:
+    """Read a column in which all values are ISO, or all are `MM/DD/YYYY[ hh:mm:ss AM]`.
+
+    The American notation is rearranged into ISO as one block of bytes, and Arrow reads that.
+    """
+    valid = text.is_valid()
+    whole = text.drop_null() if text.null_count else text
+    if not len(whole):
+        return pa.nulls(len(text), pa.timestamp("us"))
+    lengths = pc.binary_length(whole)
+    extent = pc.min_max(lengths).as_py()
+    width = extent["min"]
+    if width != extent["max"] or width not in (10, 19, 22, 23, 26):
+        return None
+    offset = whole.offset
+    start = np.frombuffer(whole.buffers()[1], np.int32)[offset]
+    octets = np.frombuffer(whole.buffers()[2], np.uint8, len(whole) * width, int(start))
+    octets = octets.reshape(-1, width)
+    if width == 22 or octets[0, 2] == ord("/"):
+        octets = _american(octets) if width in (10, 22) else None
+    if octets is None:
+        return None
+    offsets = np.arange(len(octets) + 1, dtype=np.int32) * octets.shape[1]
+    iso = pa.StringArray.from_buffers(
+        len(octets), pa.py_buffer(offsets), pa.py_buffer(np.ascontiguousarray(octets))
+    )
+    try:
+        moments = iso.cast(pa.timestamp("us"))
+    except pa.ArrowInvalid:
+        return None
+    if not text.null_count:
+        return moments
+    indices = np.cumsum(valid.to_numpy(zero_copy_only=False)) - 1
+    return moments.take(pa.array(indices, mask=~valid.to_numpy(zero_copy_only=False)))
+
+
+def _american(octets: np.ndarray) -> np.ndarray | None:
+    """Rearrange `MM/DD/YYYY` and `MM/DD/YYYY hh:mm:ss AM` into ISO; None if it is not that."""
+    slash, dash = ord("/"), ord("-")
+    if not ((octets[:, 2] == slash) & (octets[:, 5] == slash)).all():
+        return None
+    day = np.full((len(octets), 10), dash, np.uint8)
+    day[:, 0:4], day[:, 5:7], day[:, 8:10] = octets[:, 6:10], octets[:, 0:2], octets[:, 3:5]
+    if octets.shape[1] == 10:
+        return day
+    half = octets[:, 20] & 0xDF
+    if not (((half == ord("A")) | (half == ord("P"))) & ((octets[:, 21] & 0xDF) == ord("M"))).all():
+        return None
+    if not (octets[:, 10] == ord(" ")).all() or not (octets[:, 19] == ord(" ")).all():
+        return None
+    digits = octets[:, 11:13].astype(np.int16) - ord("0")
+    if ((digits < 0) | (digits > 9)).any():
+        return None
+    hour = digits[:, 0] * 10 + digits[:, 1]
+    if ((hour < 1) | (hour > 12)).any():
+        return None
+    hour = hour % 12 + 12 * (half == ord("P"))
+    moment = np.empty((len(octets), 19), np.uint8)
+    moment[:, :10] = day
+    moment[:, 10] = ord("T")
+    moment[:, 11] = hour // 10 + ord("0")
+    moment[:, 12] = hour % 10 + ord("0")
+    moment[:, 13:19] = octets[:, 13:19]
+    return moment
+
+
+def shown(value: object) -> str:
+    """Return a value as a reason quotes it: short, dates as ISO."""
+    text = value.isoformat() if isinstance(value, date) else str(value)
+    return repr(text if len(text) <= 60 else text[:57] + "...")
