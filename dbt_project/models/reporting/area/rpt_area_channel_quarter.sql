@@ -1,0 +1,48 @@
+-- By quarter: a channel of a district has too few comments in a month to say anything.
+with counted as (
+    select
+        city_id,
+        case when grouping(district_id) = 1 then '*' else district_id end as district_id,
+        date_trunc('quarter', submitted_at)::date as quarter,
+        channel,
+        model_name,
+        model_version,
+        {{ sentiment_counts() }}
+    from {{ ref('fct_feedback_sentiment') }}
+    group by
+        city_id,
+        date_trunc('quarter', submitted_at),
+        channel,
+        model_name,
+        model_version,
+        grouping sets ((district_id), ())
+    having grouping(district_id) = 1 or district_id is not null
+)
+
+select
+    counted.city_id,
+    area.city_name,
+    counted.district_id,
+    area.area,
+    counted.quarter,
+    area.year,
+    case counted.channel
+        when 'survey' then 'Survey'
+        when 'email' then 'E-mail'
+        when 'app_review' then 'App review'
+        when 'council_meeting' then 'Council meeting'
+        else counted.channel
+    end as channel,
+    counted.n,
+    {{ net_sentiment_columns('counted', 'floor.min_n') }},
+    counted.model_name,
+    counted.model_version
+from counted
+-- Whole quarters: those whose last month is a full one.
+inner join {{ ref('rpt_area_kpi_month') }} as area
+    on
+        counted.city_id = area.city_id
+        and counted.district_id = area.district_id
+        and (counted.quarter + interval '2 months')::date = area.month
+        and area.metric_id = 'net_sentiment'
+inner join {{ ref('kpi_definition') }} as floor on floor.metric_id = 'net_sentiment'

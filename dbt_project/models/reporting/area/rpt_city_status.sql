@@ -1,0 +1,56 @@
+with kpis as (
+    select
+        city_id,
+        max(as_of) as as_of,
+        max(period_start) filter (where metric_id = 'requests_opened' and is_complete)
+            as newest_full_month
+    from {{ ref('fct_kpi') }}
+    group by city_id
+),
+
+requests as (
+    select
+        city_id,
+        count(*) as n,
+        count(district_id) as located
+    from {{ ref('fct_service_request') }}
+    group by city_id
+),
+
+comments as (
+    select
+        city_id,
+        count(*) as n
+    from {{ ref('fct_feedback') }}
+    group by city_id
+),
+
+collisions as (
+    select
+        city_id,
+        count(*) as n
+    from {{ ref('fct_collision') }}
+    group by city_id
+)
+
+select
+    city.city_id,
+    city.city_name,
+    city.is_simulated,
+    case
+        when city.is_simulated then 'Simulated: this city does not exist'
+        else 'Real: the city''s published records'
+    end as data_kind,
+    city.population,
+    kpis.as_of,
+    kpis.newest_full_month,
+    coalesce(requests.n, 0) as requests_n,
+    round(requests.located::numeric / nullif(requests.n, 0), 6)::double precision
+        as requests_located_share,
+    coalesce(comments.n, 0) as comments_n,
+    coalesce(collisions.n, 0) as collisions_n
+from {{ ref('dim_city') }} as city
+inner join kpis on city.city_id = kpis.city_id
+left join requests on city.city_id = requests.city_id
+left join comments on city.city_id = comments.city_id
+left join collisions on city.city_id = collisions.city_id
