@@ -168,7 +168,7 @@ select
     case
         -- So few would be noise, and would point at people.
         when n < min_n then null
-        when aggregate = 'median' then round(median::numeric, 6)
-        else round(numerator * scale / nullif(denominator, 0), 6)
+        when aggregate = 'median' then round(median::numeric, 6)::double precision
+        else round(numerator * scale / nullif(denominator, 0), 6)::double precision
     end as value
 from cells

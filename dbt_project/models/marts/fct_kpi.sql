@@ -31,7 +31,7 @@ select
     numerator::double precision as numerator,
     denominator::double precision as denominator,
     n,
-    value::double precision as value,
+    value,
     target,
     direction,
     round(
