@@ -171,7 +171,7 @@ def _how_many(rng: np.random.Generator, day: date, upset: np.ndarray) -> list[in
     more = 1 + min(1.5, 0.8 * float((_SHARE @ upset).sum()))
     wave = 1.9 if day.month % 3 == 1 and day.day <= 14 else 0.87  # a survey a quarter
     office = (1.25, 1.15, 1.1, 1.1, 1.0, 0.7, 0.7)[day.weekday()]
-    survey, email, review = rng.poisson([5.3 * wave, 3.1 * office * more, 2.9 * more])
+    survey, email, review = rng.poisson([5.5 * wave, 3.25 * office * more, 3.05 * more])
     # The council sits on the second and fourth Tuesday.
     sits = day.weekday() == 1 and (day.day - 1) // 7 in (1, 3)
     council = rng.poisson(19 * more) if sits else 0
