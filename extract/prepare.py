@@ -15,7 +15,7 @@ from catalog.models import Column, Source, normalise
 from extract.batches import SourceBatch, SourceFile
 from extract.errors import ExtractError
 from extract.hashing import key_hashes, row_hashes
-from extract.redact import has_personal, protect, protect_line
+from extract.redact import protect, protect_line
 from extract.types import cast, shown, text_of
 
 #: PostgreSQL cuts longer names off.
@@ -232,17 +232,12 @@ class Preparer:
                 return
             empty &= array.is_null().to_numpy(zero_copy_only=False)
         for position in np.flatnonzero(empty):
-            reasons.setdefault(int(position), []).append(f"{', '.join(names)}: the key is empty")
+            reasons.setdefault(int(position), [f"{', '.join(names)}: the key is empty"])
 
 
 def previous_columns(files: list[dict]) -> dict[str, list[str]]:
     """Return file name -> columns from `quality.loads.files`."""
     return {file["path"]: file["columns"] for file in files}
-
-
-def personal_columns(source: Source) -> bool:
-    """Whether the source declares anything personal."""
-    return has_personal(source)
 
 
 def _records(table: pa.RecordBatch, positions: np.ndarray) -> list[dict[str, str]]:

@@ -53,6 +53,7 @@ def _read_file(path: Path, reader: Reader, base_dir: Path) -> Iterator[SourceBat
         # A batch without rows announces the file, so that its header is checked before it is read.
         yield SourceBatch(file, no_rows(file.columns), numbered(1, 0))
         ragged: list[Aside] = []
+        short: set[int] = set()
 
         def set_aside(row) -> str:
             fields = "field" if row.actual_columns == 1 else "fields"
@@ -63,6 +64,8 @@ def _read_file(path: Path, reader: Reader, base_dir: Path) -> Iterator[SourceBat
                     row.text,
                 )
             )
+            if row.actual_columns < width:
+                short.add(row.number or 0)
             return "skip"
 
         last = _Last()
@@ -95,7 +98,7 @@ def _read_file(path: Path, reader: Reader, base_dir: Path) -> Iterator[SourceBat
                 f"cannot be read as delimited text ({error})",
                 "check delimiter, quote and encoding under `options:`",
             ) from error
-        _check_end(stream, path, last, delimiter, quote)
+        _check_end(stream, path, last, delimiter, quote, short)
 
 
 @dataclass
@@ -104,7 +107,7 @@ class _Last:
 
     row: int = 0
     value: str = ""
-    ragged: str | None = None
+    ragged: Aside | None = None
     good: int = 0
     aside: int = 0
 
@@ -161,16 +164,19 @@ def _numbered(batches, file: SourceFile, ragged: list[Aside], last: _Last) -> It
             table, rows, fresh = no_rows(file.columns), numbered(upcoming, 0), tuple(ragged)
             ragged.clear()
         last.row = max(upcoming - 1, *(aside.row for aside in fresh), 0)
-        last.ragged = fresh[-1].text if fresh and fresh[-1].row == last.row else None
+        last.ragged = fresh[-1] if fresh and fresh[-1].row == last.row else None
         last.good += len(table)
         last.aside += len(fresh)
         yield SourceBatch(file, table.rename_columns(file.columns), rows, fresh)
 
 
-def _check_end(stream: TextStream, path: Path, last: _Last, delimiter: str, quote: str) -> None:
+def _check_end(
+    stream: TextStream, path: Path, last: _Last, delimiter: str, quote: str, short: set[int]
+) -> None:
     """Raise if the file is cut: within its last record, or within a quoted value."""
     if last.ragged is not None:
-        if not stream.ends_in_newline or (quote and last.ragged.count(quote) % 2):
+        cut = not stream.ends_in_newline and last.ragged.row in short
+        if cut or (quote and last.ragged.text.count(quote) % 2):
             raise _truncated(path, last.row, "the last, is cut off")
     elif quote and last.row:
         tail = stream.tail.decode("utf-8", errors="replace").replace(quote * 2, quote)
