@@ -20,6 +20,7 @@ COMMANDS = (
     "sql",
     "doctor",
     "reset",
+    "simulate",
 )
 
 #: An exception class that one of these defines is a message for whoever typed the command.

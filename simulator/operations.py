@@ -9,7 +9,7 @@ from __future__ import annotations
 import calendar
 import unicodedata
 from collections.abc import Iterator
-from datetime import date, datetime, time, timedelta
+from datetime import date, timedelta
 from typing import Any
 
 import numpy as np
@@ -143,34 +143,47 @@ def calls(day: date) -> list[Record]:
     known = rng.random(size) < 0.6
     phone = rng.integers(100, 200, size)
     wrong = rng.random(size)
-    midnight = datetime.combine(day, time())
+    stamp, iso = f"{day:%Y%m%d}", day.isoformat()
     records: list[Record] = []
-    for at in range(size):
-        seen = bool(answered[at])
+    drawn = zip(
+        offered.tolist(),
+        queue.tolist(),
+        districts.tolist(),
+        known.tolist(),
+        answered.tolist(),
+        wait.tolist(),
+        talk.tolist(),
+        phone.tolist(),
+        wrong.tolist(),
+        strict=True,
+    )
+    for number, row in enumerate(drawn, 1):
+        second, which, place, seen_place, seen, waited, talked, caller, spoilt = row
+        clock = f"{second // 3600:02d}:{second // 60 % 60:02d}:{second % 60:02d}"
         record: Record = {
-            "call_id": f"C{day:%Y%m%d}-{at + 1:04d}",
-            "offered_at": str(midnight + timedelta(seconds=int(offered[at]))),
-            "queue": queues[queue[at]],
-            "district": DISTRICT_IDS[districts[at]] if known[at] else "",
+            "call_id": f"C{stamp}-{number:04d}",
+            "offered_at": f"{iso} {clock}",
+            "queue": queues[which],
+            "district": DISTRICT_IDS[place] if seen_place else "",
             "answered": "Y" if seen else "N",
-            "wait_seconds": int(wait[at]),
-            "talk_seconds": int(talk[at]) if seen else "",
-            "caller_number": f"308-555-0{phone[at]}",
+            "wait_seconds": waited,
+            "talk_seconds": talked if seen else "",
+            "caller_number": f"308-555-0{caller}",
         }
-        if wrong[at] < BAD_SHARE:
-            spoiled = int(wrong[at] / BAD_SHARE * 5)
-            if spoiled == 0:
-                record["wait_seconds"] = -record["wait_seconds"] - 1
-            elif spoiled == 1:
+        records.append(record)
+        if spoilt < BAD_SHARE:
+            kind = int(spoilt / BAD_SHARE * 5)
+            if kind == 0:
+                record["wait_seconds"] = -waited - 1
+            elif kind == 1:
                 record["wait_seconds"] = "n/a"
-            elif spoiled == 2:
+            elif kind == 2:
                 record["answered"] = "?"
-            elif spoiled == 3:
+            elif kind == 3:
                 record["offered_at"] = f"{day.year}-13-{day.day:02d} 00:00:00"
             else:
                 record["district"] = "D77"
-        records.append(record)
-        if BAD_SHARE <= wrong[at] < BAD_SHARE * 1.15:
+        elif spoilt < BAD_SHARE * 1.15:
             records.append(dict(record))
     return records
 
