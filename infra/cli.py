@@ -18,6 +18,7 @@ COMMANDS = (
     "down",
     "status",
     "sql",
+    "env",
     "doctor",
     "reset",
     "simulate",

@@ -7,6 +7,7 @@ in `quality.dbt_results`. One build at a time: others wait.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import subprocess
@@ -15,22 +16,17 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 from urllib.parse import unquote
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
 
 PROJECT = Path(__file__).resolve().parents[1] / "dbt_project"
-#: What is built before the comments are scored, and what waits for the scores. Together: all.
-PHASES: dict[str, tuple[str, ...]] = {
-    "build": ("--exclude", "source:ml+"),
-    "publish": ("--select", "source:ml+"),
-}
+#: What waits for the scores of comments; the rest is built before them.
+NEEDS_SCORES = "source:ml+"
 FAILED = ("error", "fail", "runtime error")
 EXAMPLES = 3
-
-Phase = Literal["build", "publish"]
 
 
 @dataclass(frozen=True)
@@ -77,6 +73,11 @@ class DbtSummary:
         return self._count("test", "unit_test")
 
     @property
+    def rows(self) -> int:
+        """Rows of the tables that were built."""
+        return sum(n.rows_affected or 0 for n in self.nodes if n.resource_type == "model")
+
+    @property
     def skipped(self) -> int:
         """Nodes that were not run because something before them failed."""
         return sum(node.status == "skipped" for node in self.nodes)
@@ -118,44 +119,40 @@ def environment(warehouse_url: str) -> dict[str, str]:
 
 def build(
     warehouse_url: str,
-    target_dir: Path,
     *,
-    phase: Phase | None = None,
     select: Sequence[str] = (),
     exclude: Sequence[str] = (),
+    target_dir: Path = PROJECT / "target",
     run_id: str = "",
     retry: bool = False,
     unit_tests: bool = False,
     threads: int = 4,
-    echo: Callable[[str], object] | None = None,
+    echo: Callable[[str], object] = print,
     project: Path = PROJECT,
 ) -> DbtSummary:
     """Run `dbt build` (seeds, models, data tests) and store what became of each node.
 
-    `phase` names one of `PHASES`; `select` and `exclude` are dbt's own, and replace it. dbt's
-    parse and results are kept in a folder of the phase under `target_dir`. With `retry`, what
-    failed or was skipped in that folder's last run is run again by `dbt retry`; a run that left
-    no results is run whole. Unit tests are the test suite's, unless `unit_tests`. `echo` takes
-    dbt's log lines.
+    `select` and `exclude` are dbt's own; without them all is built. What dbt parsed and its
+    results are kept under `target_dir`, in a folder for each selection. With `retry`, what
+    failed or was skipped in the last run of this selection is run again by `dbt retry`; a run
+    that left no results is run whole. Unit tests are the test suite's, unless `unit_tests`.
+    `echo` takes dbt's log lines.
 
     Raises `DbtFailed` with each failing node's reason; the outcomes are stored then, too.
     """
-    folder = target_dir / (phase or "other")
+    arguments = [*(["--select", *select] if select else [])]
+    arguments += ["--exclude", *exclude] if exclude else []
+    if not unit_tests:
+        arguments += ["--exclude-resource-type", "unit_test"]
+    folder = target_dir / hashlib.sha256("\n".join(arguments).encode()).hexdigest()[:12]
     folder.mkdir(parents=True, exist_ok=True)
     results_file = folder / "run_results.json"
-    selection = list(PHASES[phase]) if phase and not (select or exclude) else []
-    if select:
-        selection += ["--select", *select]
-    if exclude:
-        selection += ["--exclude", *exclude]
     if retry and results_file.is_file():
         command = ["retry"]
     else:
         # What an older run left must not pass for this one's.
         results_file.unlink(missing_ok=True)
-        command = ["build", *selection]
-        if not unit_tests:
-            command += ["--exclude-resource-type", "unit_test"]
+        command = ["build", *arguments]
     before = results_file.stat().st_mtime_ns if results_file.is_file() else None
     with _one_at_a_time(warehouse_url, echo):
         code, tail = _dbt(
@@ -183,7 +180,7 @@ def _dbt(
     folder: Path,
     target_dir: Path,
     project: Path,
-    echo: Callable[[str], object] | None,
+    echo: Callable[[str], object],
 ) -> tuple[int, list[str]]:
     """Run dbt; return its exit code and the last lines it wrote."""
     variables = {
@@ -197,7 +194,7 @@ def _dbt(
         "DBT_VERSION_CHECK": "true",
     }
     if not (folder / "partial_parse.msgpack").is_file():
-        # The phases are of one project: what one has parsed serves the other.
+        # All selections are of one project: what one has parsed serves the others.
         known = next(target_dir.glob("*/partial_parse.msgpack"), None)
         if known:
             variables["DBT_PARTIAL_PARSE_FILE_PATH"] = str(known)
@@ -218,8 +215,7 @@ def _dbt(
             if not line or " START " in line:
                 continue
             tail = [*tail[-49:], line]
-            if echo:
-                echo(line)
+            echo(line)
         return process.wait(), tail
     finally:
         if process.poll() is None:
@@ -231,13 +227,12 @@ def _dbt(
 
 
 @contextmanager
-def _one_at_a_time(warehouse_url: str, echo: Callable[[str], object] | None) -> Iterator[None]:
+def _one_at_a_time(warehouse_url: str, echo: Callable[[str], object]) -> Iterator[None]:
     """Hold the build lock; two builds would swap each other's tables away."""
     lock = "hashtext('cityloom.dbt')"
     with psycopg.connect(warehouse_url, autocommit=True) as connection:
         if not connection.execute(f"select pg_try_advisory_lock({lock})").fetchone()[0]:
-            if echo:
-                echo("waiting for another dbt build to end")
+            echo("waiting for another dbt build to end")
             connection.execute(f"select pg_advisory_lock({lock})")
         yield
 
@@ -262,9 +257,7 @@ def _summary(document: dict[str, Any]) -> DbtSummary:
                 message=result.get("message"),
             )
         )
-    return DbtSummary(
-        document["metadata"]["invocation_id"], document["elapsed_time"], tuple(nodes)
-    )
+    return DbtSummary(document["metadata"]["invocation_id"], document["elapsed_time"], tuple(nodes))
 
 
 def _record(warehouse_url: str, summary: DbtSummary, completed_at: str, run_id: str) -> None:

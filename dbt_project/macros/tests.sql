@@ -14,7 +14,10 @@
 {% endtest %}
 
 
-{# Rows whose city and id are not in another model. #}
+{#
+  Rows whose city and id are not in another model. A city of which the other model has nothing
+  yet is passed over: its source may come later.
+#}
 {% test in_dimension(model, to, column, field=none) %}
     select fact.city_id, fact.{{ column }}, count(*) as n_rows
     from {{ model }} as fact
@@ -22,6 +25,9 @@
         on
             fact.city_id = dimension.city_id
             and fact.{{ column }} = dimension.{{ field or column }}
-    where fact.{{ column }} is not null and dimension.city_id is null
+    where
+        fact.{{ column }} is not null
+        and dimension.city_id is null
+        and fact.city_id in (select city_id from {{ to }})
     group by fact.city_id, fact.{{ column }}
 {% endtest %}

@@ -1,0 +1,17 @@
+"""`cityloom env`."""
+
+from __future__ import annotations
+
+
+def main() -> None:
+    """Print the variables that dbt's profile reads, for `dbt` by hand in `dbt_project/`.
+
+    Example: eval "$(cityloom env)" && cd dbt_project && dbt build
+    """
+    import shlex
+
+    from infra.settings import load_settings
+    from warehouse.dbt import environment
+
+    for name, value in environment(load_settings().database_url("warehouse")).items():
+        print(f"export {name}={shlex.quote(value)}")
