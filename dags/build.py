@@ -3,8 +3,8 @@
 From `raw` to marts with dbt, whenever a load was accepted: one build for many loads.
 
 `landed` waits for the loads under way, and ends the run when the marts hold already all that was
-accepted. `staging` and `marts` are one dbt invocation each: what every model did is in the task's
-log and in `quality.dbt_results`. A retry goes on where dbt stopped.
+accepted. `marts` is one dbt invocation of all that needs no scores: what every model did is in the
+task's log and in `quality.dbt_results`. A retry goes on where dbt stopped.
 
 Trigger it by hand to build in any case, say after a change of a model.
 """
@@ -33,11 +33,11 @@ SOURCES = [source for city in load_cities() for source in city.sources]
     tags=tags("build", "internal"),
 )
 def build_warehouse() -> None:
-    """Wire `landed`, `staging` and `marts`."""
+    """Wire `landed` and `marts`."""
 
     @task.short_circuit
-    def landed(ti: Any, triggering_asset_events: Any) -> dict[str, int] | None:
-        """Wait for the loads under way; return the newest load of each source."""
+    def landed(ti: Any, triggering_asset_events: Any) -> dict[str, Any] | None:
+        """Wait for the loads under way; return which loads a build would include now."""
         from infra.settings import load_settings
         from warehouse import progress
 
@@ -45,41 +45,35 @@ def build_warehouse() -> None:
         warehouse = load_settings().database_url("warehouse")
         by_hand = not triggering_asset_events
         if by_hand or progress.behind(warehouse, "build"):
-            return progress.due(warehouse, "build")
+            return {"loads": progress.due(warehouse, "build")}
         return None
 
-    @task
-    def staging(ti: Any, run_id: str) -> None:
-        """dbt: seeds, and the newest version of every key of every source, with their tests."""
-        from infra.settings import load_settings
-        from warehouse import dbt
-
-        settings = load_settings()
-        dbt.build(
-            settings.database_url("warehouse"),
-            select=["path:seeds", "path:models/staging"],
-            run_id=run_id,
-            retry=ti.try_number > 1,
-        )
-
     @task(outlets=[MARTS])
-    def marts(accepted: dict[str, int], ti: Any, run_id: str, outlet_events: Any) -> None:
-        """dbt: facts, dimensions and reports, except what depends on scores."""
+    def marts(landed: dict[str, Any], ti: Any, run_id: str, outlet_events: Any) -> None:
+        """dbt: seeds, staging, facts and dimensions, with their tests; not what needs scores."""
         from infra.settings import load_settings
         from warehouse import dbt, progress
 
-        warehouse = load_settings().database_url("warehouse")
+        settings = load_settings()
+        warehouse = settings.database_url("warehouse")
         built = dbt.build(
             warehouse,
-            exclude=["path:seeds", "path:models/staging", "source:ml+"],
+            settings.home / "dbt",
+            phase="build",
             run_id=run_id,
             retry=ti.try_number > 1,
+            echo=print,
         )
-        progress.advance(warehouse, "build", accepted, run_id)
-        outlet_events[MARTS].extra = {"rows": built.rows}
+        progress.advance(warehouse, "build", landed["loads"], run_id)
+        outlet_events[MARTS].extra = {
+            "rows": {
+                node.name: node.rows_affected
+                for node in built.nodes
+                if node.resource_type == "model" and node.rows_affected is not None
+            }
+        }
 
-    accepted = landed()
-    accepted >> staging() >> marts(accepted)
+    marts(landed())
 
 
 build_warehouse()

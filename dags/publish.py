@@ -26,32 +26,42 @@ def publish() -> None:
     """Wire `reports` and `dashboards`."""
 
     @task
-    def reports(ti: Any, run_id: str) -> None:
+    def reports(ti: Any, run_id: str) -> dict[str, int]:
         """dbt: what depends on scores."""
         from infra.settings import load_settings
         from warehouse import dbt, progress
 
-        warehouse = load_settings().database_url("warehouse")
+        settings = load_settings()
+        warehouse = settings.database_url("warehouse")
         mark = progress.due(warehouse, "publish")
-        dbt.build(warehouse, select=["source:ml+"], run_id=run_id, retry=ti.try_number > 1)
-        progress.advance(warehouse, "publish", mark, run_id)
+        dbt.build(
+            warehouse,
+            settings.home / "dbt",
+            phase="publish",
+            run_id=run_id,
+            retry=ti.try_number > 1,
+            echo=print,
+        )
+        return mark
 
     @task(outlets=[PUBLISHED])
-    def dashboards() -> None:
+    def dashboards(mark: dict[str, int], run_id: str) -> None:
         """Superset: database, datasets, charts and dashboard as the code says."""
         from dashboards.push import push
-        from infra.settings import ROOT, load_settings
+        from infra.settings import load_settings
+        from warehouse import progress
 
         settings = load_settings()
-        push(
+        pushed = push(
             settings.url("superset"),
             settings.admin_user,
             settings.admin_password,
             settings.database_url("dashboards"),
-            ROOT / "dashboards",
         )
+        print(pushed.summary)
+        progress.advance(settings.database_url("warehouse"), "publish", mark, run_id)
 
-    reports() >> dashboards()
+    dashboards(reports())
 
 
 publish()
