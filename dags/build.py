@@ -58,11 +58,10 @@ def build_warehouse() -> None:
         warehouse = settings.database_url("warehouse")
         built = dbt.build(
             warehouse,
-            settings.home / "dbt",
-            phase="build",
+            exclude=["source:ml+"],
+            target_dir=settings.home / "dbt",
             run_id=run_id,
             retry=ti.try_number > 1,
-            echo=print,
         )
         progress.advance(warehouse, "build", landed["loads"], run_id)
         outlet_events[MARTS].extra = {

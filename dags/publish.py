@@ -36,11 +36,10 @@ def publish() -> None:
         mark = progress.due(warehouse, "publish")
         dbt.build(
             warehouse,
-            settings.home / "dbt",
-            phase="publish",
+            select=["source:ml+"],
+            target_dir=settings.home / "dbt",
             run_id=run_id,
             retry=ti.try_number > 1,
-            echo=print,
         )
         return mark
 

@@ -134,8 +134,8 @@ def build(
 
     `select` and `exclude` are dbt's own; without them all is built. What dbt parsed and its
     results are kept under `target_dir`, in a folder for each selection. With `retry`, what
-    failed or was skipped in the last run of this selection is run again by `dbt retry`; a run
-    that left no results is run whole. Unit tests are the test suite's, unless `unit_tests`.
+    failed or was skipped in the last run of this selection and this `run_id` is run again by `dbt
+    retry`; a run that left no results is run whole. Unit tests are the test suite's, unless `unit_tests`.
     `echo` takes dbt's log lines.
 
     Raises `DbtFailed` with each failing node's reason; the outcomes are stored then, too.
@@ -147,11 +147,13 @@ def build(
     folder = target_dir / hashlib.sha256("\n".join(arguments).encode()).hexdigest()[:12]
     folder.mkdir(parents=True, exist_ok=True)
     results_file = folder / "run_results.json"
-    if retry and results_file.is_file():
+    whose = folder / "run_id"
+    # What an older run left must not pass for this one's: its success would be no build at all.
+    if retry and results_file.is_file() and whose.is_file() and whose.read_text() == run_id:
         command = ["retry"]
     else:
-        # What an older run left must not pass for this one's.
         results_file.unlink(missing_ok=True)
+        whose.write_text(run_id)
         command = ["build", *arguments]
     before = results_file.stat().st_mtime_ns if results_file.is_file() else None
     with _one_at_a_time(warehouse_url, echo):
