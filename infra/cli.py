@@ -19,6 +19,7 @@ COMMANDS = (
     "status",
     "sql",
     "env",
+    "dashboards",
     "doctor",
     "reset",
     "simulate",

@@ -1,0 +1,161 @@
+"""A dashboard as a person sees it: opened in a headless browser, waited for, photographed."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlencode
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
+
+#: Quiet and offline: a browser for tests asks nobody but the server.
+FLAGS = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--hide-scrollbars",
+)
+WIDTH = 1600
+#: Superset draws only charts that are in view, so that the window is as tall as the page.
+HEIGHT = 3000
+
+#: What a page shows: one line a chart, with its title and what is wrong with it.
+LOOK = """
+() => [...document.querySelectorAll('.dashboard-component-chart-holder')].map(holder => {
+  const slice = holder.querySelector('[data-test-chart-id]');
+  const alert = holder.querySelector('.ant-alert-error, [data-test="error-message"]');
+  const empty = holder.querySelector('.ant-empty, [data-test="empty-state"]');
+  const drawn = holder.querySelector('canvas, table, .header-line');
+  return {
+    chart_id: Number(slice?.dataset.testChartId ?? 0),
+    title: holder.querySelector('[data-test="editable-title"], .header-title')?.innerText ?? '',
+    text: holder.innerText,
+    loading: Boolean(holder.querySelector('[data-test="loading-indicator"], .loading')),
+    error: alert ? alert.innerText : '',
+    empty: empty ? empty.innerText || 'no data' : '',
+    drawn: Boolean(drawn),
+  };
+})
+"""
+
+
+class PageError(Exception):
+    """A dashboard that did not come up whole; says which charts and why."""
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A chart as it stands on the page."""
+
+    chart_id: int
+    title: str
+    text: str
+    loading: bool
+    error: str
+    empty: str
+    drawn: bool
+
+    @property
+    def problem(self) -> str:
+        """What is wrong with it, or nothing."""
+        if self.loading:
+            return "is still loading"
+        if self.error:
+            return f"shows an error: {' '.join(self.error.split())[:300]}"
+        if self.empty:
+            return "shows no data"
+        return "" if self.drawn else "shows nothing"
+
+
+@contextmanager
+def open_dashboard(
+    url: str,
+    user: str,
+    password: str,
+    slug: str,
+    *,
+    executable: str | Path,
+    filters: str = "",
+    timeout: float = 120,
+) -> Iterator[Page]:
+    """Log in, open the dashboard and yield its page once no chart is loading.
+
+    `executable` is a Chromium or Chrome. `filters` is Superset's own `native_filters` parameter.
+    Raises `PageError` when charts are still loading after `timeout` seconds.
+    """
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=str(executable), args=list(FLAGS))
+        try:
+            page = browser.new_page(
+                viewport={"width": WIDTH, "height": HEIGHT}, locale="en-GB", timezone_id="UTC"
+            )
+            page.set_default_timeout(timeout * 1000)
+            log_in(page, url, user, password)
+            query = urlencode({"native_filters": filters}) if filters else ""
+            page.goto(f"{url}/superset/dashboard/{slug}/?{query}")
+            wait_until_drawn(page, timeout)
+            yield page
+        finally:
+            browser.close()
+
+
+def log_in(page: Page, url: str, user: str, password: str) -> None:
+    """Log in by Superset's own form; raise `PageError` when it refuses."""
+    page.goto(f"{url}/login/")
+    page.locator("input[name=username], #username").first.fill(user)
+    page.locator("input[name=password], #password").first.fill(password)
+    page.locator("button[type=submit], input[type=submit]").first.click()
+    page.wait_for_load_state("networkidle")
+    if "/login" in page.url:
+        raise PageError(f"Superset at {url} refuses the login of {user!r} in the browser")
+
+
+def look(page: Page) -> list[Seen]:
+    """Return every chart on the page, as it stands."""
+    return [Seen(**item) for item in page.evaluate(LOOK)]
+
+
+def wait_until_drawn(page: Page, timeout: float = 120) -> list[Seen]:
+    """Wait until every chart has come to rest twice in a row; return them."""
+    page.wait_for_selector(".dashboard-component-chart-holder")
+    deadline = time.monotonic() + timeout
+    calm = 0
+    while True:
+        charts = look(page)
+        calm = calm + 1 if charts and not any(c.loading or _blank(c) for c in charts) else 0
+        if calm >= 3:
+            return charts
+        if time.monotonic() > deadline:
+            waiting = [c.title or str(c.chart_id) for c in charts if c.loading or _blank(c)]
+            raise PageError(f"after {timeout:.0f} s still loading: {', '.join(waiting)}")
+        page.wait_for_timeout(400)
+
+
+def _blank(chart: Seen) -> bool:
+    return not (chart.drawn or chart.error or chart.empty)
+
+
+def problems(charts: list[Seen]) -> list[str]:
+    """Return a line for each chart that shows an error or no data."""
+    return [f"{c.title or c.chart_id}: {c.problem}" for c in charts if c.problem]
+
+
+def save_picture(page: Page, path: Path, *, whole: bool = True) -> None:
+    """Save the page as PNG: all of it, or what fits a first screen of 16:10."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if whole:
+        page.screenshot(path=str(path), full_page=True)
+    else:
+        clip = {"x": 0, "y": 0, "width": WIDTH, "height": WIDTH * 10 // 16}
+        page.screenshot(path=str(path), clip=clip)

@@ -1,0 +1,163 @@
+"""Check of the dashboards' code without a Superset: files, dbt's documentation, the warehouse."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from difflib import get_close_matches
+from pathlib import Path
+
+import psycopg
+import sqlglot
+from psycopg import sql
+from sqlglot import exp
+
+from dashboards.code import CODE_DIR, Chart, Dashboard, Dataset, Strict, load_dashboards
+from dashboards.relations import DBT_DIR, Relation, documented
+
+#: Form data that names columns, and form data that names metrics.
+COLUMN_KEYS = ("all_columns", "groupby", "x_axis", "columns", "groupbyColumns", "groupbyRows")
+METRIC_KEYS = ("metric", "metrics", "timeseries_limit_metric", "series_limit_metric")
+
+
+class CheckFailed(Exception):
+    """What the dashboards ask for and would not find; each problem names file and remedy."""
+
+    def __init__(self, problems: list[str]) -> None:
+        self.problems = problems
+        super().__init__("\n".join(problems))
+
+
+class Checked(Strict):
+    """How much was looked at."""
+
+    dashboards: int
+    charts: int
+    datasets: int
+    against_warehouse: bool
+
+
+def check(
+    folder: Path = CODE_DIR, *, dbt_dir: Path = DBT_DIR, warehouse_url: str | None = None
+) -> Checked:
+    """Verify every relation, column and metric that the dashboards under `folder` name.
+
+    Against dbt's YAML, and against the warehouse too where a URL is given: there each metric is
+    tried. Raises `CheckFailed` with all that is wrong, `DashboardCodeError` for files that cannot
+    be read.
+    """
+    dashboards = load_dashboards(folder)
+    relations = documented(dbt_dir)
+    problems = [p for dashboard in dashboards for p in _of_dashboard(dashboard, relations)]
+    datasets = [d for dashboard in dashboards for d in dashboard.datasets.values()]
+    if warehouse_url and not problems:
+        with psycopg.connect(warehouse_url) as connection:
+            problems = [p for d in datasets for p in _of_warehouse(d, connection)]
+    if problems:
+        raise CheckFailed(problems)
+    return Checked(
+        dashboards=len(dashboards),
+        charts=sum(len(d.charts) for d in dashboards),
+        datasets=len(datasets),
+        against_warehouse=bool(warehouse_url),
+    )
+
+
+def _of_dashboard(dashboard: Dashboard, relations: dict[str, Relation]) -> Iterator[str]:
+    known = {}
+    for name, dataset in dashboard.datasets.items():
+        relation = relations.get(dataset.relation)
+        if relation is None:
+            close = get_close_matches(dataset.relation, relations, 1)
+            hint = f"; did you mean {close[0]}?" if close else ""
+            yield (
+                f"{dataset.path}: relation: dbt documents no {dataset.relation}{hint} "
+                f"Add the model and its YAML under {DBT_DIR.name}/models"
+            )
+            continue
+        known[name] = relation
+        yield from _of_dataset(dataset, relation)
+    for chart in dashboard.charts.values():
+        if chart.dataset in known:
+            yield from _of_chart(chart, dashboard.datasets[chart.dataset], known[chart.dataset])
+    for item in dashboard.filters:
+        reached = {dashboard.charts[n].dataset for n in dashboard.placed if n not in item.not_on}
+        for name in sorted({item.dataset, *reached} & set(known)):
+            if item.column not in known[name].columns:
+                users = [
+                    c.name
+                    for c in dashboard.charts.values()
+                    if c.dataset == name and c.name not in item.not_on
+                ]
+                yield (
+                    f"{dashboard.path}: filters.{item.name}: {known[name].name} has no column "
+                    f"{item.column!r}; add it there, or list under not_on: {', '.join(users)}"
+                )
+
+
+def _of_dataset(dataset: Dataset, relation: Relation) -> Iterator[str]:
+    for column in (*dataset.columns, *([dataset.time_column] if dataset.time_column else [])):
+        if column not in relation.columns:
+            yield f"{dataset.path}: {_no_column(column, relation)}"
+    for name, metric in dataset.metrics.items():
+        try:
+            named = {
+                c.name for c in sqlglot.parse_one(metric.sql, read="postgres").find_all(exp.Column)
+            }
+        except sqlglot.ParseError as error:
+            yield f"{dataset.path}: metrics.{name}.sql: is not SQL: {error}"
+            continue
+        for column in sorted(named - set(relation.columns)):
+            yield f"{dataset.path}: metrics.{name}.sql: {_no_column(column, relation)}"
+
+
+def _of_chart(chart: Chart, dataset: Dataset, relation: Relation) -> Iterator[str]:
+    for column in chart.where:
+        if column not in relation.columns:
+            yield f"{chart.path}: where: {_no_column(column, relation)}"
+    for key in COLUMN_KEYS:
+        for column in _names(chart.params.get(key)):
+            if column not in relation.columns:
+                yield f"{chart.path}: params.{key}: {_no_column(column, relation)}"
+    for key in METRIC_KEYS:
+        for name in _names(chart.params.get(key)):
+            if name not in dataset.metrics:
+                close = get_close_matches(name, dataset.metrics, 1)
+                hint = f"did you mean {close[0]!r}?" if close else "add it there"
+                yield (
+                    f"{chart.path}: params.{key}: {dataset.path.name} has no metric {name!r}; "
+                    f"{hint}"
+                )
+
+
+def _names(said: object) -> list[str]:
+    items = said if isinstance(said, list) else [said]
+    return [item for item in items if isinstance(item, str)]
+
+
+def _no_column(column: str, relation: Relation) -> str:
+    close = get_close_matches(column, relation.columns, 1)
+    hint = f"did you mean {close[0]!r}?" if close else f"it has: {', '.join(relation.columns)}"
+    return f"{relation.name} has no column {column!r} in {relation.path.name}; {hint}"
+
+
+def _of_warehouse(dataset: Dataset, connection: psycopg.Connection) -> Iterator[str]:
+    """Try a dataset's columns and metrics on the warehouse itself, without reading a row."""
+    relation = sql.Identifier(dataset.schema_name, dataset.table_name)
+    columns = [*dataset.columns, *([dataset.time_column] if dataset.time_column else [])]
+    tried = [("columns", sql.SQL(", ").join(map(sql.Identifier, columns)))] if columns else []
+    tried += [(f"metrics.{n}.sql", sql.SQL(m.sql)) for n, m in dataset.metrics.items()]
+    for place, expression in tried:
+        try:
+            with connection.transaction():
+                connection.execute(
+                    sql.SQL("explain select {} from {}").format(expression, relation)
+                )
+        except psycopg.errors.UndefinedTable:
+            yield (
+                f"{dataset.path}: relation: the warehouse has no {dataset.relation}; build it: "
+                "`cityloom run CITY`, or `dbt build` in dbt_project/"
+            )
+            return
+        except psycopg.Error as error:
+            said = (error.diag.message_primary or str(error)).strip()
+            yield f"{dataset.path}: {place}: {said}; is the warehouse built from this code?"

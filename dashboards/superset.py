@@ -1,0 +1,138 @@
+"""A small client of Superset's REST API: login, CSRF, paging, and errors that say what to do."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from types import TracebackType
+from typing import Any
+
+import httpx
+
+PAGE = 100
+
+
+class SupersetError(Exception):
+    """Superset cannot be reached, refuses the login, or refuses a request; says the remedy."""
+
+
+class Superset:
+    """A logged-in session on one Superset server; use it as a context manager."""
+
+    def __init__(self, url: str, user: str, password: str, *, timeout: float = 120) -> None:
+        self.url = url.rstrip("/")
+        # A proxy of the environment is for the world outside, not for our own server.
+        self._http = httpx.Client(
+            base_url=self.url, timeout=timeout, trust_env=False, headers={"Referer": self.url}
+        )
+        self._user = user
+        self._password = password
+
+    def __enter__(self) -> Superset:
+        answer = self._ask(
+            "POST",
+            "/api/v1/security/login",
+            json={"username": self._user, "password": self._password, "provider": "db"},
+        )
+        if answer.status_code == httpx.codes.UNAUTHORIZED:
+            raise SupersetError(
+                f"Superset at {self.url} refuses the login of {self._user!r}: is the password the "
+                "one in secrets/admin_password under CITYLOOM_HOME?"
+            )
+        token = self._read(answer, "log in")["access_token"]
+        self._http.headers["Authorization"] = f"Bearer {token}"
+        csrf = self.get("/api/v1/security/csrf_token/")["result"]
+        self._http.headers["X-CSRFToken"] = csrf
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._http.close()
+
+    def get(self, path: str, **parameters: str) -> dict[str, Any]:
+        """Return the JSON that a path answers; raise `SupersetError`."""
+        return self._read(self._ask("GET", path, params=parameters), f"read {path}")
+
+    def find(self, path: str, **parameters: str) -> dict[str, Any] | None:
+        """Return the JSON that a path answers, or None when Superset has no such thing."""
+        answer = self._ask("GET", path, params=parameters)
+        if answer.status_code in (httpx.codes.NOT_FOUND, httpx.codes.UNPROCESSABLE_ENTITY):
+            return None
+        return self._read(answer, f"read {path}")
+
+    def items(self, kind: str) -> Iterator[dict[str, Any]]:
+        """Yield every object of a kind (`chart`, `dataset`, `dashboard`, `database`)."""
+        page = 0
+        while True:
+            query = f"(page:{page},page_size:{PAGE})"
+            found = self.get(f"/api/v1/{kind}/", q=query)["result"]
+            yield from found
+            if len(found) < PAGE:
+                return
+            page += 1
+
+    def post(self, kind: str, body: dict[str, Any]) -> int:
+        """Make an object; return its id."""
+        answer = self._ask("POST", f"/api/v1/{kind}/", json=body)
+        return int(self._read(answer, f"make the {kind} {_name(body)}")["id"])
+
+    def put(self, kind: str, pk: int, body: dict[str, Any], **parameters: str) -> None:
+        """Change an object."""
+        answer = self._ask("PUT", f"/api/v1/{kind}/{pk}", json=body, params=parameters)
+        self._read(answer, f"change the {kind} {_name(body) or pk}")
+
+    def refresh(self, dataset: int) -> None:
+        """Let Superset read a dataset's columns anew."""
+        answer = self._ask("PUT", f"/api/v1/dataset/{dataset}/refresh")
+        self._read(answer, f"read the columns of dataset {dataset}")
+
+    def delete(self, kind: str, pk: int) -> None:
+        """Remove an object; one that is gone already is as good."""
+        answer = self._ask("DELETE", f"/api/v1/{kind}/{pk}")
+        if answer.status_code != httpx.codes.NOT_FOUND:
+            self._read(answer, f"remove the {kind} {pk}")
+
+    def _ask(self, method: str, path: str, **arguments: Any) -> httpx.Response:
+        try:
+            return self._http.request(method, path, **arguments)
+        except httpx.TimeoutException as error:
+            raise SupersetError(
+                f"Superset at {self.url} did not answer {method} {path} in time; "
+                "`cityloom status` tells whether it is up, logs/superset.log why not"
+            ) from error
+        except httpx.TransportError as error:
+            raise SupersetError(
+                f"nobody answers at {self.url} ({error}); start the stack with `cityloom up`"
+            ) from error
+
+    def _read(self, answer: httpx.Response, doing: str) -> dict[str, Any]:
+        if answer.is_success:
+            return answer.json()
+        raise SupersetError(
+            f"Superset at {self.url} would not {doing}: {answer.status_code} {_reason(answer)}"
+        )
+
+
+def _name(body: dict[str, Any]) -> str:
+    for key in ("slice_name", "dashboard_title", "table_name", "database_name"):
+        if body.get(key):
+            return repr(body[key])
+    return ""
+
+
+def _reason(answer: httpx.Response) -> str:
+    """Return what an error answer says, without the page that a proxy or a crash would send."""
+    try:
+        said = answer.json()
+    except json.JSONDecodeError:
+        return f"{answer.reason_phrase}; its log (logs/superset.log) says more"
+    if not isinstance(said, dict):
+        return str(said)[:500]
+    errors = said.get("errors")
+    if isinstance(errors, list) and errors and isinstance(errors[0], dict):
+        return "; ".join(str(error.get("message")) for error in errors)[:500]
+    return str(said.get("message", said))[:500]
