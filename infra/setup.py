@@ -91,9 +91,13 @@ def make_environments() -> None:
         forget(venv)
         print("setup: installing the platform into .venv ...", flush=True)
         run(
-            [uv, "pip", "install", "--python", python, "--editable", str(ROOT)]
-            + ["--group", f"{ROOT / 'pyproject.toml'}:dev"]
-            + ["--constraints", str(CONSTRAINTS / "platform.txt"), *torch, *no_index(environment)],
+            [
+                *(uv, "pip", "install", *quiet(), "--python", python),
+                *("--editable", str(ROOT), "--group", f"{ROOT / 'pyproject.toml'}:dev"),
+                *("--constraints", str(CONSTRAINTS / "platform.txt")),
+                *torch,
+                *no_index(environment),
+            ],
             environment,
         )
         remember(venv, platform, {"torch": said})
@@ -103,9 +107,13 @@ def make_environments() -> None:
         forget(superset_venv)
         print(f"setup: installing Superset into {superset_venv.name} ...", flush=True)
         run(
-            [uv, "pip", "install", "--python", str(superset_venv / "bin" / "python")]
-            + ["--requirements", str(CONSTRAINTS / "superset.in")]
-            + ["--constraints", str(CONSTRAINTS / "superset.txt"), *no_index(environment)],
+            [
+                *(uv, "pip", "install", *quiet()),
+                *("--python", str(superset_venv / "bin" / "python")),
+                *("--requirements", str(CONSTRAINTS / "superset.in")),
+                *("--constraints", str(CONSTRAINTS / "superset.txt")),
+                *no_index(environment),
+            ],
             environment,
         )
         remember(superset_venv, superset, {})
@@ -126,10 +134,13 @@ def make_pins(upgrade: bool) -> None:
         "superset.txt": ["constraints/superset.in"],
     }.items():
         run(
-            [uv, "pip", "compile", *sources, "--output-file", f"constraints/{target}"]
-            + ["--universal", "--python-version", f"{SUPPORTED[0][0]}.{SUPPORTED[0][1]}"]
-            + ["--no-header", "--no-annotate", "--no-emit-index-url", "--no-emit-find-links"]
-            + ["--quiet", *(["--upgrade"] if upgrade else []), *no_index(environment)],
+            [
+                *(uv, "pip", "compile", *sources, "--output-file", f"constraints/{target}"),
+                *("--universal", "--python-version", f"{SUPPORTED[0][0]}.{SUPPORTED[0][1]}"),
+                *("--no-header", "--no-annotate", "--no-emit-index-url", "--no-emit-find-links"),
+                *("--quiet", *(["--upgrade"] if upgrade else [])),
+                *no_index(environment),
+            ],
             environment,
         )
         path = CONSTRAINTS / target
@@ -177,8 +188,11 @@ def ensure_venv(uv: str, venv: Path, interpreter: str, environment: dict[str, st
         return
     keep = Path(uv).is_relative_to(venv)  # uv itself lives there
     run(
-        [uv, "venv", "--quiet", "--python", interpreter, str(venv)]
-        + ["--allow-existing" if keep else "--clear"],
+        [
+            *(uv, "venv", "--quiet", "--python", interpreter),
+            "--allow-existing" if keep else "--clear",
+            str(venv),
+        ],
         environment,
     )
 
@@ -278,8 +292,13 @@ def resolve(
 ) -> str | None:
     """Return what a requirement resolves to, under the platform's pins, or None when it cannot."""
     done = subprocess.run(
-        [uv, "pip", "compile", "-", "--python", python, "--quiet", "--no-header", "--no-annotate"]
-        + ["--constraints", str(CONSTRAINTS / "platform.txt"), *options, *no_index(environment)],
+        [
+            *(uv, "pip", "compile", "-", "--python", python),
+            *("--quiet", "--no-header", "--no-annotate"),
+            *("--constraints", str(CONSTRAINTS / "platform.txt")),
+            *options,
+            *no_index(environment),
+        ],
         input=requirement,
         capture_output=True,
         text=True,
@@ -354,6 +373,11 @@ def uv_environment(settings: dict[str, str]) -> dict[str, str]:
 def no_index(environment: dict[str, str]) -> list[str]:
     """Return uv's option for pip's `no-index`, which uv reads from no variable."""
     return ["--no-index"] if environment.get("CITYLOOM_NO_INDEX") else []
+
+
+def quiet() -> list[str]:
+    """Return uv's option against its list of every package where nobody watches it grow."""
+    return [] if sys.stderr.isatty() else ["--quiet"]
 
 
 def local_path(link: str) -> str:

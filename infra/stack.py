@@ -86,8 +86,9 @@ def up(report: Report) -> Settings:
     """
     with one_at_a_time():
         supervisor = Supervisor()
-        for ended in supervisor.end_strays():
-            report("stack", f"ended {ended}, left over from before", False)
+        ended = supervisor.end_strays()
+        if ended:
+            report("stack", f"ended what was left over from before: {', '.join(ended)}", False)
         alive = supervisor.pid() is not None
         described, notes = decide_state(running=alive)
         for note in notes:
@@ -300,8 +301,9 @@ def stop_whatever_runs(report: Report) -> None:
                 for name in group:
                     report(name, "stopped", True)
             supervisor.shut_down()
-        for ended in supervisor.end_strays():
-            report("stack", f"ended {ended}, left over from before", False)
+        ended = supervisor.end_strays()
+        if ended:
+            report("stack", f"ended what was left over from before: {', '.join(ended)}", False)
 
 
 def status() -> StackStatus:

@@ -160,15 +160,15 @@ class Supervisor:
         if alive is not None:
             with contextlib.suppress(psutil.Error):
                 kept |= {child.pid for child in psutil.Process(alive).children(recursive=True)}
-        found = [
-            process
+        found = {
+            process.pid: process
             for process in psutil.process_iter()
             if process.pid not in kept and self._is_ours(process)
-        ]
+        }
         postmaster = self._postmaster()
         if postmaster is not None and postmaster.pid not in kept:
-            found.append(postmaster)
-        return found
+            found[postmaster.pid] = postmaster
+        return list(found.values())
 
     def _is_ours(self, process: psutil.Process) -> bool:
         with contextlib.suppress(psutil.Error, OSError):
@@ -188,19 +188,18 @@ class Supervisor:
         return None
 
     def end_strays(self) -> list[str]:
-        """End what `strays` finds, PostgreSQL last and cleanly; return what was ended."""
+        """End what `strays` finds, PostgreSQL last and cleanly; return their names."""
         found = self.strays()
         if not found:
             return []
-        ended = [f"{_name(process)} (pid {process.pid})" for process in found]
+        names = sorted({_name(process) for process in found})
         # A stray supervisor first: it would start again what is ended here.
-        found.sort(key=lambda process: not _is_supervisor(process))
+        _end([process for process in found if _is_supervisor(process)], signal.SIGKILL, 5)
         postmaster = self._postmaster()
-        others = [p for p in found if postmaster is None or p.pid != postmaster.pid]
-        _end(others, signal.SIGTERM, 15)
-        if postmaster is not None and postmaster in found:
-            _end([postmaster], signal.SIGINT, 60)
-        return ended
+        main = postmaster.pid if postmaster is not None else None
+        _end([process for process in found if process.pid != main], signal.SIGTERM, 10)
+        _end([process for process in found if process.pid == main], signal.SIGINT, 60)
+        return names
 
 
 def _is_supervisor(process: psutil.Process) -> bool:

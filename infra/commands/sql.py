@@ -48,9 +48,10 @@ def main(
 
 
 def _print_table(names: list[str], rows: list[tuple]) -> None:
-    from rich.console import Console
     from rich.table import Table
     from rich.text import Text
+
+    from infra.progress import wide_console
 
     table = Table(box=None, header_style="bold", pad_edge=False)
     for index, name in enumerate(names):
@@ -58,8 +59,8 @@ def _print_table(names: list[str], rows: list[tuple]) -> None:
         table.add_column(name, justify="right" if rows and numbers else "left")
     for row in rows:
         table.add_row(*(Text("" if value is None else str(value)) for value in row))
-    console = Console()
-    console.print(table, soft_wrap=not console.is_terminal)
+    console = wide_console()
+    console.print(table)
     console.print(f"({len(rows)} row{'' if len(rows) == 1 else 's'})", style="dim")
 
 

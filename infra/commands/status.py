@@ -27,8 +27,9 @@ def main(
 
 
 def _print(found) -> None:
-    from rich.console import Console
     from rich.table import Table
+
+    from infra.progress import wide_console
 
     table = Table(box=None, header_style="bold", pad_edge=False)
     for column in ("service", "", "version", "address", "pid"):
@@ -46,8 +47,8 @@ def _print(found) -> None:
             str(service.restarts) if service.restarts else "",
         )
     table.add_row("total", "", "", "", "", f"{found.memory_mb:,.0f} MB", "", style="bold")
-    console = Console()
-    console.print(table, soft_wrap=True)
+    console = wide_console()
+    console.print(table)
     console.print(f"login      {found.admin_user}, password in {found.admin_password_file}")
     console.print(f"data docs  file://{found.data_docs}", soft_wrap=True)
     console.print(f"logs       {found.logs}", soft_wrap=True)
