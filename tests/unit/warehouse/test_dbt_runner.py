@@ -1,0 +1,39 @@
+from __future__ import annotations
+
+from warehouse.dbt import DbtSummary, NodeOutcome, environment
+
+
+def outcome(status: str, kind: str = "model", **more) -> NodeOutcome:
+    given = {"rows_affected": None, "failures": None, "message": None, **more}
+    return NodeOutcome(f"{kind}.cityloom.x", kind, "x", status, 0.1, **given)
+
+
+def test_profile_gets_what_the_url_says_unescaped():
+    variables = environment("postgresql://warehouse:p%40ss%2Fword@127.0.0.1:5999/city")
+    assert variables["CITYLOOM_DBT_HOST"] == "127.0.0.1"
+    assert variables["CITYLOOM_DBT_PORT"] == "5999"
+    assert variables["CITYLOOM_DBT_USER"] == "warehouse"
+    assert variables["CITYLOOM_DBT_PASSWORD"] == "p@ss/word"
+    assert variables["CITYLOOM_DBT_DBNAME"] == "city"
+    assert variables["DBT_SEND_ANONYMOUS_USAGE_STATS"] == "false"
+
+
+def test_summary_counts_what_was_built_tested_skipped_and_failed():
+    summary = DbtSummary(
+        "id",
+        12.3,
+        (
+            outcome("success", rows_affected=10),
+            outcome("success", "seed", rows_affected=3),
+            outcome("error"),
+            outcome("skipped"),
+            outcome("pass", "test"),
+            outcome("fail", "test", failures=2),
+            outcome("pass", "unit_test"),
+        ),
+    )
+    assert (summary.models, summary.tests, summary.skipped, summary.rows) == (2, 2, 1, 10)
+    assert [node.status for node in summary.failures] == ["error", "fail"]
+    assert str(summary) == (
+        "2 models and seeds, 2 tests passed, 2 failed, 1 skipped, 12 s"
+    )
