@@ -1,0 +1,58 @@
+# Cityloom. `make` lists the targets; docs/operations.md says more.
+PYTHON ?= python3
+BIN := .venv/bin
+export PYTHONUNBUFFERED := 1
+
+.DEFAULT_GOAL := help
+.PHONY: help setup browser run stop test test-unit test-warehouse test-system lint format bench pins generate clean
+
+help: ## List the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-15s %s\n", $$1, $$2}'
+
+setup: ## Make the environments .venv and .venv-superset (quick when current)
+	@$(PYTHON) infra/setup.py
+
+run: setup ## Start the stack and run the demo city's whole pipeline
+	@$(BIN)/cityloom up
+	@$(BIN)/cityloom run demo
+
+stop: ## Stop the servers; what is stored stays
+	@if [ -x $(BIN)/cityloom ]; then $(BIN)/cityloom down; fi
+
+browser: setup ## Find or install a headless browser for the tests
+	@$(BIN)/python -m infra.browser
+
+test: setup browser ## Run every tier: unit, warehouse, system
+	@$(BIN)/python -m infra.tiers unit warehouse system
+
+test-unit: setup ## Run the unit tier (seconds, no server)
+	@$(BIN)/python -m infra.tiers unit
+
+test-warehouse: setup ## Run the warehouse tier (embedded PostgreSQL)
+	@$(BIN)/python -m infra.tiers warehouse
+
+test-system: setup browser ## Run the system tier (the real servers and a browser)
+	@$(BIN)/python -m infra.tiers system
+
+lint: setup ## Check style, the rooms' walls, and that generated files are current
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/lint-imports
+	@$(BIN)/python -m catalog.generate --check
+
+format: setup ## Format the code
+	@$(BIN)/ruff check --fix --quiet . ; $(BIN)/ruff format .
+
+bench: setup ## Benchmark ingest against COPY and dlt, and dbt through Airflow against native
+	@$(BIN)/python -m bench
+
+generate: setup ## Write what is made from cities/: dbt's sources file and seeds
+	@$(BIN)/python -m catalog.generate
+
+pins: ## Resolve constraints/*.txt for what pyproject.toml asks (UPGRADE=1: newest versions)
+	@$(PYTHON) infra/setup.py pins $(if $(UPGRADE),--upgrade)
+
+clean: stop ## Remove environments and caches; the data under CITYLOOM_HOME stays
+	rm -rf .venv .venv-superset build *.egg-info .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	rm -rf dbt_project/target dbt_project/logs
+	find . -name __pycache__ -type d -not -path './.cityloom/*' -prune -exec rm -rf {} +

@@ -1,0 +1,108 @@
+"""A headless browser for the tests: the one that is there, else one that is installed.
+
+`python -m infra.browser` finds or installs it and prints its path.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
+
+
+class NoBrowser(Exception):
+    """No browser is there and none could be installed; says what was tried."""
+
+
+def find() -> Path | None:
+    """Return a Chromium or Chrome on this machine, or None.
+
+    `CITYLOOM_BROWSER` names one; else PATH is searched; else Playwright's own download.
+    """
+    named = os.environ.get("CITYLOOM_BROWSER")
+    if named:
+        if not os.access(named, os.X_OK):
+            raise NoBrowser(f"CITYLOOM_BROWSER={named} cannot be run")
+        return Path(named)
+    for name in NAMES:
+        found = shutil.which(name)
+        # Ubuntu's chromium-browser may be a script that only asks for a snap.
+        if found and _runs(Path(found)):
+            return Path(found)
+    own = _playwrights()
+    return own if own and _runs(own) else None
+
+
+def ensure() -> Path:
+    """Return a browser, installed if need be: by apt as root, else by Playwright.
+
+    Raises `NoBrowser` saying what was tried.
+    """
+    found = find()
+    if found:
+        return found
+    tried = []
+    if os.geteuid() == 0 and shutil.which("apt-get"):
+        print("browser: installing chromium with apt-get", flush=True)
+        environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
+        for command in (
+            ["apt-get", "update", "-q"],
+            ["apt-get", "install", "-q", "-y", "--no-install-recommends", "chromium"],
+        ):
+            done = subprocess.run(command, env=environment, capture_output=True, text=True)
+            if done.returncode:
+                tried.append(f"`{' '.join(command)}`: {_last(done.stderr or done.stdout)}")
+        found = find()
+        if found:
+            return found
+    print("browser: asking Playwright for its own chromium", flush=True)
+    done = subprocess.run(
+        [sys.executable, "-m", "playwright", "install", "chromium", "--only-shell"],
+        capture_output=True,
+        text=True,
+    )
+    if done.returncode:
+        tried.append(f"`playwright install chromium`: {_last(done.stderr or done.stdout)}")
+    found = find()
+    if found:
+        return found
+    raise NoBrowser(
+        "no headless browser. Install chromium or chrome, or name one in CITYLOOM_BROWSER. "
+        "Tried: " + ("; ".join(tried) or "nothing could be tried")
+    )
+
+
+def _playwrights() -> Path | None:
+    """Return the browser that Playwright downloaded before, or None."""
+    folder = Path(
+        os.environ.get("PLAYWRIGHT_BROWSERS_PATH") or Path.home() / ".cache" / "ms-playwright"
+    )
+    for pattern in ("chromium*/chrome-*/headless_shell", "chromium*/chrome-*/chrome*"):
+        for found in sorted(folder.glob(pattern), reverse=True):
+            if found.is_file() and os.access(found, os.X_OK):
+                return found
+    return None
+
+
+def _runs(browser: Path) -> bool:
+    try:
+        done = subprocess.run([str(browser), "--version"], capture_output=True, timeout=60)
+    except (OSError, subprocess.TimeoutExpired):
+        return False
+    return done.returncode == 0
+
+
+def _last(said: str) -> str:
+    lines = said.strip().splitlines()
+    return lines[-1] if lines else "no reason given"
+
+
+if __name__ == "__main__":
+    try:
+        print(f"browser: {ensure()}")
+    except NoBrowser as error:
+        sys.exit(f"browser: {error}")
