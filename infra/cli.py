@@ -17,6 +17,7 @@ COMMANDS = (
     "up",
     "down",
     "status",
+    "run",
     "sql",
     "env",
     "dashboards",

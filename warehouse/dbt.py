@@ -134,9 +134,9 @@ def build(
 
     `select` and `exclude` are dbt's own; without them all is built. What dbt parsed and its
     results are kept under `target_dir`, in a folder for each selection. With `retry`, what
-    failed or was skipped in the last run of this selection and this `run_id` is run again by `dbt
-    retry`; a run that left no results is run whole. Unit tests are the test suite's, unless `unit_tests`.
-    `echo` takes dbt's log lines.
+    failed or was skipped in the last run of this selection and `run_id` is run again by `dbt
+    retry`; a run that left no results is run whole. Unit tests are the test suite's, unless
+    `unit_tests`. `echo` takes dbt's log lines.
 
     Raises `DbtFailed` with each failing node's reason; the outcomes are stored then, too.
     """
