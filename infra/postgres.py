@@ -238,16 +238,19 @@ def _make_folder(folder: Path) -> None:
 
 def _runs(programs: Path) -> bool:
     """Tell whether `pgserver` can run these programs (path, mode and libraries)."""
-    try:
-        started = subprocess.run(
-            [str(programs / "postgres"), "--version"],
-            capture_output=True,
-            cwd="/",
-            **_as_user(SYSTEM_USER),
-        )
-    except PermissionError:
-        return False
-    return started.returncode == 0
+    for program in ("postgres", "initdb"):  # the second needs the wheel's own libpq
+        try:
+            started = subprocess.run(
+                [str(programs / program), "--version"],
+                capture_output=True,
+                cwd="/",
+                **_as_user(SYSTEM_USER),
+            )
+        except PermissionError:
+            return False
+        if started.returncode:
+            return False
+    return True
 
 
 def _copied_programs(shipped: Path, real: Path) -> Path:
@@ -258,14 +261,20 @@ def _copied_programs(shipped: Path, real: Path) -> Path:
     wanted = f"{binary.st_size} {int(binary.st_mtime)}"
     if not (stamp.is_file() and stamp.read_text() == wanted):
         shutil.rmtree(target, ignore_errors=True)
-        shutil.copytree(shipped.parent, target, symlinks=True)
+        # The programs look for their libraries beside the package, by a relative path.
+        package = shipped.parents[1]
+        inside = target / package.name / shipped.parent.name
+        shutil.copytree(shipped.parent, inside, symlinks=True)
+        libraries = package.with_name(f"{package.name}.libs")
+        if libraries.is_dir():
+            shutil.copytree(libraries, target / libraries.name)
         for path in (target, *target.rglob("*")):
-            if not path.is_symlink():
-                path.chmod(path.stat().st_mode | (0o555 if path.is_dir() else 0o444))
-        for path in (target / "bin").iterdir():
-            path.chmod(0o755)
+            if path.is_symlink():
+                continue
+            runs = path.is_dir() or path.parent.name in ("bin", libraries.name)
+            path.chmod(0o755 if runs else 0o644)
         stamp.write_text(wanted)
-    return target / "bin"
+    return target / shipped.relative_to(shipped.parents[2])
 
 
 def _as_user(user: str | None) -> dict[str, object]:

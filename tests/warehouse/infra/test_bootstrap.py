@@ -1,12 +1,7 @@
-import os
-import stat
-import tempfile
-from pathlib import Path
-
 import psycopg
 import pytest
 
-from infra.postgres import locate, remove, throwaway
+from infra.postgres import throwaway
 from warehouse.bootstrap import OWNERS, READERS, BootstrapError, bootstrap, role_url
 from warehouse.schema import create_schemas
 
@@ -76,21 +71,3 @@ def test_admin_who_is_no_superuser_suffices():
         bootstrap(deployer, passwords)
         create_schemas(role_url(url, "warehouse", passwords["warehouse"]))
         assert one(role_url(url, "analyst", passwords["analyst"]), "select 1") == 1
-
-
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root has private folders to leave")
-def test_root_in_a_private_folder_puts_data_where_the_server_can_reach_it():
-    private = Path(tempfile.mkdtemp())
-    assert stat.S_IMODE(private.stat().st_mode) == 0o700
-    cluster = locate(private / "home" / "postgres", 1)
-    try:
-        cluster.initialise("secret")
-        assert cluster.folder.is_symlink()
-        assert (cluster.data / "PG_VERSION").read_text().strip() == "18"
-        assert locate(private / "home" / "postgres", 1).data == cluster.data
-    finally:
-        outside = cluster.folder.resolve()
-        remove(cluster.folder)
-        private.joinpath("home").rmdir()
-        private.rmdir()
-    assert not outside.exists()
