@@ -42,9 +42,15 @@ def score_feedback() -> None:
         os.environ.update(settings.mlflow_environment)
         from ml.score import score_new_feedback
 
-        scored = score_new_feedback(warehouse, settings.url("mlflow"))
+        scored = score_new_feedback(warehouse, settings.url("mlflow"), tell=print)
+        # Scoring follows a champion that a person chose in MLflow.
+        mark |= {f"model.{scored.model_name}": scored.model_version}
         progress.advance(warehouse, "score", mark, run_id)
-        outlet_events[SCORES].extra = {"scored": scored.scored}
+        outlet_events[SCORES].extra = {
+            "model_version": scored.model_version,
+            "scored": scored.scored,
+            "already_scored": scored.already_scored,
+        }
 
     score()
 

@@ -36,8 +36,18 @@ def train_sentiment() -> None:
         os.environ.update(settings.mlflow_environment)
         from ml import train as training
 
-        champion = training.train(settings.url("mlflow"), settings.database_url("warehouse"))
-        outlet_events[CHAMPION].extra = champion
+        trained = training.train(
+            settings.url("mlflow"), warehouse_url=settings.database_url("warehouse"), tell=print
+        )
+        champion = trained.decision.champion
+        print(trained.decision.reason)
+        outlet_events[CHAMPION].extra = {
+            "model": champion.model_name,
+            "version": champion.version,
+            "net": champion.net,
+            "validation_macro_recall": champion.macro_recall,
+            "reason": trained.decision.reason,
+        }
 
     train()
 

@@ -11,12 +11,13 @@ import fcntl
 import json
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import httpx
 import psycopg
 from psycopg.rows import dict_row
 
@@ -119,7 +120,7 @@ def run(
     outcome.loads = _loads(warehouse, sources, run_id)
     outcome.failures = pipeline.failures()
     outcome.tasks = pipeline.seconds()
-    outcome.champion = describe_champion(warehouse, city)
+    outcome.champion = describe_champion(settings, city)
     outcome.seconds = (datetime.now(UTC) - began).total_seconds()
     return outcome
 
@@ -325,13 +326,14 @@ def _loads(warehouse: str, sources: Sequence[Source], run_id: str) -> list[dict[
     return [found[s.source] for s in sources if s.source in found]
 
 
-def describe_champion(warehouse: str, city: City) -> dict[str, Any] | None:
+def describe_champion(settings: Settings, city: City) -> dict[str, Any] | None:
     """Return the champion's name and version, or None.
 
-    For a simulated city, which knows what its residents meant, also `agreement`: the share of
-    `n` comments that the champion reads as they were meant.
+    `description` is what MLflow says of it: its net and its figures. For a simulated city, which
+    knows what its residents meant, also `agreement`: the share of `n` comments that the champion
+    reads as they were meant.
     """
-    with psycopg.connect(warehouse, row_factory=dict_row) as connection:
+    with psycopg.connect(settings.database_url("warehouse"), row_factory=dict_row) as connection:
         champion = connection.execute(
             "select model_name as model, model_version as version from ml.champion "
             "where model_name = %s",
@@ -350,4 +352,13 @@ def describe_champion(warehouse: str, city: City) -> dict[str, Any] | None:
                 """,
                 [city.city_id, champion["version"]],
             ).fetchone()
+    # By REST, because importing MLflow's client costs more than all the rest of this.
+    with suppress(httpx.HTTPError, KeyError):
+        answer = httpx.get(
+            f"{settings.url('mlflow')}/api/2.0/mlflow/model-versions/get",
+            params={"name": champion["model"], "version": champion["version"]},
+            auth=(settings.admin_user, settings.admin_password),
+            trust_env=False,
+        )
+        champion["description"] = answer.json()["model_version"]["description"]
     return champion

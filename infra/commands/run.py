@@ -153,8 +153,8 @@ def show(console: Console, city: City, outcome: Outcome, settings: Settings) -> 
 def champion_line(champion: dict[str, Any]) -> str:
     """Return one line on the champion, as far as it is known."""
     line = f"{champion['model']} version {champion['version']}"
-    if champion.get("validation") is not None:
-        line += f", {champion['validation']}"
+    if champion.get("description"):
+        line += f" ({champion['description']})"
     if champion.get("agreement") is not None:
         line += (
             f", reads {champion['agreement']:.1%} of {champion['n']:,} comments "
