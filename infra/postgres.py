@@ -246,7 +246,7 @@ def _runs(programs: Path) -> bool:
                 cwd="/",
                 **_as_user(SYSTEM_USER),
             )
-        except PermissionError:
+        except OSError:
             return False
         if started.returncode:
             return False
@@ -259,7 +259,8 @@ def _copied_programs(shipped: Path, real: Path) -> Path:
     stamp = target / "copied-from"
     binary = (shipped / "postgres").stat()
     wanted = f"{binary.st_size} {int(binary.st_mtime)}"
-    if not (stamp.is_file() and stamp.read_text() == wanted):
+    copy = target / shipped.relative_to(shipped.parents[2])
+    if not (stamp.is_file() and stamp.read_text() == wanted and (copy / "postgres").is_file()):
         shutil.rmtree(target, ignore_errors=True)
         # The programs look for their libraries beside the package, by a relative path.
         package = shipped.parents[1]
@@ -274,7 +275,7 @@ def _copied_programs(shipped: Path, real: Path) -> Path:
             runs = path.is_dir() or path.parent.name in ("bin", libraries.name)
             path.chmod(0o755 if runs else 0o644)
         stamp.write_text(wanted)
-    return target / shipped.relative_to(shipped.parents[2])
+    return copy
 
 
 def _as_user(user: str | None) -> dict[str, object]:
