@@ -1,0 +1,68 @@
+"""`cityloom train`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def main(
+    net: Annotated[str, typer.Option("--net", help="Net to train, by name.")] = "subword",
+    data: Annotated[
+        Path | None,
+        typer.Option("--data", help="Folder of labelled texts; default: the project's corpus."),
+    ] = None,
+    name: Annotated[
+        str | None,
+        typer.Option(
+            "--name", help="Model to add a version to; default: sentiment, or sentiment-FOLDER."
+        ),
+    ] = None,
+    seed: Annotated[int, typer.Option("--seed", help="Seed of everything random.")] = 0,
+    json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
+) -> None:
+    """Train a net beside VADER, record both in MLflow, and let the rule choose the champion.
+
+    What was already made of the same data, params and code is not made again. Examples:
+    cityloom train; cityloom train --data ../shared/data/sentiment/tweeteval
+    """
+    import os
+
+    from infra.commands.models import as_dict, print_versions
+    from infra.settings import load_settings
+    from ml.train import train
+
+    settings = load_settings()
+    os.environ.update(settings.mlflow_environment)
+    training = train(
+        settings.url("mlflow"),
+        net=net,
+        data=data,
+        model_name=name,
+        warehouse_url=settings.database_url("warehouse"),
+        seed=seed,
+        tell=lambda line: typer.echo(line, err=True),
+    )
+    champion = training.decision.champion
+    if json:
+        from json import dumps
+
+        typer.echo(
+            dumps(
+                {
+                    "model_name": champion.model_name,
+                    "data": training.dataset.name,
+                    "data_fingerprint": training.dataset.fingerprint,
+                    "champion": champion.version,
+                    "reason": training.decision.reason,
+                    "versions": [as_dict(v, champion.version) for v in training.versions],
+                },
+                indent=2,
+            )
+        )
+        return
+    shown = {version.version: version for version in (*training.versions, champion)}
+    print_versions(list(shown.values()), champions={champion.model_name: champion.version})
+    typer.echo(f"runs: {settings.url('mlflow')}")

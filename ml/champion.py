@@ -1,0 +1,104 @@
+"""Which version of a model speaks for the city.
+
+The rule: among the versions that were trained on the same data as the newest one, and so judged
+on the same validation texts, the highest validation macro recall is champion. The incumbent keeps
+the place unless it is beaten by `MARGIN`; VADER takes part like any other. The held-out texts have
+no say. An incumbent that was trained on other data steps down: its figure is of another exam.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import psycopg
+
+from ml.registry import Registry, RegistryError, Version
+
+#: Half a point of macro recall: less is the luck of a few texts.
+MARGIN = 0.005
+
+
+@dataclass(frozen=True)
+class Decision:
+    """Who is champion, who was before, and why, in words."""
+
+    champion: Version
+    previous: Version | None
+    reason: str
+
+    @property
+    def moved(self) -> bool:
+        """Whether the champion changed."""
+        return self.previous is None or self.previous.version != self.champion.version
+
+
+def decide(versions: Sequence[Version], incumbent: Version | None, fingerprint: str) -> Decision:
+    """Apply the rule to the versions of one model; changes nothing.
+
+    Raises `ValueError` when no version was trained on data of that fingerprint.
+    """
+    rivals = [version for version in versions if version.data_fingerprint == fingerprint]
+    # At the same figure the older one stays in front.
+    best = max(rivals, key=lambda version: (version.macro_recall, -version.version))
+    if incumbent is None:
+        return Decision(best, None, f"the first: {_said(best)}")
+    if incumbent.data_fingerprint != fingerprint:
+        return Decision(
+            best,
+            incumbent,
+            f"{_said(best)}; version {incumbent.version} was judged on other data",
+        )
+    gain = best.macro_recall - incumbent.macro_recall
+    if best.version != incumbent.version and gain >= MARGIN:
+        return Decision(
+            best, incumbent, f"{_said(best)}, {100 * gain:.1f} points above {_said(incumbent)}"
+        )
+    reason = f"{_said(incumbent)} stays"
+    if best.version != incumbent.version:
+        reason += f"; {_said(best)} is not {100 * MARGIN:.1f} points better"
+    return Decision(incumbent, incumbent, reason)
+
+
+def promote(
+    registry: Registry, model_name: str, fingerprint: str, warehouse_url: str | None = None
+) -> Decision:
+    """Apply the rule, move the alias `champion`, and tell the warehouse where one is given."""
+    decision = decide(registry.versions(model_name), registry.champion(model_name), fingerprint)
+    if decision.moved:
+        registry.make_champion(decision.champion)
+    if warehouse_url:
+        with psycopg.connect(warehouse_url) as connection:
+            record(connection, model_name, decision.champion.version)
+    return decision
+
+
+def require_champion(registry: Registry, model_name: str) -> Version:
+    """Return the champion.
+
+    Raises `RegistryError`, with the remedy, when the model has none.
+    """
+    champion = registry.champion(model_name)
+    if champion is None:
+        raise RegistryError(
+            f"the model {model_name!r} has no champion; train one with `cityloom train`"
+        )
+    return champion
+
+
+def record(connection: psycopg.Connection, model_name: str, version: int) -> None:
+    """Write the champion into `ml.champion`; its time changes only when the version does."""
+    connection.execute(
+        """
+        insert into ml.champion (model_name, model_version, promoted_at)
+        values (%s, %s, clock_timestamp())
+        on conflict (model_name) do update
+            set model_version = excluded.model_version, promoted_at = excluded.promoted_at
+            where champion.model_version <> excluded.model_version
+        """,
+        (model_name, version),
+    )
+
+
+def _said(version: Version) -> str:
+    return f"version {version.version} ({version.net}, {100 * version.macro_recall:.1f})"

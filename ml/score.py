@@ -1,0 +1,225 @@
+"""Scoring: the residents' new comments in the warehouse, or any texts with any model.
+
+Nothing here imports Lightning; MLflow and torch are imported when there is something to score.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any
+
+import psycopg
+
+from ml.champion import record, require_champion
+from ml.labels import LABELS
+from ml.registry import CHAMPION, Registry, RegistryError
+
+#: New feedback, and feedback whose text was corrected since this version scored it.
+_UNSCORED = """
+    select feedback.city_id, feedback.feedback_id, feedback.text, hashed.text_hash
+    from marts.fct_feedback as feedback
+    cross join lateral (
+        select encode(sha256(convert_to(feedback.text, 'UTF8')), 'hex') as text_hash
+    ) as hashed
+    left join ml.feedback_score as score
+        on
+            score.city_id = feedback.city_id
+            and score.feedback_id = feedback.feedback_id
+            and score.model_name = %(model_name)s
+            and score.model_version = %(model_version)s
+    where
+        btrim(feedback.text) <> ''
+        and (score.text_hash is null or score.text_hash <> hashed.text_hash)
+"""
+_WRITE = """
+    insert into ml.feedback_score (
+        city_id, feedback_id, text_hash, sentiment, probability, p_negative, p_neutral, p_positive,
+        model_name, model_version
+    )
+    select scored.*, %s, %s
+    from unnest(
+        %s::text[], %s::text[], %s::text[], %s::text[],
+        %s::float8[], %s::float8[], %s::float8[], %s::float8[]
+    ) as scored
+    on conflict (city_id, feedback_id, model_name, model_version) do update set
+        text_hash = excluded.text_hash,
+        sentiment = excluded.sentiment,
+        probability = excluded.probability,
+        p_negative = excluded.p_negative,
+        p_neutral = excluded.p_neutral,
+        p_positive = excluded.p_positive,
+        scored_at = clock_timestamp()
+"""
+
+
+@dataclass(frozen=True)
+class Score:
+    """A text's label, its probability, and all three in the order of `LABELS`."""
+
+    label: str
+    probability: float
+    probabilities: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class Model:
+    """A loaded model. `version` is None where it was not loaded from a registered version."""
+
+    name: str
+    version: int | None
+    predict: Callable[[Any], Any]
+
+
+@dataclass(frozen=True)
+class ScoreReport:
+    """What scoring came to: rows written, by sentiment, and how many there were scores for."""
+
+    model_name: str
+    model_version: int
+    scored: int
+    batches: int
+    already_scored: int
+    by_sentiment: dict[str, int]
+
+
+def load_model(tracking_uri: str, model: str = "sentiment") -> Model:
+    """Load a model by name (its champion) or by `models:/` URI.
+
+    Raises `ml.registry.RegistryError`, with the remedy, when there is none.
+    """
+    registry = Registry(tracking_uri)
+    if not model.startswith("models:/"):
+        version = require_champion(registry, model).version
+        return Model(model, version, registry.load(f"models:/{model}/{version}").predict)
+    name, _, alias = model.removeprefix("models:/").partition("@")
+    if alias == CHAMPION:
+        return load_model(tracking_uri, name)
+    name, _, number = name.partition("/")
+    if not alias and not number.isdigit():
+        raise RegistryError(
+            f"{model!r} names no version; write models:/NAME/VERSION or models:/NAME@{CHAMPION}"
+        )
+    return Model(name, int(number) if number else None, registry.load(model).predict)
+
+
+def score_texts(model: Model, texts: Sequence[str]) -> list[Score]:
+    """Return a score for each text, in order."""
+    if not texts:
+        return []
+    import pandas as pd
+
+    answer = model.predict(pd.DataFrame({"text": list(texts)}))
+    all_three = answer[[f"p_{label}" for label in LABELS]].to_numpy()
+    return [
+        Score(label, float(probability), tuple(float(p) for p in row))
+        for label, probability, row in zip(
+            answer["label"], answer["probability"], all_three, strict=True
+        )
+    ]
+
+
+def score_new_feedback(
+    warehouse_url: str,
+    tracking_uri: str,
+    model_name: str = "sentiment",
+    batch_size: int = 2_000,
+    tell: Callable[[str], None] = lambda _: None,
+) -> ScoreReport:
+    """Score what the champion has not scored in `marts.fct_feedback`, into `ml.feedback_score`.
+
+    A batch is a transaction: what was written stays when a later batch fails, and the next call
+    goes on from there. Empty texts have no score. Also tells the warehouse which version is
+    champion (`ml.champion`), should someone have moved the alias in MLflow.
+
+    Raises `ml.registry.RegistryError` when there is no champion or no MLflow.
+    """
+    registry = Registry(tracking_uri)
+    version = require_champion(registry, model_name).version
+    asked = {"model_name": model_name, "model_version": version}
+    by_sentiment = dict.fromkeys(LABELS, 0)
+    scored = batches = 0
+    with psycopg.connect(warehouse_url) as reading, psycopg.connect(warehouse_url) as writing:
+        record(writing, model_name, version)
+        already = writing.execute(
+            "select count(*) from ml.feedback_score"
+            " where model_name = %(model_name)s and model_version = %(model_version)s",
+            asked,
+        ).fetchone()[0]
+        writing.commit()
+        model: Model | None = None
+        # The cursor's snapshot stands still while batches are written through the other session.
+        with reading.cursor(name="unscored") as unscored:
+            unscored.execute(_UNSCORED, asked)
+            while rows := unscored.fetchmany(batch_size):
+                if model is None:
+                    loaded = registry.load(f"models:/{model_name}/{version}")
+                    model = Model(model_name, version, loaded.predict)
+                cities, ids, texts, hashes = zip(*rows, strict=True)
+                scores = score_texts(model, texts)
+                columns = [
+                    [score.label for score in scores],
+                    [score.probability for score in scores],
+                    *([score.probabilities[place] for score in scores] for place in range(3)),
+                ]
+                writing.execute(
+                    _WRITE,
+                    (model_name, version, list(cities), list(ids), list(hashes), *columns),
+                )
+                writing.commit()
+                for score in scores:
+                    by_sentiment[score.label] += 1
+                scored += len(rows)
+                batches += 1
+                tell(f"scored {scored:,}")
+    return ScoreReport(model_name, version, scored, batches, already, by_sentiment)
+
+
+@dataclass(frozen=True)
+class BadLine:
+    """A line of input that is not what it must be."""
+
+    number: int
+    message: str
+
+
+def score_lines(
+    model: Model, lines: Iterable[str], batch_size: int = 256
+) -> Iterator[dict[str, Any] | BadLine]:
+    """Score JSON lines with `id` and `text`, as they come, in their order.
+
+    Yields `id`, `label`, `probability`, `model_version` for each good line and a `BadLine` for
+    each other one; blank lines are passed over.
+    """
+    numbered = ((number, line) for number, line in enumerate(lines, 1) if line.strip())
+    while batch := list(islice(numbered, batch_size)):
+        read = [_read_line(number, line) for number, line in batch]
+        texts = [item["text"] for item in read if not isinstance(item, BadLine)]
+        scores = iter(score_texts(model, texts))
+        for item in read:
+            if isinstance(item, BadLine):
+                yield item
+                continue
+            score = next(scores)
+            yield {
+                "id": item["id"],
+                "label": score.label,
+                "probability": round(score.probability, 6),
+                "model_version": model.version,
+            }
+
+
+def _read_line(number: int, line: str) -> dict[str, Any] | BadLine:
+    try:
+        item = json.loads(line)
+    except ValueError as error:
+        return BadLine(number, f"is not JSON ({error})")
+    if not isinstance(item, dict):
+        return BadLine(number, 'is not an object; write {"id": ..., "text": "..."}')
+    if "id" not in item:
+        return BadLine(number, "has no id")
+    if not isinstance(item.get("text"), str):
+        return BadLine(number, f"has no text: {item.get('text')!r}")
+    return item

@@ -1,0 +1,54 @@
+"""The model as MLflow keeps and serves it; MLflow runs this file when it loads one.
+
+In: a column `text`. Out: `label`, its `probability`, and `p_negative`, `p_neutral`, `p_positive`,
+a row a text in the same order.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import mlflow
+import numpy as np
+import pandas as pd
+
+from ml.labels import LABELS
+
+
+class SentimentClassifier(mlflow.pyfunc.PythonModel):
+    """A saved net, or VADER where the model carries none."""
+
+    def load_context(self, context: Any) -> None:
+        """Load the net of the artifact `net`."""
+        if "net" in context.artifacts:
+            from ml.nets.base import load_net
+
+            self._classifier = load_net(Path(context.artifacts["net"]))
+        else:
+            from ml.baseline import Vader
+
+            self._classifier = Vader()
+
+    # No type hints here: MLflow would take them for a schema and warn of those it does not know.
+    def predict(self, context, model_input, params=None):
+        """Return label and probabilities for each text."""
+        texts = model_input["text"] if isinstance(model_input, pd.DataFrame) else model_input
+        return as_frame(self._classifier.probabilities([str(text) for text in texts]))
+
+
+def as_frame(probabilities: np.ndarray) -> pd.DataFrame:
+    """Return the columns that a model answers with."""
+    best = probabilities.argmax(axis=1) if len(probabilities) else np.zeros(0, dtype=int)
+    frame = pd.DataFrame(
+        {
+            "label": [LABELS[place] for place in best],
+            "probability": probabilities[np.arange(len(best)), best],
+        }
+    )
+    for place, label in enumerate(LABELS):
+        frame[f"p_{label}"] = probabilities[:, place]
+    return frame
+
+
+mlflow.models.set_model(SentimentClassifier())

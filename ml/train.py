@@ -1,0 +1,198 @@
+"""Training as a whole: a net and the baseline on the same data, recorded, compared, promoted."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import subprocess
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ml.champion import Decision, promote
+from ml.metrics import confusion, figures
+from ml.nets import NETS, net_class
+from ml.readers import CORPUS, Dataset, Split, read_dataset
+from ml.registry import Evaluated, Registry, Version
+
+BASELINE = "vader"
+CITY_MODEL = "sentiment"
+_ROOM = Path(__file__).resolve().parent
+#: Code that decides what comes out; a change of it makes a new version.
+_JUDGED_BY = ("labels.py", "readers.py", "metrics.py", "serving.py")
+_NET_MADE_BY = ("nets/base.py", "nets/ngrams.py", "data.py", "module.py", "fit.py")
+
+
+@dataclass(frozen=True)
+class Training:
+    """What training came to: each candidate's version, and the champion."""
+
+    dataset: Dataset
+    versions: tuple[Version, ...]
+    decision: Decision
+
+
+def train(
+    tracking_uri: str,
+    *,
+    net: str = "subword",
+    data: Path | None = None,
+    model_name: str | None = None,
+    warehouse_url: str | None = None,
+    seed: int = 0,
+    overrides: dict[str, Any] | None = None,
+    tell: Callable[[str], None] = lambda _: None,
+) -> Training:
+    """Train `net` and run VADER on the same data, register both, and choose the champion.
+
+    `data` is a folder of labelled texts, without one the project's corpus; `model_name` is
+    `sentiment` for the corpus, else `sentiment-<folder>`, so that an experiment never unseats
+    the city's champion. What was already made of the same data, params and code is not made
+    again. `tell` gets a line of progress at a time.
+
+    Raises `ml.readers.DataError`, `ml.nets.UnknownNet`, `ml.registry.RegistryError`.
+    """
+    net_class(net)
+    dataset = read_dataset(data)
+    name = model_name or default_name(data)
+    tell(
+        f"{dataset.name}: {len(dataset.train):,} texts to train on, {len(dataset.validation):,} "
+        f"to choose by" + (f", {len(dataset.unseen):,} kept apart" if len(dataset.unseen) else "")
+    )
+    if dataset.leaks:
+        tell(f"left {dataset.leaks:,} texts out of training that are in the other splits too")
+    registry = Registry(tracking_uri)
+    versions = [
+        _candidate(registry, name, candidate, dataset, seed, overrides or {}, tell)
+        for candidate in dict.fromkeys((net, BASELINE))
+    ]
+    decision = promote(registry, name, dataset.fingerprint, warehouse_url)
+    tell(f"champion of {name}: {decision.reason}")
+    return Training(dataset, tuple(versions), decision)
+
+
+def default_name(data: Path | None) -> str:
+    """Return the model's name for a data folder."""
+    if data is None or Path(data).resolve() in (CORPUS, CORPUS.parent):
+        return CITY_MODEL
+    folder = re.sub(r"[^a-z0-9]+", "-", Path(data).resolve().stem.lower()).strip("-")
+    return f"{CITY_MODEL}-{folder}"
+
+
+def _candidate(
+    registry: Registry,
+    model_name: str,
+    net: str,
+    dataset: Dataset,
+    seed: int,
+    overrides: dict[str, Any],
+    tell: Callable[[str], None],
+) -> Version:
+    if net == BASELINE:
+        params: dict[str, Any] = {"net": BASELINE}
+    else:
+        params = {"net": net, "seed": seed, **net_class(net).training(len(dataset.train))}
+        params |= overrides
+    code = _code_fingerprint(net)
+    decides = json.dumps([dataset.fingerprint, params, code], sort_keys=True)
+    identity = hashlib.sha256(decides.encode()).hexdigest()
+    known = registry.find(model_name, identity)
+    if known:
+        tell(f"{net}: version {known.version} was made of the same data, params and code")
+        return known
+    tags = {
+        "net": net,
+        "data": dataset.name,
+        "data_fingerprint": dataset.fingerprint,
+        "code_fingerprint": code,
+        "code_version": _commit(),
+        "identity": identity,
+    }
+    described = {
+        **params,
+        "data": dataset.name,
+        "data_fingerprint": dataset.fingerprint,
+        "train_texts": len(dataset.train),
+        "validation_texts": len(dataset.validation),
+        f"{dataset.unseen_name}_texts": len(dataset.unseen),
+        "train_leaks": dataset.leaks,
+    }
+    if net == BASELINE:
+        from ml.baseline import Vader
+
+        return registry.log(
+            model_name, params=described, tags=tags, evaluated=_evaluate(Vader(), dataset)
+        )
+
+    # Lightning takes ten seconds to import: only who really trains pays for it.
+    from ml.fit import fit
+    from ml.nets.base import save_net
+
+    result = fit(
+        dataset,
+        params,
+        lambda e: tell(
+            f"{net}: epoch {e.number}/{e.of}, loss {e.train_loss:.3f}, "
+            f"validation macro recall {100 * e.macro_recall:.1f}"
+        ),
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        save_net(result.net, Path(folder))
+        return registry.log(
+            model_name,
+            params={**described, "best_epoch": result.best.number},
+            tags=tags,
+            evaluated=_evaluate(result.net, dataset),
+            history=[
+                {"epoch_train_loss": e.train_loss, "epoch_validation_macro_recall": e.macro_recall}
+                for e in result.epochs
+            ],
+            net_folder=Path(folder),
+        )
+
+
+def _evaluate(classifier: Any, dataset: Dataset) -> list[Evaluated]:
+    splits: Sequence[tuple[str, Split]] = (
+        ("validation", dataset.validation),
+        (dataset.unseen_name, dataset.unseen),
+    )
+    answer = []
+    for name, split in splits:
+        if len(split):
+            guess = classifier.probabilities(split.texts).argmax(axis=1)
+            truth = np.asarray(split.labels)
+            answer.append(Evaluated(name, figures(truth, guess), confusion(truth, guess)))
+    return answer
+
+
+def _code_fingerprint(net: str) -> str:
+    if net == BASELINE:
+        files = [*_JUDGED_BY, "baseline.py"]
+    else:
+        module = NETS[net].partition(":")[0].removeprefix("ml.").replace(".", "/")
+        files = [*_JUDGED_BY, *_NET_MADE_BY, f"{module}.py"]
+    digest = hashlib.sha256()
+    for name in files:
+        digest.update(name.encode() + b"\0" + (_ROOM / name).read_bytes())
+    return digest.hexdigest()
+
+
+def _commit() -> str:
+    """Git's name for the checkout, `-dirty` when changed; `unknown` outside of one."""
+    try:
+        answer = subprocess.run(
+            ["git", "describe", "--always", "--dirty", "--exclude", "*"],
+            cwd=_ROOM,
+            capture_output=True,
+            text=True,
+            timeout=20,
+            check=True,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return "unknown"
+    return answer.stdout.strip()
