@@ -51,13 +51,15 @@ class SourceBatch:
     """Rows of one file: columns under the department's names, text or typed.
 
     `rows` holds for each row its number in the file: 1 for the first record after the header.
-    `aside` are rows of the same stretch that could not be read.
+    `aside` are rows of the same stretch that could not be read. `cursor`: how far the source has
+    been read, where the connector keeps a position that is no column.
     """
 
     file: SourceFile
     table: pa.RecordBatch
     rows: np.ndarray
     aside: tuple[Aside, ...] = ()
+    cursor: str | None = None
 
 
 def numbered(first: int, count: int) -> np.ndarray:

@@ -101,13 +101,17 @@ def last_kept(
         return cursor.fetchone()
 
 
-def last_cursor(connection: psycopg.Connection, source: Source) -> str | None:
-    """Return the cursor that the source's newest kept load left, or None."""
+def last_cursor(connection: psycopg.Connection, source: Source, mode: str) -> str | None:
+    """Return the cursor that the source's newest kept load of that mode left, or None.
+
+    A snapshot says nothing of how far the live source was read.
+    """
     row = connection.execute(
         """select cursor_after from quality.loads
-           where city_id = %s and source_id = %s and state = any(%s) and cursor_after is not null
+           where city_id = %s and source_id = %s and mode = %s and state = any(%s)
+             and cursor_after is not null
            order by load_id desc limit 1""",
-        [source.city_id, source.source, list(KEPT)],
+        [source.city_id, source.source, mode, list(KEPT)],
     ).fetchone()
     return row[0] if row else None
 

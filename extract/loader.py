@@ -83,7 +83,7 @@ def stage(
         _clean_up(control, source)
         ensure_raw_table(control, source)
         previous = ledger.last_kept(control, source, mode)
-        cursor = ledger.last_cursor(control, source) if mode == "read" else None
+        cursor = ledger.last_cursor(control, source, mode)
         load_id = control.execute(
             """insert into quality.loads (city_id, source_id, run_id, mode, state, cursor_before)
                values (%s, %s, %s, %s, 'staging', %s) returning load_id""",
@@ -167,19 +167,22 @@ def set_aside(
     connection: psycopg.Connection,
     source: Source,
     load_id: int,
-    rows: Iterable[tuple[str, int, list[str]]],
+    rows: Iterable[tuple[str, int, list[str]]] | sql.Composable,
 ) -> int:
     """Move staged rows to quarantine; return how many.
 
-    `rows` are (`_source_file`, `_source_row`, reasons). The load's counts follow. For the gate;
-    runs in the caller's transaction.
+    `rows` are (`_source_file`, `_source_row`, reasons), or a query that gives these three. The
+    load's counts follow. For the gate; runs in the caller's transaction.
     """
     stage_table = sql.Identifier("stage", source.raw_table)
     connection.execute(_FAILING)
     connection.execute("truncate failing")
-    with connection.cursor().copy("copy failing from stdin") as copy:
-        for row in rows:
-            copy.write_row(row)
+    if isinstance(rows, sql.Composable):
+        connection.execute(sql.SQL("insert into failing {}").format(rows))
+    else:
+        with connection.cursor().copy("copy failing from stdin") as copy:
+            for row in rows:
+                copy.write_row(row)
     keys = sql.SQL(", ").join(sql.Identifier(name) for name in source.primary_key)
     changed = connection.execute(
         sql.SQL(
@@ -226,7 +229,8 @@ class _Staging:
         self.read = 0
         self.quarantined = 0
         self.cursor_before = cursor
-        self.cursor = self._cursor_value(cursor)
+        self.cursor = None if cursor is None else self._cursor_value(cursor)
+        self.position: str | None = None
 
     def run(self, batches: Iterable) -> None:
         """Stage everything, then settle counts, quarantine and state in one transaction."""
@@ -261,6 +265,7 @@ class _Staging:
             self.read += rows + len(batch.quarantined)
             if batch.quarantined:
                 self._put_aside(book, batch)
+            self.position = batch.cursor or self.position
             if rows:
                 status = self.known.compare(batch.key, batch.row_hash)
                 self.seen.add(file.path, batch.rows, batch.key, batch.row_hash, status)
@@ -386,8 +391,8 @@ class _Staging:
             ).format(sql.Identifier("stage", self.source.raw_table))
         )
 
-    def _cursor_value(self, text: str | None):
-        if text is None or self.source.cursor is None:
+    def _cursor_value(self, text: str):
+        if self.source.cursor is None:
             return None
         column = self.source.columns[self.source.cursor]
         return cast(pa.array([text]), column)[0][0].as_py()
@@ -402,6 +407,8 @@ class _Staging:
 
     def cursor_text(self) -> str | None:
         """Return the cursor as `quality.loads` keeps it: ISO for times."""
+        if self.position is not None:
+            return self.position
         if self.cursor is None:
             return self.cursor_before
         return self.cursor.isoformat() if hasattr(self.cursor, "isoformat") else str(self.cursor)

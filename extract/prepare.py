@@ -46,6 +46,7 @@ class Prepared:
     row_hash: np.ndarray
     key: tuple[np.ndarray, np.ndarray]
     quarantined: list[Quarantined] = field(default_factory=list)
+    cursor: str | None = None
 
 
 class Preparer:
@@ -114,6 +115,7 @@ class Preparer:
             row_hashes(zip(typed.schema.names, typed.columns, strict=True), len(rows)),
             key_hashes(self._key(typed, batch.file.path, rows), len(rows)),
             quarantined,
+            batch.cursor,
         )
 
     def check_file(self, file: SourceFile) -> None:

@@ -1,0 +1,114 @@
+"""`sql`: a table or query of a department's database, by SQLAlchemy."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import sqlite3
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+
+import sqlalchemy as sa
+
+from catalog.models import Column, Reader, Source, normalise
+from extract.batches import SourceBatch, SourceFile, no_rows, numbered
+from extract.connectors import option
+from extract.connectors.records import ROWS, from_rows
+from extract.errors import ExtractError
+
+OPTIONS = ("url", "table", "query", "time_zone")
+
+
+def read(
+    reader: Reader, source: Source, base_dir: Path, cursor: str | None
+) -> Iterator[SourceBatch]:
+    """Yield the rows of a table or query; from the second load on those from the cursor on.
+
+    Options: `url`, as SQLAlchemy writes it, in which `${NAME}` is taken from the environment (so
+    that no password stands in a manifest) and a SQLite path is relative to the source's folder;
+    `table` (perhaps with its schema) or `query`. Rows at the cursor itself are read again, since
+    others may share its value. SQLite files are opened read-only.
+    """
+    url = option(reader, "url", None, str, OPTIONS)
+    table = option(reader, "table", None, str, OPTIONS)
+    query = option(reader, "query", None, str, OPTIONS)
+    if not url or bool(table) == bool(query):
+        raise ExtractError(
+            f"{source.path}: read.options", "need url, and table or query", "add what is missing"
+        )
+    engine, file = _engine(url, base_dir)
+    file.path = f"{file.path}:{table or 'query'}"
+    try:
+        with engine.connect() as connection:
+            statement = _statement(connection, source, table, query, cursor)
+            result = connection.execution_options(stream_results=True).execute(statement)
+            file.columns = list(result.keys())
+            yield SourceBatch(file, no_rows(file.columns), numbered(1, 0))
+            first = 1
+            while rows := result.fetchmany(ROWS):
+                yield SourceBatch(file, from_rows(rows, file.columns), numbered(first, len(rows)))
+                first += len(rows)
+    except sa.exc.SQLAlchemyError as error:
+        raise ExtractError(
+            f"{engine.url.render_as_string(hide_password=True)}, {table or 'query'}",
+            f"cannot be read ({str(getattr(error, 'orig', None) or error).splitlines()[0]})",
+            "check url, table and query under `options:`, and whether the server is up",
+        ) from error
+    finally:
+        engine.dispose()
+
+
+def _engine(url: str, base_dir: Path) -> tuple[sa.Engine, SourceFile]:
+    parsed = sa.make_url(os.path.expandvars(url))
+    if parsed.get_backend_name() != "sqlite":
+        place = f"{parsed.host or 'localhost'}/{parsed.database or ''}"
+        return sa.create_engine(parsed), SourceFile(place)
+    path = base_dir / (parsed.database or "")
+    if not path.is_file():
+        raise ExtractError(str(path), "no such database", "put it there, or correct options.url")
+    with path.open("rb") as opened:
+        sha256 = hashlib.file_digest(opened, "sha256").hexdigest()
+    engine = sa.create_engine(
+        "sqlite://",
+        creator=lambda: sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True),
+        poolclass=sa.NullPool,
+    )
+    return engine, SourceFile(str(parsed.database), sha256, path.stat().st_size)
+
+
+def _statement(
+    connection: sa.Connection,
+    source: Source,
+    table: str | None,
+    query: str | None,
+    cursor: str | None,
+) -> sa.Select:
+    if table:
+        schema, _, name = table.rpartition(".")
+        origin = sa.table(name, schema=schema or None)
+    else:
+        origin = sa.text((query or "").rstrip().rstrip(";")).columns().subquery("source_query")
+    statement = sa.select(sa.text("*")).select_from(origin)
+    if cursor is None or source.cursor is None:
+        return statement
+    column = source.columns[source.cursor]
+    names = connection.execute(statement.limit(0)).keys()
+    wanted = {normalise(alias) for alias in (source.cursor, *column.aliases)}
+    name = next((name for name in names if normalise(name) in wanted), None)
+    if name is None:  # the loader will say that the column is missing
+        return statement
+    return statement.where(sa.column(name) >= _bound(connection, cursor, column)).order_by(
+        sa.column(name)
+    )
+
+
+def _bound(connection: sa.Connection, cursor: str, column: Column) -> object:
+    if connection.dialect.name == "sqlite" and column.type in ("timestamp", "date"):
+        # SQLite compares times as text. Written with a space, a cursor is never above a time
+        # of its own that is written with a T or with fractions.
+        return cursor.replace("T", " ")
+    if column.type in ("timestamp", "date"):
+        moment = datetime.fromisoformat(cursor)
+        return moment if column.type == "timestamp" else moment.date()
+    return int(cursor) if column.type == "integer" else cursor
