@@ -24,6 +24,9 @@ COMMANDS = (
     "doctor",
     "reset",
     "simulate",
+    "train",
+    "models",
+    "score",
 )
 
 #: An exception class that one of these defines is a message for whoever typed the command.
