@@ -61,6 +61,15 @@ select
     as_of.as_of,
     newest.load_id as newest_load_id,
     newest.state as newest_state,
+    case
+        when newest.state is null then 'Never loaded'
+        when newest.state in ('staging', 'staged') then 'Loading now'
+        when newest.state = 'blocked' and last_good.at is null then 'Kept out, nothing to show'
+        when newest.state = 'blocked' then 'Kept out, last good data shown'
+        when newest.state = 'failed' and last_good.at is null then 'Failed, nothing to show'
+        when newest.state = 'failed' then 'Failed, last good data shown'
+        else 'Up to date'
+    end as status,
     newest.at as newest_load_at,
     last_good.at as last_good_load_at,
     coalesce(newest.state in ('blocked', 'failed'), false) as is_stale,
