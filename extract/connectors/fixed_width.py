@@ -16,7 +16,7 @@ from extract.connectors import option
 from extract.connectors.files import TextStream, find, relative
 from extract.errors import ExtractError
 
-OPTIONS = ("layout", "encoding", "skip_rows", "record_length", "time_zone")
+OPTIONS = ("layout", "encoding", "skip_rows", "record_length", "nulls", "time_zone")
 ROWS = 50_000
 
 
@@ -27,13 +27,15 @@ def read(
 
     Options: `layout`, a list of {name, start, length} where `start` counts characters from 1;
     `encoding` (utf-8; cp037 for EBCDIC); `skip_rows`, lines before the first record;
-    `record_length` for files without newlines. A line that is shorter than the layout is set
-    aside; as the last of a file without a final newline it means that the file is truncated.
+    `record_length` for files without newlines; `nulls`, texts that mean nothing (00000000). A
+    line that is shorter than the layout is set aside; as the last of a file without a final
+    newline it means that the file is truncated.
     """
     layout = _layout(reader, source)
     encoding = option(reader, "encoding", "utf-8", str, OPTIONS)
     skip = option(reader, "skip_rows", 0, int, OPTIONS)
     length = option(reader, "record_length", None, int, OPTIONS)
+    nulls = [str(text) for text in option(reader, "nulls", [], list, OPTIONS)]
     names = [name for name, _, _ in layout]
     needed = max(start + size for _, start, size in layout)
     for path in find(reader, base_dir):
@@ -57,7 +59,7 @@ def read(
                     )
                     for p in np.flatnonzero(~fits)
                 )
-                yield SourceBatch(file, _cut(text.filter(fits), layout), rows[fits], aside)
+                yield SourceBatch(file, _cut(text.filter(fits), layout, nulls), rows[fits], aside)
                 good, bad = good + int(fits.sum()), bad + len(aside)
                 last, last_fits = int(rows[-1]), bool(fits[-1])
             if not last_fits and not stream.ends_in_newline:
@@ -131,9 +133,11 @@ def _blocks(lines: Iterator[str]) -> Iterator[tuple[int, list[str]]]:
         yield first, block
 
 
-def _cut(lines: pl.Series, layout: list[tuple[str, int, int]]) -> pa.RecordBatch:
-    arrays = [
-        lines.str.slice(start, length).str.strip_chars().to_arrow().cast(pa.string())
-        for _, start, length in layout
-    ]
+def _cut(lines: pl.Series, layout: list[tuple[str, int, int]], nulls: list[str]) -> pa.RecordBatch:
+    arrays = []
+    for _, start, length in layout:
+        values = lines.str.slice(start, length).str.strip_chars()
+        if nulls:
+            values = values.set(values.is_in(nulls), None)
+        arrays.append(values.to_arrow().cast(pa.string()))
     return pa.RecordBatch.from_arrays(arrays, names=[name for name, _, _ in layout])
