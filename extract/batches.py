@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 
 @dataclass
@@ -48,7 +49,7 @@ class Aside:
 
 @dataclass(frozen=True)
 class SourceBatch:
-    """Rows of one file: columns under the department's names, text or typed.
+    """Rows of one file, under the department's names, text or typed. Empty text comes as null.
 
     `rows` holds for each row its number in the file: 1 for the first record after the header.
     `aside` are rows of the same stretch that could not be read. `cursor`: how far the source has
@@ -70,3 +71,14 @@ def numbered(first: int, count: int) -> np.ndarray:
 def no_rows(columns: list[str]) -> pa.RecordBatch:
     """Return a batch of those text columns without rows."""
     return pa.RecordBatch.from_arrays([pa.nulls(0, pa.string()) for _ in columns], names=columns)
+
+
+def without_empty(table: pa.RecordBatch) -> pa.RecordBatch:
+    """Return a batch with null in place of empty text."""
+    columns = []
+    for array in table.columns:
+        if pa.types.is_string(array.type) or pa.types.is_large_string(array.type):
+            empty = pc.equal(pc.binary_length(array), 0)
+            array = pc.if_else(empty, pa.scalar(None, array.type), array)
+        columns.append(array)
+    return pa.RecordBatch.from_arrays(columns, names=table.schema.names)

@@ -68,22 +68,35 @@ def from_text(texts: pa.Array) -> np.ndarray:
 
 
 def _sum(columns: Iterable[tuple[str, pa.Array]], rows: int, lane: int) -> np.ndarray:
+    filled = {name: array for name, array in columns if array.null_count < rows}
+    texts = {name: array for name, array in filled.items() if _is_text(array)}
+    hashed = _text_hashes(texts, lane)
     golden, first, second = LANES[lane]
     total = np.zeros(rows, U64)
     with np.errstate(over="ignore"):
-        for name, array in columns:
-            if array.null_count == rows:
-                continue
-            mixed = _bits(array, lane) + (_name_seed(name, lane) | U64(1)) * golden
+        for name, array in filled.items():
+            bits = hashed[name] if name in texts else _bits(array, lane)
+            mixed = bits + (_name_seed(name, lane) | U64(1)) * golden
             mixed ^= mixed >> U64(30)
             mixed *= first
             mixed ^= mixed >> U64(27)
             mixed *= second
             mixed ^= mixed >> U64(31)
             if array.null_count:
-                mixed[array.is_null().to_numpy(zero_copy_only=False)] = 0
+                mixed *= array.is_valid().cast(pa.uint64()).to_numpy()
             total += mixed
     return total
+
+
+def _is_text(array: pa.Array) -> bool:
+    return pa.types.is_string(array.type) or pa.types.is_large_string(array.type)
+
+
+def _text_hashes(texts: dict[str, pa.Array], lane: int) -> dict[str, np.ndarray]:
+    """Hash all text columns at once; polars takes them side by side."""
+    frame = pl.DataFrame({name: pl.from_arrow(array) for name, array in texts.items()})
+    hashed = frame.select(pl.all().nchash.xxh3_64(seed=lane).fill_null(0)) if texts else frame
+    return {name: hashed[name].to_numpy() for name in texts}
 
 
 @cache
@@ -104,17 +117,11 @@ def _bits(array: pa.Array, lane: int) -> np.ndarray:
         return _filled(array.cast(pa.date32()).cast(pa.int32()).cast(pa.int64())).view(U64)
     if pa.types.is_timestamp(kind):
         return _filled(array.cast(pa.timestamp("us")).cast(pa.int64())).view(U64)
-    return _text_bits(array, lane)
+    raise TypeError(f"no hash for a column of type {kind}")
 
 
 def _filled(array: pa.Array) -> np.ndarray:
     return (array.fill_null(0) if array.null_count else array).to_numpy(zero_copy_only=False)
-
-
-def _text_bits(array: pa.Array, lane: int) -> np.ndarray:
-    text = pl.DataFrame({"text": pl.from_arrow(array)})
-    bits = text.select(pl.col("text").nchash.xxh3_64(seed=lane)).to_series()
-    return bits.fill_null(0).to_numpy().copy()
 
 
 def _double_bits(values: np.ndarray) -> np.ndarray:
@@ -136,5 +143,5 @@ def _decimal_bits(array: pa.Array, lane: int) -> np.ndarray:
     digits = pc.utf8_length(pc.utf8_trim(pc.replace_substring(text, ".", ""), "-0"))
     long = pc.greater(digits, 15).fill_null(False).to_numpy(zero_copy_only=False)
     if long.any():
-        bits[long] = _text_bits(text, lane)[long]
+        bits[long] = _text_hashes({"": text}, lane)[""][long]
     return bits

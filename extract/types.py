@@ -58,7 +58,7 @@ def cast(
 ) -> tuple[pa.Array, np.ndarray | None]:
     """Return `array` in the column's type, and a mask of the values that cannot be read as it.
 
-    Empty text is null. Times with an offset become local times of `time_zone`; without one they
+    Times with an offset become local times of `time_zone`; without one they
     cannot be read. The mask is None when every value fits; a value that does not is null.
     """
     kind = column.type
@@ -84,7 +84,7 @@ def cast(
 
 
 def text_of(array: pa.Array) -> pa.Array:
-    """Return any array as text: empty is null, whole floats without a point, times as ISO."""
+    """Return any array as text: whole floats without a point, times as ISO."""
     kind = array.type
     if pa.types.is_null(kind):
         return pa.nulls(len(array), pa.string())
@@ -100,11 +100,6 @@ def text_of(array: pa.Array) -> pa.Array:
         array = pa.array(texts, pa.string())
     elif not pa.types.is_string(kind):
         array = array.cast(pa.string())
-    if len(array) == array.null_count:
-        return array
-    empty = pc.equal(pc.binary_length(array), 0)
-    if pc.any(empty).as_py():
-        array = pc.if_else(empty, pa.scalar(None, pa.string()), array)
     return array
 
 

@@ -91,6 +91,8 @@ class TextStream(io.RawIOBase):
 
     def read(self, size: int = -1) -> bytes:
         """Return the next `size` bytes of the text as UTF-8, all that is left for -1."""
+        if size >= CHUNK and not self._ready and self._started and self._plain:
+            return self._take(size)
         while not self._ended and (size < 0 or len(self._ready) < size):
             self._fill()
         if size < 0 or size >= len(self._ready):
@@ -112,10 +114,18 @@ class TextStream(io.RawIOBase):
         self._raw.close()
         super().close()
 
+    @property
+    def _plain(self) -> bool:
+        """Whether the file's bytes are the text's."""
+        return self._gzip is None and self._decoder is None
+
     def _fill(self) -> None:
-        data = self._raw.read(CHUNK)
+        self._ready += self._take(CHUNK)
+
+    def _take(self, size: int) -> bytes:
+        """Read from the file; return what that is as text."""
+        data = self._raw.read(size)
         self._digest.update(data)
-        self.file.bytes += len(data)
         last = not data
         if not self._started:
             self._start(data)
@@ -123,16 +133,29 @@ class TextStream(io.RawIOBase):
         if self._gzip is not None:
             data = self._inflate(data, last)
         text = self._decode(data, last)
+        self.file.bytes = self._raw.tell()
         if text:
             if b"\0" in text:
                 self.file.may_hold_nul = True
             self.ends_in_newline = text[-1] in b"\r\n"
-            self._lines += text.count(b"\n")
-            self._ready += text
+            if not self._plain:
+                self._lines += text.count(b"\n")
             self.tail = (text if len(text) >= TAIL else self.tail + text)[-TAIL:]
         if last:
             self._ended = True
             self.file.sha256 = self._digest.hexdigest()
+        return text
+
+    def _lines_before(self) -> int:
+        """Count the lines that were read before the piece at hand."""
+        if self._plain:
+            with self.path.open("rb") as file:
+                left, lines = self.file.bytes, 0
+                while left > 0:
+                    data = file.read(min(CHUNK, left))
+                    lines, left = lines + data.count(b"\n"), left - len(data)
+            return lines
+        return self._lines
 
     def _start(self, data: bytes) -> None:
         self._started = True
@@ -184,13 +207,13 @@ class TextStream(io.RawIOBase):
         except zlib.error as error:
             raise ExtractError(
                 str(self.path),
-                f"its gzip data are damaged after line {self._lines} ({error})",
+                f"its gzip data are damaged after line {self._lines_before()} ({error})",
                 "fetch the file again",
             ) from error
         if last and not self._gzip.eof:
             raise ExtractError(
                 str(self.path),
-                f"the gzip file ends too early, after line {self._lines}: it is truncated",
+                f"the gzip file ends too early, after line {self._lines_before()}: it is truncated",
                 "fetch the file again",
             )
         return bytes(out)
@@ -209,7 +232,7 @@ class TextStream(io.RawIOBase):
             else:
                 self._check_utf8.decode(data, last)
         except UnicodeDecodeError as error:
-            line = self._lines + 1 + error.object[: error.start].count(b"\n")
+            line = self._lines_before() + 1 + error.object[: error.start].count(b"\n")
             place = error.object[error.start : error.start + 1].hex()
             tried = self.encoding
             remedy = (

@@ -137,7 +137,6 @@ def _cut(lines: pl.Series, layout: list[tuple[str, int, int]], nulls: list[str])
     arrays = []
     for _, start, length in layout:
         values = lines.str.slice(start, length).str.strip_chars()
-        if nulls:
-            values = values.set(values.is_in(nulls), None)
+        values = values.set(values.is_in(["", *nulls]), None)
         arrays.append(values.to_arrow().cast(pa.string()))
     return pa.RecordBatch.from_arrays(arrays, names=[name for name, _, _ in layout])

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from catalog.models import Reader, Source
-from extract.batches import SourceBatch, SourceFile, no_rows, numbered
+from extract.batches import SourceBatch, SourceFile, no_rows, numbered, without_empty
 from extract.connectors import option
 from extract.connectors.files import find, relative
 from extract.errors import ExtractError
@@ -34,7 +34,7 @@ def read(
                 yield SourceBatch(file, no_rows(file.columns), numbered(1, 0))
                 first = 1
                 for batch in parquet.iter_batches(ROWS):
-                    yield SourceBatch(file, batch, numbered(first, len(batch)))
+                    yield SourceBatch(file, without_empty(batch), numbered(first, len(batch)))
                     first += len(batch)
         except (pa.ArrowInvalid, OSError) as error:
             raise ExtractError(
