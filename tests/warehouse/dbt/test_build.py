@@ -1,0 +1,259 @@
+"""dbt on a real PostgreSQL: from nothing, from rows, from corrections, and from bad rows."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from datetime import date, datetime
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from warehouse import dbt
+
+SQUARE = '{"type": "Polygon", "coordinates": [[[0, 0], [0, 10], [10, 10], [10, 0], [0, 0]]]}'
+REQUEST = {
+    "request_id": "20240102-0001",
+    "service_name": "Missed collection",
+    "department": "sanitation",
+    "channel": "phone",
+    "status": "open",
+    "opened_at": datetime(2024, 1, 2, 9),
+    "due_at": datetime(2024, 1, 4, 9),
+    "latitude": 5.0,
+    "longitude": 5.0,
+    "updated_at": datetime(2024, 1, 2, 9),
+}
+CHANGED = ["stg_demo__districts+", "stg_demo__service_requests+", "stg_demo__survey_comments+"]
+COMMENT = {
+    "response_id": "S20240103-01",
+    "submitted_at": datetime(2024, 1, 3, 9),
+    "district": "D01",
+    "topic": "sanitation",
+    "language": "en",
+    "comment": "The truck passed us by.",
+}
+
+
+def _manifest(built) -> dict:
+    newest = max(built.target_dir.glob("*/manifest.json"), key=lambda path: path.stat().st_mtime)
+    return json.loads(newest.read_text())
+
+
+def test_empty_raw_tables_build_to_empty_marts_and_the_kpi_rules_hold(built):
+    summary = built.build(unit_tests=True)
+    assert not summary.failures and not summary.skipped
+    unit_tests = [n for n in summary.nodes if n.resource_type == "unit_test"]
+    assert len(unit_tests) >= 10
+    facts = built.rows("select tablename from pg_tables where schemaname = 'marts'")
+    assert {("fct_service_request",), ("fct_kpi",), ("dim_district",)} <= set(facts)
+    for (table,) in facts:
+        if table.startswith("fct_"):
+            assert built.rows(f"select count(*) from marts.{table}") == [(0,)], table
+
+
+def test_schemas_are_called_as_they_are(built):
+    dbts = built.rows(
+        "select distinct schemaname from pg_tables union select distinct schemaname from pg_views"
+    )
+    known = {"staging", "intermediate", "marts", "reporting"}
+    others = {"raw", "quality", "ml", "stage", "pg_catalog", "information_schema", "public"}
+    assert known <= {name for (name,) in dbts} <= known | others
+
+
+def test_every_node_s_outcome_is_kept(built):
+    kept = built.rows(
+        "select status, count(*) from quality.dbt_results where resource_type = 'model' group by 1"
+    )
+    models = [n for n in _manifest(built)["nodes"].values() if n["resource_type"] == "model"]
+    assert kept == [("success", len(models))]
+
+
+def test_every_model_says_its_grain_every_column_what_it_is_and_marts_have_contracts(built):
+    manifest = _manifest(built)
+    for node in manifest["nodes"].values():
+        if node["resource_type"] not in ("model", "seed"):
+            continue
+        assert "one row a" in node["description"], node["name"]
+        assert all(column["description"] for column in node["columns"].values()), node["name"]
+        present = {
+            name
+            for (name,) in built.rows(
+                "select attname from pg_attribute where attnum > 0 and not attisdropped and "
+                f"attrelid = '{node['schema']}.{node['name']}'::regclass"
+            )
+        }
+        assert present == set(node["columns"]), node["name"]
+        if node["schema"] in ("marts", "reporting"):
+            assert node["config"]["contract"]["enforced"], node["name"]
+
+
+def test_raw_is_read_by_staging_only_and_loads_by_status_only(built):
+    for node in _manifest(built)["nodes"].values():
+        if node["resource_type"] != "model":
+            continue
+        sources = {name.split(".")[2] for name in node["depends_on"]["nodes"] if "source." in name}
+        if "raw" in sources:
+            assert node["schema"] == "staging", node["name"]
+        if "quality" in sources:
+            assert node["name"] == "rpt_service_status"
+
+
+def test_every_test_of_the_project_has_a_name_of_its_own(built):
+    for node in _manifest(built)["nodes"].values():
+        if node["resource_type"] == "test":
+            assert node["test_metadata"]["kwargs"].get("name") or len(node["name"]) < 90
+            assert "__" not in node["name"].removeprefix("stg_nyc__").removeprefix("stg_demo__")
+
+
+def test_the_newest_version_counts_and_load_ids_do_not(built):
+    built.add(
+        "demo__districts",
+        1,
+        {"district_id": "D01", "name": "Old Mill", "population": 1000, "geometry": SQUARE},
+    )
+    built.add("demo__service_requests", 1, REQUEST)
+    built.add("demo__survey_comments", 1, COMMENT)
+    built.build(select=CHANGED)
+    request = (
+        "select district_id, district_from, status, days_to_close, is_closed_on_time "
+        "from marts.fct_service_request"
+    )
+    assert built.rows(request) == [("D01", "point", "open", None, None)]
+
+    closed = {**REQUEST, "status": "closed", "closed_at": datetime(2024, 1, 3, 9)}
+    built.add("demo__service_requests", 2, closed)
+    built.build(select=CHANGED)
+    assert built.rows(request) == [("D01", "point", "closed", 1.0, True)]
+    assert built.rows("select count(*) from raw.demo__service_requests") == [(2,)]
+
+    before = built.hashes()
+    with psycopg.connect(built.url) as connection:
+        connection.execute("update raw.demo__service_requests set _load_id = _load_id + 100")
+        connection.execute("update raw.demo__survey_comments set _load_id = _load_id + 100")
+    built.build()
+    assert built.hashes() == before
+
+
+def test_kpis_and_sentiment_follow_the_champion(built):
+    with psycopg.connect(built.url) as connection:
+        for version, sentiment in ((1, "negative"), (2, "positive")):
+            connection.execute(
+                "insert into ml.feedback_score values "
+                "('demo', %s, 'sentiment', %s, 'h', %s, 0.9, 0.05, 0.05, 0.9)",
+                [COMMENT["response_id"], version, sentiment],
+            )
+        connection.execute("insert into ml.champion values ('sentiment', 1)")
+    built.build(select=[dbt.NEEDS_SCORES])
+    read = "select sentiment, model_version from marts.fct_feedback_sentiment"
+    assert built.rows(read) == [("negative", 1)]
+    with psycopg.connect(built.url) as connection:
+        connection.execute("update ml.champion set model_version = 2")
+    built.build(select=[dbt.NEEDS_SCORES])
+    assert built.rows(read) == [("positive", 2)]
+    # one comment is below the floor: n is told, the value is not
+    assert built.rows(
+        "select n, numerator, value from marts.fct_kpi "
+        "where metric_id = 'net_sentiment' and district_id = '*'"
+    ) == [(1, 1.0, None)]
+    assert built.rows(
+        "select n, value, target, score from marts.fct_kpi "
+        "where metric_id = 'median_days_to_close' and district_id = 'D01'"
+    ) == [(1, 1.0, 4.0, 2.0)]
+
+
+def test_status_tells_of_a_load_that_was_kept_out_without_a_build(built):
+    with psycopg.connect(built.url) as connection:
+        for state, message in (("accepted", None), ("blocked", "column `district` is gone")):
+            connection.execute(
+                "insert into quality.loads (city_id, source_id, mode, state, message, finished_at)"
+                " values ('demo', 'service_requests', 'read', %s, %s, clock_timestamp())",
+                [state, message],
+            )
+    assert built.rows(
+        "select newest_state, is_stale, message, as_of, last_good_load_at is not null "
+        "from reporting.rpt_service_status "
+        "where city_id = 'demo' and source_id = 'service_requests'"
+    ) == [("blocked", True, "column `district` is gone", datetime(2024, 1, 3, 9), True)]
+    silent = "select count(*) from reporting.rpt_service_status where newest_state is null"
+    assert built.rows(silent)[0][0] > 0
+
+
+def test_a_failing_test_says_which_rows_and_a_retry_goes_on_from_there(built):
+    bad = {
+        "round_id": "20240103-D01",
+        "round_date": date(2024, 1, 3),
+        "district": "D01",
+        "scheduled_stops": 100,
+        "missed_stops": 101,
+    }
+    built.add("demo__collection_rounds", 1, bad)
+    selection = {"select": ["stg_demo__collection_rounds+"]}
+    with pytest.raises(dbt.DbtFailed) as failed:
+        built.build(**selection, run_id="a-run")
+    reason = str(failed.value)
+    assert "test fct_collection_round_misses_what_was_due: Got 1 result" in reason
+    assert "scheduled_stops=100, missed_stops=101" in reason
+    assert built.rows(
+        "select name, failures from quality.dbt_results where status = 'fail' and run_id = 'a-run'"
+    ) == [("fct_collection_round_misses_what_was_due", 1)]
+
+    with psycopg.connect(built.url) as connection:
+        connection.execute("update marts.fct_collection_round set missed_stops = 5")
+    again = built.build(**selection, run_id="a-run", retry=True)
+    names = {node.name for node in again.nodes}
+    assert "fct_collection_round_misses_what_was_due" in names
+    assert "stg_demo__collection_rounds" not in names
+
+    with psycopg.connect(built.url) as connection:
+        connection.execute("delete from raw.demo__collection_rounds")
+
+
+def test_a_key_twice_fails_the_mart_and_leaves_it_as_it_was(built):
+    before = built.hashes()["fct_feedback"]
+    # the same key by two channels
+    built.add(
+        "demo__council_comments",
+        1,
+        {
+            "statement_id": COMMENT["response_id"],
+            "meeting_at": datetime(2024, 1, 4, 9),
+            "topic": "roads",
+            "language": "en",
+            "statement": "Again.",
+        },
+    )
+    with pytest.raises(dbt.DbtFailed, match=r"fct_feedback: .*duplicate key"):
+        built.build(select=["stg_demo__council_comments+"], exclude=[dbt.NEEDS_SCORES])
+    assert built.hashes()["fct_feedback"] == before
+    with psycopg.connect(built.url) as connection:
+        connection.execute("delete from raw.demo__council_comments")
+
+
+def test_a_seed_with_a_column_more_is_made_anew_and_else_refilled_in_place(built, tmp_path: Path):
+    oid = "select 'staging.target'::regclass::oid"
+    before = built.rows(oid)
+    built.build(select=["target"])
+    assert built.rows(oid) == before
+    project = tmp_path / "dbt_project"
+    shutil.copytree(dbt.PROJECT, project, ignore=shutil.ignore_patterns("target", "logs"))
+    seed = project / "seeds" / "target.csv"
+    lines = seed.read_text().splitlines()
+    seed.write_text("\n".join([lines[0] + ",note", *(line + ",x" for line in lines[1:])]) + "\n")
+    dbt.build(
+        built.url,
+        select=["target"],
+        target_dir=tmp_path / "t",
+        echo=built.log.append,
+        project=project,
+    )
+    assert built.rows("select distinct note from staging.target") == [("x",)]
+
+
+def test_dbt_that_cannot_begin_says_why(built, tmp_path: Path):
+    project = tmp_path / "dbt_project"
+    shutil.copytree(dbt.PROJECT, project, ignore=shutil.ignore_patterns("target", "logs"))
+    (project / "models" / "marts" / "dim_city.sql").write_text("select * from {{ ref('no') }}")
+    with pytest.raises(dbt.DbtFailed, match="depends on a node named 'no'"):
+        dbt.build(built.url, target_dir=tmp_path / "t", echo=built.log.append, project=project)
