@@ -36,7 +36,8 @@ from infra.supervise import Supervisor
 #: Told of each step: the service's name, what it is doing, and whether that ends its start.
 Report = Callable[[str, str, bool], None]
 
-START_SECONDS = 300
+#: Generous: a machine that is busy otherwise is slow, not broken.
+START_SECONDS = 600
 
 SERVICE_NAMES = (
     "postgres",
@@ -414,6 +415,7 @@ def remove_state() -> list[str]:
     if folder.is_symlink():
         removed.append(str(folder.resolve()))
     postgres.remove(folder)
+    Supervisor().forget()
     shutil.rmtree(home)
     return removed
 

@@ -19,7 +19,7 @@ from typing import Any
 import psutil
 
 from infra.services import COMMON, Service, write_private
-from infra.settings import Settings, cityloom_home
+from infra.settings import ROOT, Settings, cityloom_home
 from infra.state import ADMIN_URL, StackError, runtime_dir
 
 #: Not handed on to the servers: another installation's settings, and the admin's login.
@@ -76,6 +76,9 @@ class Supervisor:
 
     def configure(self, settings: Settings, services: Iterable[Service]) -> bool:
         """Write supervisor's settings (0600); tell whether they changed."""
+        for place in (self.home, ROOT):
+            if set(str(place)) & set('%"\n'):
+                raise StackError(f'{place}: supervisor cannot have % or " in a path; move it')
         self.config.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         settings.log_dir.mkdir(parents=True, exist_ok=True)
         before = self.config.read_text() if self.config.is_file() else ""
@@ -86,12 +89,17 @@ class Supervisor:
     def start(self) -> None:
         """Start supervisor, with no program yet; raise `StackError` when it does not answer."""
         self.socket.unlink(missing_ok=True)
+        # Handed on to every program.
         environment = {
-            key: value for key, value in os.environ.items() if not key.startswith(FOREIGN)
+            **{key: value for key, value in os.environ.items() if not key.startswith(FOREIGN)},
+            **COMMON,
+            "PATH": f"{Path(sys.executable).parent}:{os.environ.get('PATH', os.defpath)}",
+            "CITYLOOM_HOME": str(self.home),
+            "CITYLOOM_SERVICE": "supervisord",
         }
         started = subprocess.run(
             [sys.executable, "-m", "supervisor.supervisord", "-c", str(self.config)],
-            env=environment | {"CITYLOOM_HOME": str(self.home), "CITYLOOM_SERVICE": "supervisord"},
+            env=environment,
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
@@ -145,8 +153,13 @@ class Supervisor:
             self.rpc().shutdown()
         with contextlib.suppress(psutil.Error):
             psutil.Process(pid).wait(90)
-        self.socket.unlink(missing_ok=True)
-        if self.runtime.parent == Path("/tmp"):
+        self.forget()
+
+    def forget(self) -> None:
+        """Remove the socket and pid file of a supervisor that has ended."""
+        if self.runtime.is_relative_to(self.home):
+            self.socket.unlink(missing_ok=True)
+        else:
             shutil.rmtree(self.runtime, ignore_errors=True)
 
     def strays(self) -> list[psutil.Process]:
@@ -226,11 +239,6 @@ def _end(processes: list[psutil.Process], gently: signal.Signals, seconds: float
 
 
 def _config_text(supervisor: Supervisor, settings: Settings, services: Iterable[Service]) -> str:
-    common = {
-        **COMMON,
-        "CITYLOOM_HOME": str(settings.home),
-        "PATH": f"{Path(sys.executable).parent}:{os.environ.get('PATH', os.defpath)}",
-    }
     lines = [
         "[supervisord]",
         f"logfile={_quoted(supervisor.log)}",
@@ -241,7 +249,6 @@ def _config_text(supervisor: Supervisor, settings: Settings, services: Iterable[
         "nodaemon=false",
         "umask=022",
         *(["user=root"] if os.geteuid() == 0 else []),
-        f"environment={_environment(common)}",
         "[unix_http_server]",
         f"file={_quoted(supervisor.socket)}",
         "chmod=0600",

@@ -13,8 +13,9 @@ def main() -> None:
 
     with live("Starting Cityloom") as report:
         settings = up(report)
-    from rich.console import Console
     from rich.table import Table
+
+    from infra.progress import wide_console
 
     table = Table(box=None, show_header=False, padding=(0, 2))
     for title, service in {
@@ -25,4 +26,4 @@ def main() -> None:
         table.add_row(title, settings.url(service))
     table.add_row("Login", settings.admin_user)
     table.add_row("Password", f"in {settings.home / 'secrets' / 'admin_password'}")
-    Console().print(table, soft_wrap=True)
+    wide_console().print(table)

@@ -1,0 +1,53 @@
+import subprocess
+import sys
+
+import psycopg
+import pytest
+from typer.testing import CliRunner
+
+from infra import cli
+from infra.doctor import read_pins
+from infra.settings import NotSetUp
+
+#: None of these may be loaded to print help.
+HEAVY = ("pandas", "polars", "pyarrow", "psycopg", "torch", "mlflow", "great_expectations", "dlt")
+
+
+def test_help_is_quick_because_commands_import_lazily():
+    program = (
+        "import sys; from infra.cli import build; build();"
+        f"print([name for name in {HEAVY!r} if name in sys.modules])"
+    )
+    said = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert said.stdout.strip() == "[]", said.stderr
+
+
+@pytest.mark.parametrize("command", cli.COMMANDS)
+def test_each_command_helps_with_an_example(command):
+    runner = CliRunner()
+    said = runner.invoke(cli.build(), [command, "--help"]).output
+    if "Example" not in said:  # a group: each of its commands has one
+        names = [
+            info.name or info.callback.__name__
+            for info in __import__(
+                f"infra.commands.{command}", fromlist=["app"]
+            ).app.registered_commands
+        ]
+        assert names
+        for name in names:
+            assert "Example" in runner.invoke(cli.build(), [command, name, "--help"]).output
+
+
+def test_known_error_is_a_message_and_a_defect_is_not():
+    assert cli.explain(NotSetUp("start it")) == "start it"
+    assert "cityloom up" in cli.explain(psycopg.OperationalError("connection refused"))
+    assert cli.explain(ZeroDivisionError()) is None
+
+
+def test_pins_are_read_without_markers_extras_and_doubt(tmp_path):
+    path = tmp_path / "pins.txt"
+    path.write_text(
+        "a.b==1.0\nC_d[x]==2.0 ; python_full_version < '3.13'\n"
+        "e==1 ; sys_platform == 'linux'\ne==2 ; sys_platform == 'win32'\n"
+    )
+    assert read_pins(path) == {"a-b": "1.0", "c-d": "2.0"}

@@ -1,0 +1,119 @@
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+from infra import setup
+
+
+@pytest.fixture(autouse=True)
+def no_settings(monkeypatch):
+    for name in list(os.environ):
+        if name.startswith(("PIP_", "UV_")) or name in ("SSL_CERT_FILE", "HTTPS_PROXY"):
+            monkeypatch.delenv(name)
+
+
+def test_pips_settings_reach_uv(tmp_path):
+    told = setup.uv_environment(
+        {
+            "find-links": f"{tmp_path} /no/such/folder file://{tmp_path} https://wheels.example/",
+            "index-url": "https://mirror.example/simple",
+            "extra-index-url": "file:///opt/a/simple\nhttps://b.example/simple",
+            "cert": "/etc/ca.crt",
+            "proxy": "http://proxy.example:3128",
+            "trusted-host": "mirror.example b.example",
+            "default-timeout": "180",
+        }
+    )
+    assert told["UV_FIND_LINKS"] == f"{tmp_path},file://{tmp_path},https://wheels.example/"
+    assert told["UV_DEFAULT_INDEX"] == "https://mirror.example/simple"
+    assert told["UV_INDEX"] == "file:///opt/a/simple https://b.example/simple"
+    assert told["UV_INDEX_STRATEGY"] == "unsafe-best-match"
+    assert told["SSL_CERT_FILE"] == "/etc/ca.crt"
+    assert told["HTTPS_PROXY"] == "http://proxy.example:3128"
+    assert told["UV_INSECURE_HOST"] == "mirror.example b.example"
+    assert told["UV_HTTP_TIMEOUT"] == "180"
+
+
+def test_what_is_set_for_uv_itself_wins(monkeypatch):
+    monkeypatch.setenv("UV_DEFAULT_INDEX", "https://mine.example/simple")
+    told = setup.uv_environment({"index-url": "https://pips.example/simple"})
+    assert told["UV_DEFAULT_INDEX"] == "https://mine.example/simple"
+
+
+def test_pip_itself_is_asked_and_environment_wins(tmp_path, monkeypatch):
+    config = tmp_path / "pip.conf"
+    config.write_text(
+        "[global]\nfind-links = /global/links\nindex-url = https://file.example/simple\n"
+        "[install]\nfind-links = /install/links\n"
+    )
+    monkeypatch.setenv("PIP_CONFIG_FILE", str(config))
+    monkeypatch.setenv("PIP_INDEX_URL", "https://env.example/simple")
+    found = setup.pip_settings(tmp_path)
+    assert found["find-links"] == "/install/links"
+    assert found["index-url"] == "https://env.example/simple"
+
+
+@pytest.mark.parametrize(
+    ("choice", "gpus", "wanted"),
+    [
+        ("auto", False, False),
+        ("auto", True, True),
+        ("cpu", True, False),
+        ("cuda", False, True),
+    ],
+)
+def test_build_of_torch_follows_the_machine_unless_told(
+    choice, gpus, wanted, tmp_path, monkeypatch
+):
+    monkeypatch.setenv("CITYLOOM_TORCH", choice)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    answer = tmp_path / "nvidia-smi"
+    answer.write_text(f"#!/bin/sh\n{'echo GPU 0: H200' if gpus else 'exit 9'}\n")
+    answer.chmod(0o755)
+    assert setup.wants_cuda() is wanted
+
+
+def test_unknown_build_of_torch_is_refused(monkeypatch):
+    monkeypatch.setenv("CITYLOOM_TORCH", "gpu")
+    with pytest.raises(setup.SetupError, match="say cpu, cuda or auto"):
+        setup.wants_cuda()
+
+
+def test_environment_is_current_only_with_its_stamp_and_python(tmp_path):
+    venv = tmp_path / "venv"
+    (venv / "bin").mkdir(parents=True)
+    (venv / "bin" / "python").symlink_to(sys.executable)
+    assert not setup.is_current(venv, "a")
+    setup.remember(venv, "a", {"torch": "x"})
+    assert setup.is_current(venv, "a")
+    assert not setup.is_current(venv, "b")
+    assert json.loads((venv / "cityloom.json").read_text())["torch"] == "x"
+    (venv / "bin" / "python").unlink()
+    assert not setup.is_current(venv, "a")
+
+
+def test_pins_name_no_address_and_no_local_build():
+    for name in ("platform.txt", "superset.txt"):
+        text = (setup.CONSTRAINTS / name).read_text()
+        assert "://" not in text
+        assert "--" not in text
+        assert not [line for line in text.splitlines() if "==" in line and "+" in line]
+    assert "\ntorch==" in (setup.CONSTRAINTS / "platform.txt").read_text()
+
+
+def test_set_up_needs_the_standard_library_only():
+    done = subprocess.run(
+        [sys.executable, "-I", "-S", "-c", f"import runpy; runpy.run_path({setup.__file__!r})"],
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_wrong_python_is_named_with_a_remedy(monkeypatch):
+    monkeypatch.setattr(setup.sys, "version_info", (3, 9, 2))
+    with pytest.raises(setup.SetupError, match=r"this is Python 3\.9 .* needs 3\.11 to 3\.13"):
+        setup.check_python()

@@ -1,0 +1,134 @@
+import json
+import socket
+
+import pytest
+
+from infra import state
+from infra.settings import NotSetUp, load_settings, settings_from
+from infra.state import FIRST_PORTS, StackError, decide_state, is_free, read_state, runtime_dir
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path, monkeypatch):
+    for name in (*FIRST_PORTS, "x"):
+        monkeypatch.delenv(f"CITYLOOM_PORT_{name.upper()}", raising=False)
+    monkeypatch.delenv("CITYLOOM_DATABASE_URL", raising=False)
+    monkeypatch.setenv("CITYLOOM_HOME", str(tmp_path / "home"))
+    return tmp_path / "home"
+
+
+@pytest.fixture
+def taken():
+    """A port that somebody listens on."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield server.getsockname()[1]
+
+
+def free_port():
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return server.getsockname()[1]
+
+
+def test_ports_are_free_distinct_and_kept(home):
+    first, notes = decide_state(running=False)
+    assert set(first["ports"]) == set(FIRST_PORTS)
+    assert len(set(first["ports"].values())) == len(FIRST_PORTS)
+    assert all(is_free(port) for port in first["ports"].values())
+    assert notes == []
+    assert decide_state(running=False)[0] == first
+    assert json.loads((home / "stack.json").read_text()) == first
+
+
+def test_port_taken_since_is_moved_and_told(taken):
+    described, _ = decide_state(running=False)
+    described["ports"]["mlflow"] = taken
+    state.write_state(described)
+    moved, notes = decide_state(running=False)
+    assert moved["ports"]["mlflow"] != taken
+    assert notes == [notes[0]] and str(taken) in notes[0] and "mlflow" in notes[0]
+
+
+def test_own_running_servers_are_no_conflict(taken):
+    described, _ = decide_state(running=False)
+    described["ports"]["mlflow"] = taken
+    state.write_state(described)
+    assert decide_state(running=True) == (described, [])
+
+
+def test_asked_port_is_taken_up_and_kept(monkeypatch):
+    decide_state(running=False)
+    wanted = free_port()
+    monkeypatch.setenv("CITYLOOM_PORT_AIRFLOW", str(wanted))
+    assert decide_state(running=False)[0]["ports"]["airflow"] == wanted
+    monkeypatch.delenv("CITYLOOM_PORT_AIRFLOW")
+    assert decide_state(running=False)[0]["ports"]["airflow"] == wanted
+
+
+def test_asked_port_that_is_taken_names_the_holder(monkeypatch, taken):
+    monkeypatch.setenv("CITYLOOM_PORT_SUPERSET", str(taken))
+    with pytest.raises(StackError, match=rf"port {taken} \(CITYLOOM_PORT_SUPERSET\).*pid"):
+        decide_state(running=False)
+
+
+def test_port_that_is_no_number_is_refused(monkeypatch):
+    monkeypatch.setenv("CITYLOOM_PORT_SUPERSET", "http")
+    with pytest.raises(StackError, match="CITYLOOM_PORT_SUPERSET='http' is not a port number"):
+        decide_state(running=False)
+
+
+def test_external_database_is_kept_without_its_login(monkeypatch, home):
+    monkeypatch.setenv(
+        "CITYLOOM_DATABASE_URL", "postgresql://root:hush@db.example:6543/postgres?sslmode=require"
+    )
+    decide_state(running=False)
+    assert "hush" not in (home / "stack.json").read_text()
+    monkeypatch.delenv("CITYLOOM_DATABASE_URL")
+    decide_state(running=False)
+    settings = load_settings()
+    assert not settings.embedded_database
+    url = settings.database_url("analyst")
+    assert url.startswith("postgresql://analyst:")
+    assert url.endswith("@db.example:6543/warehouse?sslmode=require")
+
+
+def test_database_url_that_is_none_is_refused(monkeypatch):
+    monkeypatch.setenv("CITYLOOM_DATABASE_URL", "db.example:5432")
+    with pytest.raises(StackError, match="must look like postgresql://"):
+        decide_state(running=False)
+
+
+def test_damaged_and_older_state_name_file_and_remedy(home):
+    home.mkdir()
+    (home / "stack.json").write_text("{")
+    with pytest.raises(StackError, match=r"stack\.json cannot be read.*cityloom reset"):
+        read_state()
+    (home / "stack.json").write_text('{"layout": 0, "ports": {}}')
+    with pytest.raises(StackError, match=r"is of layout 0.*cityloom reset"):
+        read_state()
+
+
+def test_nothing_started_yet_names_the_command():
+    with pytest.raises(NotSetUp, match="cityloom up"):
+        load_settings()
+
+
+def test_socket_of_a_deep_home_goes_to_a_short_private_folder(tmp_path, monkeypatch):
+    monkeypatch.setenv("CITYLOOM_HOME", str(tmp_path / ("deep" * 30)))
+    folder = runtime_dir()
+    try:
+        assert len(str(folder / "supervisor.sock")) < state.SOCKET_PATH_LIMIT
+        assert folder.stat().st_mode & 0o777 == 0o700
+        folder.chmod(0o755)
+        with pytest.raises(StackError, match="not this user's private folder"):
+            runtime_dir()
+    finally:
+        folder.rmdir()
+
+
+def test_secrets_are_made_once_and_private(home):
+    settings = settings_from(home, {"ports": dict(FIRST_PORTS)})
+    password = settings.admin_password
+    assert len(password) >= 24
+    assert settings.admin_password == password
+    assert (home / "secrets" / "admin_password").stat().st_mode & 0o777 == 0o600
+    assert (home / "secrets").stat().st_mode & 0o777 == 0o700

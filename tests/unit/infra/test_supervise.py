@@ -1,0 +1,114 @@
+import configparser
+import os
+import subprocess
+import sys
+
+import psutil
+import pytest
+
+from infra import services
+from infra.services import airflow_environment, mlflow_environment
+from infra.settings import settings_from
+from infra.state import FIRST_PORTS, StackError
+from infra.supervise import Supervisor
+
+
+@pytest.fixture
+def settings(tmp_path, monkeypatch):
+    home = tmp_path / "my home; really"
+    monkeypatch.setenv("CITYLOOM_HOME", str(home))
+    home.mkdir()
+    (home / "stack.json").write_text("{}")
+    described = {
+        "ports": dict(FIRST_PORTS),
+        "database": {"host": "db.example", "port": 5432, "options": ""},
+    }
+    return settings_from(home, described)
+
+
+def test_supervisor_reads_back_what_was_written(settings):
+    """By supervisor's own parser: a space or a semicolon in the home must survive it."""
+    from supervisor.options import ServerOptions
+
+    supervisor = Supervisor()
+    wanted = services.services(settings)
+    assert supervisor.configure(settings, wanted) is True
+    assert supervisor.configure(settings, wanted) is False
+    assert supervisor.config.stat().st_mode & 0o777 == 0o600
+    options = ServerOptions()
+    options.realize(["-c", str(supervisor.config)])
+    programs = {group.name: group.process_configs[0] for group in options.process_group_configs}
+    assert list(sorted(programs)) == sorted(service.name for service in wanted)
+    mlflow = programs["mlflow"]
+    assert str(settings.home / "mlflow" / "artifacts") in mlflow.command
+    assert mlflow.environment["CITYLOOM_SERVICE"] == "mlflow"
+    assert not programs["superset"].autostart
+
+
+def test_no_secret_on_a_command_line(settings):
+    wanted = services.services(settings)
+    secrets = [path.read_text() for path in (settings.home / "secrets").iterdir()]
+    assert secrets
+    for service in wanted:
+        for secret in secrets:
+            assert secret not in " ".join(service.command)
+
+
+def test_airflow_is_moved_to_its_port_in_full(settings):
+    environment = airflow_environment(settings)
+    path = settings.home / "airflow" / "airflow.cfg"
+    assert path.stat().st_mode & 0o777 == 0o600
+    parser = configparser.ConfigParser()
+    parser.read(path)
+    port = str(settings.ports["airflow"])
+    assert parser["api"]["base_url"].endswith(f":{port}")
+    assert f":{port}/execution/" in parser["core"]["execution_api_server_url"]
+    assert parser["core"]["executor"] == "LocalExecutor"
+    assert parser["core"]["load_examples"] == "False"
+    assert parser["usage_data_collection"]["enabled"] == "False"
+    assert "8080" not in path.read_text().replace(port, "")
+    from cryptography.fernet import Fernet
+
+    Fernet(parser["core"]["fernet_key"])
+    assert environment["AIRFLOW_HOME"] == str(settings.home / "airflow")
+
+
+def test_changed_secret_changes_the_configuration_so_that_it_restarts(settings):
+    before = mlflow_environment(settings)["CITYLOOM_CONFIG"]
+    (settings.home / "secrets" / "admin_password").write_text("another-long-password")
+    assert mlflow_environment(settings)["CITYLOOM_CONFIG"] != before
+
+
+def test_what_outlived_its_supervisor_is_ended_and_nothing_else(settings):
+    def sleeper(**more):
+        environment = {**os.environ, **more}
+        return subprocess.Popen([sys.executable, "-c", "input()"], stdin=-1, env=environment)
+
+    ours = sleeper(CITYLOOM_HOME=str(settings.home), CITYLOOM_SERVICE="mlflow")
+    shell = sleeper(CITYLOOM_HOME=str(settings.home))
+    others = sleeper(CITYLOOM_HOME="/elsewhere", CITYLOOM_SERVICE="mlflow")
+    try:
+        supervisor = Supervisor()
+        assert [process.pid for process in supervisor.strays()] == [ours.pid]
+        assert supervisor.end_strays() == ["mlflow"]
+        assert ours.poll() is not None
+        assert psutil.pid_exists(shell.pid) and shell.poll() is None
+        assert others.poll() is None
+        assert supervisor.end_strays() == []
+    finally:
+        for process in (ours, shell, others):
+            process.kill()
+            process.wait()
+
+
+def test_home_that_supervisor_cannot_have_is_refused(settings, monkeypatch):
+    monkeypatch.setenv("CITYLOOM_HOME", str(settings.home.parent / "100%"))
+    with pytest.raises(StackError, match="cannot have %"):
+        Supervisor().configure(settings, [])
+
+
+def test_stale_socket_is_no_running_supervisor(settings):
+    supervisor = Supervisor()
+    supervisor.socket.touch()
+    assert supervisor.pid() is None
+    assert supervisor.running() == {}
