@@ -1,0 +1,79 @@
+"""What a gate finds and reports, as plain values."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from extract.loader import LoadReport
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """One expectation, or one of the manifest's thresholds (`gate.min_rows`, ...), on one load.
+
+    `unexpected_rows` counts rows that failed it; None for a threshold. `reason` is what such a
+    row is told. `values` and `rows` (file, row number) are some examples. `query` finds all of
+    the failing rows in the stage, by `_source_file` and `_source_row`.
+    """
+
+    expectation: str
+    column: str
+    severity: str
+    success: bool
+    unexpected_rows: int | None = None
+    observed: str | None = None
+    reason: str = ""
+    values: tuple[str, ...] = ()
+    rows: tuple[tuple[str, int], ...] = ()
+    query: str | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True)
+class GateReport:
+    """What the gate decided. `load` is the load's final record in `quality.loads`.
+
+    `outcomes` is empty for a load that an earlier run of the gate had already decided on.
+    """
+
+    load: LoadReport
+    outcomes: tuple[Outcome, ...] = ()
+
+    @property
+    def load_id(self) -> int:
+        """Number of the load."""
+        return self.load.load_id
+
+    @property
+    def state(self) -> str:
+        """`accepted`, `unchanged` or `blocked`."""
+        return self.load.state
+
+    @property
+    def message(self) -> str | None:
+        """Why the load was blocked, with the remedy."""
+        return self.load.message
+
+    @property
+    def rows_read(self) -> int:
+        """Rows read = accepted + unchanged + quarantined, unless blocked."""
+        return self.load.rows_read
+
+    @property
+    def rows_accepted(self) -> int:
+        """Rows appended to `raw`."""
+        return self.load.rows_accepted
+
+    @property
+    def rows_unchanged(self) -> int:
+        """Rows that `raw` held already."""
+        return self.load.rows_unchanged
+
+    @property
+    def rows_quarantined(self) -> int:
+        """Rows put aside by the loader and by the gate."""
+        return self.load.rows_quarantined
+
+    @property
+    def data_docs(self) -> str | None:
+        """Path of the load's HTML report."""
+        return self.load.data_docs

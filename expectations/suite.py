@@ -1,0 +1,168 @@
+"""A source's expectations: what its manifest says, and what `suites/<city>/<source>.py` adds.
+
+Each rule looks at single rows of the stage and carries in `meta["reason"]` what a failing row is
+told. Keys are not tested for uniqueness: the loader leaves one row a key in a stage, and dbt
+tests the whole. Importing this module imports Great Expectations.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from datetime import date, datetime, time
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from catalog.models import Column, Source
+from expectations.light import gx
+
+#: Severity in a manifest -> in Great Expectations.
+SEVERITIES = {"critical": "critical", "row": "warning", "info": "info"}
+SUITES_DIR = Path(__file__).parent / "suites"
+#: What Python's regular expressions have and PostgreSQL's lack or mean otherwise.
+_FOREIGN = re.compile(r"(?<!\\)(?:\\\\)*(?:\\[bBzA]|\(\?(?![:=!]))")
+
+Expectation = gx.expectations.Expectation
+
+
+class SuiteError(Exception):
+    """An expectation that cannot be made or run as written; names manifest, key and remedy."""
+
+
+def suite(source: Source) -> gx.ExpectationSuite:
+    """Return all expectations of a source: the manifest's, then those of its own suite file."""
+    own = [_reasoned(source, expectation) for expectation in own_expectations(source)]
+    return gx.ExpectationSuite(name=source.raw_table, expectations=[*_of_manifest(source), *own])
+
+
+def default_suite(source: Source) -> gx.ExpectationSuite:
+    """Return the expectations that the manifest implies.
+
+    Column `required` and each key column: not null; `values`: in set; `min`, `max`: between;
+    `pattern`: regular expression. Raises `SuiteError` for a rule that the column's type does not
+    allow.
+    """
+    return gx.ExpectationSuite(name=source.raw_table, expectations=list(_of_manifest(source)))
+
+
+def own_expectations(source: Source) -> list[Expectation]:
+    """Return what `suites/<city>/<source>.py` adds to the manifest; empty without one."""
+    if not (SUITES_DIR / source.city_id / f"{source.source}.py").is_file():
+        return []
+    module = import_module(f"expectations.suites.{source.city_id}.{source.source}")
+    return module.expectations(source)
+
+
+def reason(configuration: Any) -> str:
+    """Return what a row that fails this expectation (or its configuration) is told."""
+    return configuration.meta["reason"]
+
+
+def _of_manifest(source: Source) -> Iterator[Expectation]:
+    for name, column in source.columns.items():
+        if column.personal != "drop":
+            yield from _of_column(source, name, column)
+
+
+def _of_column(source: Source, name: str, column: Column) -> Iterator[Expectation]:
+    place = f"{source.path}: columns.{name}"
+    common = {"column": name, "severity": SEVERITIES[column.severity]}
+    if column.required or name in source.primary_key:
+        yield gx.expectations.ExpectColumnValuesToNotBeNull(
+            **common, meta={"reason": f"{name}: is empty"}
+        )
+    if column.personal == "hash":
+        return  # what is left of the value is its hash
+    if column.values is not None:
+        values = [_value(place, "values", column.type, value) for value in column.values]
+        yield gx.expectations.ExpectColumnValuesToBeInSet(
+            **common,
+            value_set=values,
+            meta={"reason": f"{name}: is not one of {_listed(column.values)}"},
+        )
+    if column.min is not None or column.max is not None:
+        if column.type in ("text", "boolean"):
+            raise SuiteError(
+                f"{place}: min and max mean nothing for {column.type}; "
+                "give the column a type that can be compared, or use pattern"
+            )
+        lower = _value(place, "min", column.type, column.min)
+        upper = _value(place, "max", column.type, column.max)
+        if column.type == "timestamp" and isinstance(column.max, str) and len(column.max) == 10:
+            upper = datetime.combine(upper, time.max)  # the whole of that day
+        yield gx.expectations.ExpectColumnValuesToBeBetween(
+            **common,
+            min_value=lower,
+            max_value=upper,
+            meta={"reason": f"{name}: is {_outside(column.min, column.max)}"},
+        )
+    if column.pattern is not None:
+        if column.type != "text":
+            raise SuiteError(f"{place}: pattern is for text, not {column.type}; use min and max")
+        if _FOREIGN.search(column.pattern):
+            raise SuiteError(
+                f"{place}: PostgreSQL cannot read the pattern {column.pattern!r} as Python does; "
+                r"write it without \b, \A, named groups and look-behinds"
+            )
+        yield gx.expectations.ExpectColumnValuesToMatchRegex(
+            **common,
+            regex=column.pattern,
+            meta={"reason": f"{name}: does not match {column.pattern}"},
+        )
+
+
+def _value(place: str, key: str, kind: str, value: float | str | None) -> Any:
+    """Return a value of the manifest in its column's type."""
+    if value is None:
+        return None
+    try:
+        match kind:
+            case "integer" | "double" | "numeric":
+                number = float(value)
+                return int(number) if number.is_integer() else number
+            case "date" | "timestamp":
+                return (
+                    datetime.combine(date.fromisoformat(value), time.min)
+                    if (len(value) == 10)
+                    else datetime.fromisoformat(value)
+                )
+            case "boolean":
+                return {"true": True, "false": False}[str(value).lower()]
+    except (ValueError, TypeError, KeyError) as error:
+        raise SuiteError(f"{place}.{key}: {value!r} is not a {kind}; write one") from error
+    return value
+
+
+def _reasoned(source: Source, expectation: Expectation) -> Expectation:
+    if not expectation.description:
+        raise SuiteError(
+            f"{SUITES_DIR.name}/{source.city_id}/{source.source}.py: "
+            f"{expectation.expectation_type} has no description; a row that fails is told it"
+        )
+    if expectation.severity == SEVERITIES["row"] and not getattr(expectation, "map_metric", None):
+        raise SuiteError(
+            f"{SUITES_DIR.name}/{source.city_id}/{source.source}.py: "
+            f"{expectation.expectation_type} does not look at single rows, so no row can be put "
+            "aside for it; make its severity critical or info"
+        )
+    expectation.meta = {**(expectation.meta or {}), "reason": expectation.description}
+    return expectation
+
+
+def _listed(values: tuple[str, ...]) -> str:
+    shown = ", ".join(values[:8])
+    return f"{shown}, ... ({len(values)} values)" if len(values) > 8 else shown
+
+
+def _outside(lower: float | str | None, upper: float | str | None) -> str:
+    parts = []
+    if lower is not None:
+        parts.append(f"below {_plain(lower)}")
+    if upper is not None:
+        parts.append(f"above {_plain(upper)}")
+    return " or ".join(parts)
+
+
+def _plain(value: float | str) -> str:
+    return value if isinstance(value, str) else f"{value:g}" if abs(value) < 1e6 else f"{value:.0f}"
