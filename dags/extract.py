@@ -49,8 +49,8 @@ def extract_dag(city: City, source: Source) -> DAG:
         if load.state == "staged":
             return load.load_id
         report = gates.run(source, load.load_id, warehouse, settings.data_docs_dir)
-        if report.state == "blocked":
-            raise AirflowFailException(report.message)
+        if report.load.state == "blocked":
+            raise AirflowFailException(report.load.message)
         # A process that was killed after its commit never told of it: the gate tells now.
         return load.load_id if progress.untold(warehouse, source) else None
 
@@ -64,16 +64,16 @@ def extract_dag(city: City, source: Source) -> DAG:
         settings = load_settings()
         warehouse = settings.database_url("warehouse")
         report = gates.run(source, load_id, warehouse, settings.data_docs_dir)
-        if report.state == "blocked":
-            raise AirflowFailException(report.message)
+        if report.load.state == "blocked":
+            raise AirflowFailException(report.load.message)
         if not progress.untold(warehouse, source):
             raise AirflowSkipException("nothing was accepted, so nothing is built")
         outlet_events[asset].extra = {
             "load_id": load_id,
-            "read": report.rows_read,
-            "accepted": report.rows_accepted,
-            "unchanged": report.rows_unchanged,
-            "quarantined": report.rows_quarantined,
+            "read": report.load.rows_read,
+            "accepted": report.load.rows_accepted,
+            "unchanged": report.load.rows_unchanged,
+            "quarantined": report.load.rows_quarantined,
         }
 
     with DAG(

@@ -1,0 +1,38 @@
+"""Imported by every process of Airflow; does something in the scheduler only.
+
+With LocalExecutor each task is a process forked, by way of a worker, from the scheduler. What the
+scheduler has imported when the workers are forked, no task imports again: seconds of CPU each.
+Libraries only: code of the rooms is to be read anew by each task. None of them may be used here,
+for a fork has none of the threads that use would start.
+"""
+
+import os
+import warnings
+from importlib import import_module
+
+LIBRARIES = (
+    "airflow.dag_processing.dagbag",
+    "airflow.providers.standard.decorators.short_circuit",
+    "airflow.sdk.execution_time.supervisor",
+    "airflow.sdk.execution_time.task_runner",
+    "adbc_driver_postgresql.dbapi",
+    "psycopg",
+    "psycopg.types.json",
+    "pyarrow.compute",
+    "pyarrow.csv",
+    "sqlalchemy.dialects.postgresql",
+    "psycopg2",
+    # Great Expectations, by the door that leaves half of it out.
+    "expectations.light",
+    "great_expectations.data_context.types.base",
+    "great_expectations.render.renderer.page_renderer",
+    "great_expectations.render.view.view",
+    "great_expectations.validator.metric_configuration",
+)
+
+if os.environ.get("CITYLOOM_PRELOAD"):
+    for _name in LIBRARIES:
+        try:
+            import_module(_name)
+        except Exception as error:  # then the task that needs it says so, and better
+            warnings.warn(f"{_name} is not preloaded: {error}", stacklevel=1)
