@@ -8,16 +8,49 @@ import numpy as np
 import polars as pl
 
 #: Header of the 2020s export, in its order.
-HEADER = (
-    "Unique Key,Created Date,Closed Date,Agency,Agency Name,Complaint Type,Descriptor,"
-    "Location Type,Incident Zip,Incident Address,Street Name,Cross Street 1,Cross Street 2,"
-    "Intersection Street 1,Intersection Street 2,Address Type,City,Landmark,Facility Type,Status,"
-    "Due Date,Resolution Description,Resolution Action Updated Date,Community Board,BBL,Borough,"
-    "X Coordinate (State Plane),Y Coordinate (State Plane),Open Data Channel Type,"
-    "Park Facility Name,Park Borough,Vehicle Type,Taxi Company Borough,Taxi Pick Up Location,"
-    "Bridge Highway Name,Bridge Highway Direction,Road Ramp,Bridge Highway Segment,"
-    "Latitude,Longitude,Location"
-).split(",")
+HEADER = [
+    "Unique Key",
+    "Created Date",
+    "Closed Date",
+    "Agency",
+    "Agency Name",
+    "Complaint Type",
+    "Descriptor",
+    "Location Type",
+    "Incident Zip",
+    "Incident Address",
+    "Street Name",
+    "Cross Street 1",
+    "Cross Street 2",
+    "Intersection Street 1",
+    "Intersection Street 2",
+    "Address Type",
+    "City",
+    "Landmark",
+    "Facility Type",
+    "Status",
+    "Due Date",
+    "Resolution Description",
+    "Resolution Action Updated Date",
+    "Community Board",
+    "BBL",
+    "Borough",
+    "X Coordinate (State Plane)",
+    "Y Coordinate (State Plane)",
+    "Open Data Channel Type",
+    "Park Facility Name",
+    "Park Borough",
+    "Vehicle Type",
+    "Taxi Company Borough",
+    "Taxi Pick Up Location",
+    "Bridge Highway Name",
+    "Bridge Highway Direction",
+    "Road Ramp",
+    "Bridge Highway Segment",
+    "Latitude",
+    "Longitude",
+    "Location",
+]
 
 AGENCIES = {
     "NYPD": "New York City Police Department",
@@ -26,14 +59,30 @@ AGENCIES = {
     "DOT": "Department of Transportation",
     "DEP": "Department of Environmental Protection",
 }
-COMPLAINTS = (
-    "Noise - Residential,Illegal Parking,HEAT/HOT WATER,Blocked Driveway,Street Condition,"
-    "Water System,Missed Collection,Rodent,Damaged Tree,Abandoned Vehicle"
-).split(",")
-DESCRIPTORS = (
-    "Loud Music/Party,Posted Parking Sign Violation,ENTIRE BUILDING,No Access,Pothole,"
-    '"Hydrant Running (WC3)",Trash,Rat Sighting,Branch or Limb Has Fallen Down,With License Plate'
-).split(",")
+COMPLAINTS = [
+    "Noise - Residential",
+    "Illegal Parking",
+    "HEAT/HOT WATER",
+    "Blocked Driveway",
+    "Street Condition",
+    "Water System",
+    "Missed Collection",
+    "Rodent",
+    "Damaged Tree",
+    "Abandoned Vehicle",
+]
+DESCRIPTORS = [
+    "Loud Music/Party",
+    "Posted Parking Sign Violation",
+    "ENTIRE BUILDING",
+    "No Access",
+    "Pothole",
+    '"Hydrant Running (WC3)"',
+    "Trash",
+    "Rat Sighting",
+    "Branch or Limb Has Fallen Down",
+    "With License Plate",
+]
 RESOLUTIONS = (
     "The Police Department responded to the complaint and took action to fix the condition.",
     "The Department of Sanitation investigated this complaint, and found no condition.",
