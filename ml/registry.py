@@ -10,7 +10,6 @@ import logging
 import os
 import shutil
 import tempfile
-import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, redirect_stderr
 from dataclasses import dataclass, field
@@ -139,8 +138,7 @@ class Registry:
         `params` have the same names in every run, so that runs can be compared side by side.
         `history` holds the figures of each epoch. Without `net_folder` the model is VADER.
         """
-        with self._answering(), tempfile.TemporaryDirectory() as scratch, warnings.catch_warnings():
-            warnings.filterwarnings("ignore", module="mlflow")
+        with self._answering(), tempfile.TemporaryDirectory() as scratch:
             self._mlflow.set_experiment(model_name)
             with self._mlflow.start_run(run_name=params["net"], tags=tags) as run:
                 self._mlflow.log_params(params)

@@ -30,11 +30,11 @@ class SentimentClassifier(mlflow.pyfunc.PythonModel):
 
             self._classifier = Vader()
 
-    # No type hints here: MLflow would take them for a schema and warn of those it does not know.
-    def predict(self, context, model_input, params=None):
+    def predict(
+        self, context: Any, model_input: pd.DataFrame, params: dict[str, Any] | None = None
+    ) -> pd.DataFrame:
         """Return label and probabilities for each text."""
-        texts = model_input["text"] if isinstance(model_input, pd.DataFrame) else model_input
-        return as_frame(self._classifier.probabilities([str(text) for text in texts]))
+        return as_frame(self._classifier.probabilities([str(t) for t in model_input["text"]]))
 
 
 def as_frame(probabilities: np.ndarray) -> pd.DataFrame:

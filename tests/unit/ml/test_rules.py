@@ -1,0 +1,179 @@
+"""Metrics against scikit-learn, VADER's thresholds, the champion's rule, names of models."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from sklearn import metrics as reference
+
+from ml.baseline import Vader
+from ml.champion import decide
+from ml.labels import LABELS
+from ml.metrics import confusion, draw_confusion, figures
+from ml.readers import CORPUS
+from ml.registry import Version
+from ml.score import BadLine, Model, Score, score_lines, score_texts
+from ml.serving import as_frame
+from ml.train import default_name
+
+
+def test_figures_agree_with_scikit_learn():
+    random = np.random.default_rng(0)
+    truth, guess = random.integers(0, 3, 300), random.integers(0, 3, 300)
+    ours = figures(truth, guess)
+    for name, theirs in (
+        ("recall", reference.recall_score),
+        ("precision", reference.precision_score),
+        ("f1", reference.f1_score),
+    ):
+        assert ours[f"macro_{name}"] == pytest.approx(theirs(truth, guess, average="macro"))
+        for place, label in enumerate(LABELS):
+            each = theirs(truth, guess, average=None)[place]
+            assert ours[f"{name}_{label}"] == pytest.approx(each)
+    assert ours["accuracy"] == pytest.approx((truth == guess).mean())
+    assert np.array_equal(confusion(truth, guess), reference.confusion_matrix(truth, guess))
+
+
+def test_a_class_that_is_never_guessed_counts_as_nought():
+    ours = figures(np.array([0, 1, 2]), np.array([0, 0, 0]))
+    assert ours["precision_positive"] == ours["recall_positive"] == ours["f1_positive"] == 0
+    assert ours["macro_recall"] == pytest.approx(1 / 3)
+
+
+def test_confusion_is_drawn(tmp_path):
+    draw_confusion(np.array([[5, 1, 0], [0, 0, 0], [1, 2, 3]]), "title", tmp_path / "c.png")
+    assert (tmp_path / "c.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_vader_keeps_its_authors_thresholds():
+    vader = Vader()
+    texts = ["I love this, thank you!", "This is horrible.", "The office is in the town hall."]
+    assert [LABELS[n] for n in vader.probabilities(texts).argmax(axis=1)] == [
+        "positive",
+        "negative",
+        "neutral",
+    ]
+
+    class On:
+        def polarity_scores(self, text):
+            return {"compound": float(text)}
+
+    vader._analyzer = On()
+    borders = ["0.05", "0.0499", "-0.05", "-0.0499", "0", "1", "-1"]
+    answer = vader.probabilities(borders)
+    assert [LABELS[n][:3] for n in answer.argmax(axis=1)] == [
+        "pos",
+        "neu",
+        "neg",
+        "neu",
+        "neu",
+        "pos",
+        "neg",
+    ]
+    assert np.allclose(answer.sum(axis=1), 1)
+
+
+def version(number: int, recall: float, fingerprint: str = "f", net: str = "subword") -> Version:
+    return Version(
+        model_name="sentiment",
+        version=number,
+        net=net,
+        data="d",
+        data_fingerprint=fingerprint,
+        run_id="",
+        created_at=0,
+        figures={"validation_macro_recall": recall, "heldout_macro_recall": 1 - recall},
+    )
+
+
+def test_the_first_champion_is_the_best_on_validation_not_on_heldout():
+    decision = decide([version(1, 0.60), version(2, 0.55, net="vader")], None, "f")
+    assert decision.champion.version == 1 and decision.moved
+
+
+def test_vader_may_win():
+    assert decide([version(1, 0.5), version(2, 0.6, net="vader")], None, "f").champion.version == 2
+
+
+@pytest.mark.parametrize(
+    ("challenger", "winner"), [(0.7049, 1), (0.7051, 2), (0.70, 1), (0.5, 1), (0.9, 2)]
+)
+def test_the_incumbent_stays_unless_beaten_by_half_a_point(challenger, winner):
+    incumbent = version(1, 0.70)
+    decision = decide([incumbent, version(2, challenger)], incumbent, "f")
+    assert decision.champion.version == winner
+    assert decision.moved == (winner != 1)
+
+
+def test_at_the_same_figure_the_older_one_is_first():
+    assert decide([version(2, 0.7), version(1, 0.7)], None, "f").champion.version == 1
+
+
+def test_versions_of_other_data_do_not_compete():
+    incumbent = version(1, 0.99, fingerprint="old")
+    decision = decide([incumbent, version(2, 0.6), version(3, 0.5)], incumbent, "f")
+    assert decision.champion.version == 2 and "other data" in decision.reason
+
+
+def test_other_data_gets_a_model_of_its_own(tmp_path):
+    assert default_name(None) == default_name(CORPUS.parent) == "sentiment"
+    assert default_name(tmp_path / "Tweet Eval") == "sentiment-tweet-eval"
+
+
+def answering(frame_of):
+    def predict(frame):
+        return as_frame(frame_of(frame["text"]))
+
+    return Model("sentiment", 7, predict)
+
+
+@pytest.fixture
+def vader():
+    return answering(lambda texts: Vader().probabilities(list(texts)))
+
+
+def test_scores_come_in_order(vader):
+    scores = score_texts(vader, ["I hate it", "I love it"])
+    assert [score.label for score in scores] == ["negative", "positive"]
+    for score in scores:
+        assert isinstance(score, Score) and score.probability == max(score.probabilities)
+        assert sum(score.probabilities) == pytest.approx(1)
+    assert score_texts(vader, []) == []
+
+
+def test_lines_keep_their_order_and_bad_ones_their_number(vader):
+    lines = [
+        '{"id": 1, "text": "I hate it"}\n',
+        "\n",
+        "not json\n",
+        '{"id": "b", "text": "I love it"}\n',
+        "[1]\n",
+        '{"text": "no id"}\n',
+        '{"id": 9, "text": null}\n',
+        '{"id": null, "text": ""}\n',
+    ]
+    for size in (1, 2, 100):
+        answers = list(score_lines(vader, lines, batch_size=size))
+        bad = {a.number: a.message for a in answers if isinstance(a, BadLine)}
+        assert list(bad) == [3, 5, 6, 7]
+        assert "not JSON" in bad[3] and "no id" in bad[6] and "no text" in bad[7]
+        good = [a for a in answers if not isinstance(a, BadLine)]
+        assert [a["id"] for a in good] == [1, "b", None]
+        assert [a["label"] for a in good[:2]] == ["negative", "positive"]
+        assert all(set(a) == {"id", "label", "probability", "model_version"} for a in good)
+        assert all(a["model_version"] == 7 for a in good)
+
+
+def test_lines_are_answered_as_they_come(vader):
+    read = []
+
+    def endless():
+        number = 0
+        while True:
+            read.append(number)
+            yield f'{{"id": {number}, "text": "fine"}}'
+            number += 1
+
+    answers = score_lines(vader, endless(), batch_size=4)
+    assert next(answers)["id"] == 0
+    assert len(read) == 4
