@@ -3,7 +3,7 @@
 -- How far each fact of a city tells: the newest event in it, never the clock.
 {%- set events = [
     ('service_request', 'int_service_request', 'greatest(opened_at, closed_at)'),
-    ('waste_tonnage', 'int_waste_tonnage', "month_start + interval '1 month' - interval '1 second'"),
+    ('waste_tonnage', 'int_waste_tonnage', 'told_until'),
     ('collision', 'int_collision', 'occurred_at'),
     ('inspection', 'stg_nyc__rodent_inspections', 'inspected_at'),
     ('trip', 'stg_nyc__taxi_trips', 'picked_up_at'),

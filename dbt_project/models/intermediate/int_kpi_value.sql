@@ -69,6 +69,22 @@ periods as (
     group by months.city_id, months.metric_id, months.as_of, newest.last_month
 ),
 
+-- By equality, because a join on a range would compare every event with every period.
+period_months as (
+    select
+        periods.city_id,
+        periods.metric_id,
+        periods.period_grain,
+        periods.period_start,
+        months.month
+    from periods
+    inner join months
+        on
+            periods.city_id = months.city_id
+            and periods.metric_id = months.metric_id
+            and months.month between periods.period_start and periods.last_month
+),
+
 districts as (
     select
         city_id,
@@ -97,11 +113,11 @@ sums as (
         sum(events.numerator * events.numerator) as sum_of_squares,
         percentile_cont(0.5) within group (order by events.sample) as median
     from events
-    inner join periods
+    inner join period_months as periods
         on
             events.city_id = periods.city_id
             and events.metric_id = periods.metric_id
-            and events.month between periods.period_start and periods.last_month
+            and events.month = periods.month
     group by
         periods.city_id,
         periods.metric_id,

@@ -5,6 +5,7 @@
         'waste_tonnage_id',
         'stated_district_id',
         'month_start',
+        'told_until',
         'refuse_tons',
         'paper_tons',
         'metal_glass_plastic_tons',
