@@ -52,12 +52,12 @@ rounds as (
     select
         city_id,
         district_id,
-        date_trunc('month', round_date)::date as month,
+        date_trunc('month', round_date::timestamp)::date as month,
         sum(scheduled_stops)::bigint as scheduled_stops,
         sum(missed_stops)::bigint as missed_stops
     from {{ ref('fct_collection_round') }}
     where district_id is not null
-    group by city_id, district_id, date_trunc('month', round_date)
+    group by city_id, district_id, date_trunc('month', round_date::timestamp)
 ),
 
 collisions as (
