@@ -126,7 +126,8 @@ def _start_database(
         cluster = locate(settings.home / "postgres", settings.ports["postgres"])
         password = settings.secret("postgres_superuser")
         if supervisor.running()["postgres"].state != "RUNNING" or not cluster.accepts():
-            report("postgres", "making the database", False)
+            made = (cluster.data / "PG_VERSION").exists()
+            report("postgres", "starting" if made else "making the database", False)
             cluster.initialise(password)
             supervisor.start_program("postgres")
             _await(supervisor, "postgres", settings, lambda: None if cluster.accepts() else "")
