@@ -1,0 +1,39 @@
+import psycopg
+import pytest
+
+from infra import stack
+from infra.doctor import _database
+from infra.postgres import throwaway
+from infra.settings import load_settings
+from infra.state import StackError, decide_state, state_file
+from infra.supervise import Supervisor
+from warehouse.bootstrap import role_url
+
+
+def test_external_server_is_prepared_once_and_its_login_not_kept(tmp_path, monkeypatch):
+    monkeypatch.setenv("CITYLOOM_HOME", str(tmp_path / "home"))
+    with throwaway() as admin:
+        with psycopg.connect(admin, autocommit=True) as connection:
+            connection.execute("create role deployer login createrole createdb password 'hush'")
+        deployer = role_url(admin, "deployer", "hush", "postgres") + "?application_name=cityloom"
+        monkeypatch.setenv("CITYLOOM_DATABASE_URL", deployer)
+        decide_state(running=False)
+        monkeypatch.delenv("CITYLOOM_DATABASE_URL")
+        settings = load_settings()
+        with pytest.raises(StackError, match="set CITYLOOM_DATABASE_URL to a login"):
+            stack._prepare_database(settings, None)
+        stack._prepare_database(settings, deployer)
+        stack._prepare_database(settings, None)  # prepared: no login needed any more
+        with psycopg.connect(settings.database_url("analyst")) as connection:
+            assert connection.execute("select count(*) from quality.loads").fetchone() == (0,)
+            name = connection.execute("select current_setting('application_name')").fetchone()
+            assert name == ("cityloom",)
+        assert "hush" not in state_file().read_text()
+        assert [finding.verdict for finding in _database()] == ["ok"]
+
+        found = {service.name: service for service in stack.status().services}
+        assert found["postgres"].up and found["postgres"].detail == "external server"
+        assert not found["airflow-scheduler"].up
+    wrong = {service.name: service for service in stack.status().services}["postgres"]
+    assert not wrong.up and "connection" in wrong.detail
+    assert Supervisor().pid() is None
