@@ -176,6 +176,13 @@ def airflow_environment(settings: Settings) -> dict[str, str]:
             "task_instance_heartbeat_timeout": 90,
             "orphaned_tasks_check_interval": 30,
         },
+        # A task outlives an API server that is busy, or was killed and is started again.
+        "workers": {
+            "execution_api_timeout": 60,
+            "execution_api_retries": 8,
+            "execution_api_retry_wait_max": 20,
+            "max_failed_heartbeats": 10,
+        },
         "triggerer": {"triggerer_health_check_threshold": 90},
         "dag_processor": {
             "refresh_interval": 15,
