@@ -299,6 +299,7 @@ def throwaway() -> Iterator[str]:
     For tests and benchmarks: it does not wait for the disk (fsync off).
     """
     folder = Path(tempfile.mkdtemp(prefix="cityloom-postgres-")) / "postgres"
+    folder.parent.chmod(0o711)  # the server may run as another user; its data is 0700
     cluster = locate(folder, free_port())
     password = hashlib.sha256(os.urandom(32)).hexdigest()
     server = None
