@@ -13,7 +13,7 @@ from urllib.parse import urlsplit, urlunsplit
 from catalog.models import Source
 from expectations.light import gx
 from expectations.outcomes import Outcome
-from expectations.suite import SEVERITIES, SuiteError, reason, suite
+from expectations.suite import SEVERITIES, SuiteError, suite
 
 # isort: split
 # After expectations.light, which imports less of it than it would by itself.
@@ -145,7 +145,8 @@ def _outcomes(results: list[Any], queries: dict[int, str]) -> tuple[Outcome, ...
                 success=one.success,
                 unexpected_rows=details.get("unexpected_count"),
                 observed=_observed(details),
-                reason=reason(configuration),
+                reason=configuration.meta["reason"],
+                place=configuration.meta["place"],
                 values=tuple(_distinct(details.get("partial_unexpected_list") or ())),
                 rows=tuple(
                     (row[ROW[0]], row[ROW[1]])
@@ -166,7 +167,7 @@ def _raise_if_broken(source: Source, one: Any) -> None:
                 f"{source.city_id}/{source.source}: {one.expectation_config.type} on "
                 f"{_column(one.expectation_config.kwargs) or 'the table'} could not be "
                 f"evaluated: {info['exception_message']}. "
-                f"Mend the rule in {source.path} or its suite file; the load stays staged"
+                f"Mend the rule in {one.expectation_config.meta['place']}; the load stays staged"
             )
 
 

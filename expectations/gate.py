@@ -120,6 +120,7 @@ def _set_aside(
         for number, outcome in enumerate(failed)
     )
     with ledger.source_lock(connection, source), connection.transaction():
+        connection.execute("set local work_mem = '64MB'")  # a stage may have a million rows
         if ledger.report(connection, load.load_id).state != "staged":
             raise LoadError(f"load {load.load_id} was taken over by a later load of its source")
         connection.execute(_FAILED.format(hits))
@@ -180,8 +181,7 @@ def _told(source: Source, load: LoadReport, outcome: Outcome) -> str:
         parts.append(f"at {places}")
     return (
         f"{' '.join(parts)} ({outcome.expectation}, severity critical). Have the department mend "
-        f"the file and load it again; if the rule is wrong, change columns.{outcome.column} in "
-        f"{source.path}"
+        f"the file and load it again; if the rule is wrong, change it in {outcome.place}"
     )
 
 

@@ -12,8 +12,9 @@ class Outcome:
     """One expectation, or one of the manifest's thresholds (`gate.min_rows`, ...), on one load.
 
     `unexpected_rows` counts rows that failed it; None for a threshold. `reason` is what such a
-    row is told. `values` and `rows` (file, row number) are some examples. `query` finds all of
-    the failing rows in the stage, by `_source_file` and `_source_row`.
+    row is told, `place` where the rule is written. `values` and `rows` (file, row number) are
+    some examples. `query` finds all of the failing rows in the stage, by `_source_file` and
+    `_source_row`.
     """
 
     expectation: str
@@ -23,6 +24,7 @@ class Outcome:
     unexpected_rows: int | None = None
     observed: str | None = None
     reason: str = ""
+    place: str = ""
     values: tuple[str, ...] = ()
     rows: tuple[tuple[str, int], ...] = ()
     query: str | None = field(default=None, repr=False)

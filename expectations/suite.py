@@ -1,15 +1,16 @@
 """A source's expectations: what its manifest says, and what `suites/<city>/<source>.py` adds.
 
-Each rule looks at single rows of the stage and carries in `meta["reason"]` what a failing row is
-told. Keys are not tested for uniqueness: the loader leaves one row a key in a stage, and dbt
-tests the whole. Importing this module imports Great Expectations.
+Each rule of a manifest looks at single rows of the stage. `meta` carries what a failing row is
+told (`reason`) and where the rule is written (`place`). Keys are not tested for uniqueness: the
+loader leaves one row a key in a stage, and dbt tests the whole. Importing this module imports
+Great Expectations.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from datetime import date, datetime, time
+from datetime import datetime, time
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -54,11 +55,6 @@ def own_expectations(source: Source) -> list[Expectation]:
     return module.expectations(source)
 
 
-def reason(configuration: Any) -> str:
-    """Return what a row that fails this expectation (or its configuration) is told."""
-    return configuration.meta["reason"]
-
-
 def _of_manifest(source: Source) -> Iterator[Expectation]:
     for name, column in source.columns.items():
         if column.personal != "drop":
@@ -67,19 +63,22 @@ def _of_manifest(source: Source) -> Iterator[Expectation]:
 
 def _of_column(source: Source, name: str, column: Column) -> Iterator[Expectation]:
     place = f"{source.path}: columns.{name}"
-    common = {"column": name, "severity": SEVERITIES[column.severity]}
+
+    def common(failing: str) -> dict[str, Any]:
+        return {
+            "column": name,
+            "severity": SEVERITIES[column.severity],
+            "meta": {"reason": f"{name}: {failing}", "place": place},
+        }
+
     if column.required or name in source.primary_key:
-        yield gx.expectations.ExpectColumnValuesToNotBeNull(
-            **common, meta={"reason": f"{name}: is empty"}
-        )
+        yield gx.expectations.ExpectColumnValuesToNotBeNull(**common("is empty"))
     if column.personal == "hash":
         return  # what is left of the value is its hash
     if column.values is not None:
         values = [_value(place, "values", column.type, value) for value in column.values]
         yield gx.expectations.ExpectColumnValuesToBeInSet(
-            **common,
-            value_set=values,
-            meta={"reason": f"{name}: is not one of {_listed(column.values)}"},
+            **common(f"is not one of {_listed(column.values)}"), value_set=values
         )
     if column.min is not None or column.max is not None:
         if column.type in ("text", "boolean"):
@@ -92,10 +91,9 @@ def _of_column(source: Source, name: str, column: Column) -> Iterator[Expectatio
         if column.type == "timestamp" and isinstance(column.max, str) and len(column.max) == 10:
             upper = datetime.combine(upper, time.max)  # the whole of that day
         yield gx.expectations.ExpectColumnValuesToBeBetween(
-            **common,
+            **common(f"is {_outside(column.min, column.max)}"),
             min_value=lower,
             max_value=upper,
-            meta={"reason": f"{name}: is {_outside(column.min, column.max)}"},
         )
     if column.pattern is not None:
         if column.type != "text":
@@ -106,9 +104,7 @@ def _of_column(source: Source, name: str, column: Column) -> Iterator[Expectatio
                 r"write it without \b, \A, named groups and look-behinds"
             )
         yield gx.expectations.ExpectColumnValuesToMatchRegex(
-            **common,
-            regex=column.pattern,
-            meta={"reason": f"{name}: does not match {column.pattern}"},
+            **common(f"does not match {column.pattern}"), regex=column.pattern
         )
 
 
@@ -122,11 +118,7 @@ def _value(place: str, key: str, kind: str, value: float | str | None) -> Any:
                 number = float(value)
                 return int(number) if number.is_integer() else number
             case "date" | "timestamp":
-                return (
-                    datetime.combine(date.fromisoformat(value), time.min)
-                    if (len(value) == 10)
-                    else datetime.fromisoformat(value)
-                )
+                return datetime.fromisoformat(value)
             case "boolean":
                 return {"true": True, "false": False}[str(value).lower()]
     except (ValueError, TypeError, KeyError) as error:
@@ -135,18 +127,18 @@ def _value(place: str, key: str, kind: str, value: float | str | None) -> Any:
 
 
 def _reasoned(source: Source, expectation: Expectation) -> Expectation:
+    place = f"expectations/suites/{source.city_id}/{source.source}.py"
     if not expectation.description:
         raise SuiteError(
-            f"{SUITES_DIR.name}/{source.city_id}/{source.source}.py: "
-            f"{expectation.expectation_type} has no description; a row that fails is told it"
+            f"{place}: {expectation.expectation_type} has no description; "
+            "write one: a row that fails is told it"
         )
     if expectation.severity == SEVERITIES["row"] and not getattr(expectation, "map_metric", None):
         raise SuiteError(
-            f"{SUITES_DIR.name}/{source.city_id}/{source.source}.py: "
-            f"{expectation.expectation_type} does not look at single rows, so no row can be put "
-            "aside for it; make its severity critical or info"
+            f"{place}: {expectation.expectation_type} does not look at single rows, so no row can "
+            "be put aside for it; make its severity critical or info"
         )
-    expectation.meta = {**(expectation.meta or {}), "reason": expectation.description}
+    expectation.meta = {"reason": expectation.description, "place": place}
     return expectation
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
+
 from catalog.models import Source
 from expectations.outcomes import Outcome
 from extract.loader import LoadReport
@@ -28,13 +30,13 @@ def volume(source: Source, load: LoadReport, previous: LoadReport | None) -> lis
         )
     ]
     if previous is not None and previous.rows_read:
-        drop = 1 - load.rows_read / previous.rows_read
+        drop = 1 - Fraction(load.rows_read, previous.rows_read)
         outcomes.append(
             Outcome(
                 "gate.max_drop",
                 "",
                 "critical",
-                drop <= source.gate.max_drop,
+                drop <= _exact(source.gate.max_drop),
                 observed=f"{load.rows_read} rows read, {previous.rows_read} in load "
                 f"{previous.load_id}",
                 reason=f"read {load.rows_read} rows, {_percent(drop)} fewer than the "
@@ -52,13 +54,13 @@ def quarantined(source: Source, load: LoadReport, failing: int, reasons: list[st
     `reasons`: the most frequent ones, for the message.
     """
     rows = load.rows_quarantined + failing
-    share = rows / load.rows_read if load.rows_read else 0.0
+    share = Fraction(rows, load.rows_read or 1)
     why = f" Most often: {'; '.join(reasons)}." if reasons else ""
     return Outcome(
         "gate.max_quarantined",
         "",
         "critical",
-        share <= source.gate.max_quarantined,
+        share <= _exact(source.gate.max_quarantined),
         observed=f"{rows} of {load.rows_read} rows",
         reason=f"{rows} of {load.rows_read} rows read ({_percent(share)}) fail alone; "
         f"gate.max_quarantined allows {_percent(source.gate.max_quarantined)}.{why} Have the "
@@ -72,5 +74,10 @@ def _is_increment(source: Source, load: LoadReport) -> bool:
     return load.cursor_before is not None and not reads_all
 
 
-def _percent(share: float) -> str:
-    return f"{100 * share:.1f} %"
+def _exact(share: float) -> Fraction:
+    """Return a share as the manifest writes it: 0.3, not the double beside it."""
+    return Fraction(str(share))
+
+
+def _percent(share: float | Fraction) -> str:
+    return f"{100 * float(share):.1f} %"

@@ -1,0 +1,23 @@
+"""Rules between columns, as sources' own suites use them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from expectations.light import gx
+from expectations.suite import SEVERITIES
+
+
+def at_least(greater: str, smaller: str, severity: str, told: str) -> Any:
+    """Expect `greater` >= `smaller` in each row that has both.
+
+    `severity`: `critical`, `row` or `info`. `told`: what a row that fails is told.
+    """
+    return gx.expectations.ExpectColumnPairValuesAToBeGreaterThanB(
+        column_A=greater,
+        column_B=smaller,
+        or_equal=True,
+        ignore_row_if="either_value_is_missing",
+        severity=SEVERITIES[severity],
+        description=told,
+    )

@@ -1,0 +1,5 @@
+"""What a source needs beyond its manifest.
+
+A module `<city>/<source>.py` has `expectations(source) -> list[Expectation]`; each has a severity
+and a description, which is what a failing row is told.
+"""

@@ -1,0 +1,14 @@
+"""Taxi meters: a few clocks were set between pickup and dropoff."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from catalog.models import Source
+from expectations.rules import at_least
+
+
+def expectations(source: Source) -> list[Any]:
+    """Return the rules between columns."""
+    told = "dropoff_datetime: is before pickup_datetime"
+    return [at_least("dropoff_datetime", "pickup_datetime", "info", told)]

@@ -1,0 +1,120 @@
+"""Thresholds on a load as a whole, without a server."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from catalog.models import Column, Gate, Reader, Source
+from expectations import thresholds
+from extract.loader import LoadReport
+
+
+def source(gate: Gate, **reader) -> Source:
+    return Source(
+        source="requests",
+        department="oti",
+        title="Requests",
+        grain="one row a request",
+        owner="OTI",
+        licence="CC0-1.0",
+        tier="open",
+        cadence="@daily",
+        city_id="testville",
+        primary_key=("request_id",),
+        cursor="request_id",
+        read=Reader(**{"connector": "csv", "files": ("a.csv",), **reader}),
+        columns={"request_id": Column()},
+        gate=gate,
+    )
+
+
+def load(read: int, quarantined: int = 0, **given) -> LoadReport:
+    values = dict(
+        load_id=7,
+        city_id="testville",
+        source_id="requests",
+        run_id="",
+        mode="read",
+        state="staged",
+        started_at=datetime(2024, 1, 1, tzinfo=UTC),
+        finished_at=None,
+        rows_read=read,
+        rows_accepted=0,
+        rows_new=read - quarantined,
+        rows_changed=0,
+        rows_unchanged=0,
+        rows_quarantined=quarantined,
+        cursor_before=None,
+        cursor_after=None,
+        files=[],
+        message=None,
+        data_docs=None,
+    )
+    return LoadReport(**{**values, **given})
+
+
+def passed(outcomes) -> dict[str, bool]:
+    return {o.expectation: o.success for o in outcomes}
+
+
+@pytest.mark.parametrize("read, enough", [(0, False), (9, False), (10, True)])
+def test_min_rows(read, enough):
+    assert passed(thresholds.volume(source(Gate(min_rows=10)), load(read), None)) == {
+        "gate.min_rows": enough
+    }
+
+
+@pytest.mark.parametrize(
+    "share, read, fine",
+    [
+        (0.5, 50, True),
+        (0.5, 49, False),
+        (0.0, 100, True),
+        (0.0, 99, False),
+        (1.0, 0, True),
+        (0.1, 90, True),
+        (0.3, 70, True),
+        (0.7, 30, True),
+        (0.2, 400, True),
+    ],
+)
+def test_max_drop(share, read, fine):
+    of = source(Gate(min_rows=0, max_drop=share))
+    assert passed(thresholds.volume(of, load(read), load(100)))["gate.max_drop"] is fine
+
+
+def test_an_increment_is_not_held_to_volume():
+    """Only a reader without files reads from a cursor on; a file is read whole."""
+    of = Gate(min_rows=10, max_drop=0)
+    increment = load(1, cursor_before="2024-01-01")
+    portal = source(of, connector="socrata", files=())
+    assert thresholds.volume(portal, increment, load(100)) == []
+    assert passed(thresholds.volume(portal, load(1), load(100))) == {
+        "gate.min_rows": False,
+        "gate.max_drop": False,
+    }
+    assert passed(thresholds.volume(source(of), increment, load(100))) == {
+        "gate.min_rows": False,
+        "gate.max_drop": False,
+    }
+
+
+@given(
+    share=st.integers(0, 100),
+    read=st.integers(0, 1000),
+    aside=st.integers(0, 1000),
+    failing=st.integers(0, 1000),
+)
+def test_max_quarantined_counts_both_kinds(share, read, aside, failing):
+    aside = min(aside, read)
+    failing = min(failing, read - aside)
+    outcome = thresholds.quarantined(
+        source(Gate(max_quarantined=share / 100)), load(read, aside), failing, ["x: is empty (1)"]
+    )
+    assert outcome.success is ((aside + failing) * 100 <= share * read)
+    assert outcome.observed == f"{aside + failing} of {read} rows"
+    assert "x: is empty (1)" in outcome.reason
