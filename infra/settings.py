@@ -7,9 +7,11 @@ whoever wires them (`dags/`, `infra.cli`) hands them URLs and folders.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import secrets
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -48,9 +50,13 @@ class Settings:
         path = self.home / "secrets" / name
         if not path.exists():
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            descriptor = os.open(path, os.O_CREAT | os.O_WRONLY | os.O_EXCL, 0o600)
+            # Whole before it has its name: of two processes that make it, both read the first's.
+            descriptor, made = tempfile.mkstemp(dir=path.parent)
             with os.fdopen(descriptor, "w") as file:
                 file.write(secrets.token_urlsafe(length))
+            with contextlib.suppress(FileExistsError):
+                path.hardlink_to(made)
+            Path(made).unlink()
         return path.read_text().strip()
 
     @property
