@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
@@ -82,7 +83,7 @@ def check(source: Source, warehouse_url: str) -> Checked:
             detailed = batch.validate(
                 gx.ExpectationSuite(name=whole.name, expectations=failing), result_format=DETAILS
             )
-            found.update({_rule(one): one for one in detailed.results})
+            found.update({_rule(one): _legible(one) for one in detailed.results})
             validator = context.get_validator(batch_request=definition.build_batch_request())
             queries = {
                 e.meta["rule"]: _rows_query(validator, e)
@@ -124,6 +125,19 @@ def _rows_query(validator: Any, expectation: Any) -> str:
         return connection.cursor().mogrify(str(compiled), compiled.params).decode()
     finally:
         connection.close()
+
+
+def _legible(one: Any) -> Any:
+    """Write pairs of values, which the renderers would show as Python does, as text."""
+    details = one.result
+    details["partial_unexpected_list"] = [
+        _shown(value) if isinstance(value, list | tuple) else value
+        for value in details.get("partial_unexpected_list") or ()
+    ]
+    for counted in details.get("partial_unexpected_counts") or ():
+        if isinstance(counted.get("value"), list | tuple):
+            counted["value"] = _shown(counted["value"])
+    return one
 
 
 def _outcomes(results: list[Any], queries: dict[int, str]) -> tuple[Outcome, ...]:
@@ -190,7 +204,14 @@ def _observed(details: dict[str, Any]) -> str | None:
 
 
 def _distinct(values: Any) -> list[str]:
-    return list(dict.fromkeys(str(value) for value in values if value is not None))
+    return list(dict.fromkeys(_shown(value) for value in values if value is not None))
+
+
+def _shown(value: Any) -> str:
+    """Return a value as a message quotes it; those of several columns side by side."""
+    if isinstance(value, list | tuple):
+        return ", ".join(_shown(part) for part in value)
+    return value.isoformat(" ") if isinstance(value, datetime) else str(value)
 
 
 def _word(severity: Any) -> str:

@@ -138,8 +138,9 @@ def _reasoned(source: Source, expectation: Expectation) -> Expectation:
             f"{place}: {expectation.expectation_type} does not look at single rows, so no row can "
             "be put aside for it; make its severity critical or info"
         )
-    expectation.meta = {"reason": expectation.description, "place": place}
-    return expectation
+    # The description tells of failure; a report on rows that pass is better off without it.
+    meta = {"reason": expectation.description, "place": place}
+    return expectation.copy(update={"meta": meta, "description": None})
 
 
 def _listed(values: tuple[str, ...]) -> str:

@@ -228,6 +228,7 @@ def test_a_rule_between_columns_puts_only_its_own_rows_aside(town, monkeypatch):
     load = loader.stage(of, town.url, town.folder)
     report = gate.run(of, load.load_id, town.url, town.docs)
     assert (report.rows_accepted, report.rows_quarantined) == (3, 1)
+    assert [o.values for o in report.outcomes if not o.success] == [("1.0, 2",)]
     assert town.query("select source_row, reasons from quality.quarantine") == [
         (2, ["tons: is less than weight"])
     ]
