@@ -128,16 +128,13 @@ def commit(load_id: int, warehouse_url: str, source: Source) -> LoadReport:
                     f"load {load_id} says it staged {load.rows_staged} rows, but "
                     f"stage.{source.raw_table} has {staged}; run the source again"
                 )
-            attached = _promote(connection, source, load_id, staged)
+            _promote(connection, source, load_id, staged)
             connection.execute(
                 """update quality.loads set state = %s, rows_accepted = %s,
                    finished_at = clock_timestamp() where load_id = %s""",
                 ["accepted" if staged else "unchanged", staged, load_id],
             )
-        if staged >= ATTACH_ROWS or attached:
-            # Autovacuum never analyses a table by its parent.
-            raw = sql.Identifier("raw", source.raw_table)
-            connection.execute(sql.SQL("analyze {} (_load_id)").format(raw))
+        _analyze(connection, source)
         return ledger.report(connection, load_id)
 
 
@@ -293,16 +290,30 @@ class _Staging:
         )
 
     def _ingest(self, cursor: adbc.Cursor, known: set[str], batches: Iterator) -> None:
-        """Write batches by ADBC, one COPY for each run of batches with the same columns."""
+        """Write batches by ADBC, one COPY for each run of batches with the same columns.
+
+        Columns that have had no value yet are left out of the COPY: exports are full of them, and
+        each would cost as much as one with values.
+        """
         failure: list[BaseException] = []
         following: list[pa.RecordBatch] = []
+        used = set(OWN_COLUMNS)
 
         def draw() -> pa.RecordBatch | None:
             try:
-                return next(batches, None)
+                batch = next(batches, None)
             except BaseException as error:  # ADBC would reduce it to a text
                 failure.append(error)
                 raise
+            if batch is None:
+                return None
+            columns = zip(batch.schema.names, batch.columns, strict=True)
+            used.update(name for name, array in columns if array.null_count < len(array))
+            for name in batch.schema.names:
+                if name not in known:
+                    added.append(name)
+                    known.add(name)
+            return batch.select([name for name in batch.schema.names if name in used])
 
         def alike(first: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
             batch: pa.RecordBatch | None = first
@@ -313,12 +324,11 @@ class _Staging:
                     following.append(batch)
                     return
 
+        added: list[str] = []
         batch = draw()
         while batch is not None:
-            for name in batch.schema.names:
-                if name not in known:
-                    cursor.execute(tables.add_stage_column_sql(self.source, name))
-                    known.add(name)
+            while added:
+                cursor.execute(tables.add_stage_column_sql(self.source, added.pop(0)))
             stream = pa.RecordBatchReader.from_batches(batch.schema, alike(batch))
             try:
                 cursor.adbc_ingest(
@@ -329,6 +339,8 @@ class _Staging:
                     raise failure[0] from None
                 raise
             batch = following.pop() if following else None
+        while added:
+            cursor.execute(tables.add_stage_column_sql(self.source, added.pop(0)))
 
     def _put_aside(self, book: psycopg.Connection, batch: Prepared) -> None:
         with book.cursor().copy("copy aside from stdin") as copy:
@@ -447,8 +459,8 @@ def _of_source(connection: psycopg.Connection, load_id: int, source: Source) -> 
     return load
 
 
-def _promote(connection: psycopg.Connection, source: Source, load_id: int, staged: int) -> bool:
-    """Append the stage to raw, and drop it; True if it was attached as it is.
+def _promote(connection: psycopg.Connection, source: Source, load_id: int, staged: int) -> None:
+    """Append the stage to raw, and drop it.
 
     A load that is large beside what raw holds (a first load, above all) is not copied a second
     time: its table becomes a child of raw's, in which PostgreSQL finds its rows as if they were
@@ -475,7 +487,7 @@ def _promote(connection: psycopg.Connection, source: Source, load_id: int, stage
         part_table = sql.Identifier("stage", part)
         connection.execute(sql.SQL("alter table {} inherit {}").format(part_table, raw))
         connection.execute(sql.SQL("alter table {} set schema raw").format(part_table))
-        return True
+        return
     names = sql.SQL(", ").join(sql.Identifier(name) for name in columns)
     connection.execute(
         sql.SQL("insert into {} ({names}) select {names} from {}").format(
@@ -483,7 +495,17 @@ def _promote(connection: psycopg.Connection, source: Source, load_id: int, stage
         )
     )
     tables.drop_stage(connection, source)
-    return False
+
+
+def _analyze(connection: psycopg.Connection, source: Source) -> None:
+    """Tell the planner of what dbt will sort and join by; autovacuum comes too late for that."""
+    keys = dict.fromkeys([*source.primary_key, "_load_id", "_source_row"])
+    connection.execute(
+        sql.SQL("analyze {} ({})").format(
+            sql.Identifier("raw", source.raw_table),
+            sql.SQL(", ").join(sql.Identifier(name) for name in keys),
+        )
+    )
 
 
 def _quarantine_staged(connection: psycopg.Connection, source: Source, load_id: int) -> int:

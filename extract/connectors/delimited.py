@@ -19,7 +19,7 @@ from extract.connectors.files import TextStream, find, relative
 from extract.errors import ExtractError
 
 OPTIONS = ("delimiter", "encoding", "quote", "skip_rows", "header", "nulls", "time_zone")
-BLOCK = 8 << 20
+BLOCK = 2 << 20
 #: A header with titles in front is looked for in this much of the file.
 HEAD = 1 << 20
 
@@ -83,6 +83,7 @@ def _read_file(path: Path, reader: Reader, base_dir: Path) -> Iterator[SourceBat
                 ),
                 arrow_csv.ConvertOptions(
                     column_types=dict.fromkeys(names, pa.string()),
+                    check_utf8=False,  # the stream has done it
                     strings_can_be_null=True,
                     null_values=["", *get("nulls", [], list)],
                 ),
