@@ -51,7 +51,7 @@ def read(
                 first += len(rows)
     except sa.exc.SQLAlchemyError as error:
         raise ExtractError(
-            f"{engine.url.render_as_string(hide_password=True)}, {table or 'query'}",
+            file.path,
             f"cannot be read ({str(getattr(error, 'orig', None) or error).splitlines()[0]})",
             "check url, table and query under `options:`, and whether the server is up",
         ) from error
@@ -62,7 +62,8 @@ def read(
 def _engine(url: str, base_dir: Path) -> tuple[sa.Engine, SourceFile]:
     parsed = sa.make_url(os.path.expandvars(url))
     if parsed.get_backend_name() != "sqlite":
-        place = f"{parsed.host or 'localhost'}/{parsed.database or ''}"
+        port = f":{parsed.port}" if parsed.port else ""
+        place = f"{parsed.host or 'localhost'}{port}/{parsed.database or ''}"
         return sa.create_engine(parsed), SourceFile(place)
     path = base_dir / (parsed.database or "")
     if not path.is_file():
@@ -86,7 +87,7 @@ def _statement(
 ) -> sa.Select:
     if table:
         schema, _, name = table.rpartition(".")
-        origin = sa.table(name, schema=schema or None)
+        origin = sa.table(sa.quoted_name(name, True), schema=schema or None)
     else:
         origin = sa.text((query or "").rstrip().rstrip(";")).columns().subquery("source_query")
     statement = sa.select(sa.text("*")).select_from(origin)
