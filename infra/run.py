@@ -104,7 +104,7 @@ def run(
     warehouse = settings.database_url("warehouse")
     began = datetime.now(UTC)
     with _alone(settings), Airflow(settings) as airflow:
-        pipeline = _Pipeline(airflow, warehouse, watcher, began - timedelta(seconds=1))
+        pipeline = Pipeline(airflow, warehouse, watcher, began - timedelta(seconds=1))
         dag_ids = {f"extract_{s.city_id}_{s.source}": s for s in sources}
         pipeline.wait_for_dags([*dag_ids, *FOLLOWED])
         pipeline.end_leftovers(dag_ids)
@@ -125,7 +125,7 @@ def run(
     return outcome
 
 
-class _Pipeline:
+class Pipeline:
     """The runs of one `cityloom run`, from the first trigger until all is quiet."""
 
     def __init__(self, airflow: Airflow, warehouse: str, watcher: Watcher, since: datetime) -> None:
@@ -214,6 +214,10 @@ class _Pipeline:
             name = f"{task.dag_id}.{task.task_id}"
             sums[name] = round(sums.get(name, 0.0) + (task.seconds or 0.0), 2)
         return sums
+
+    def ended(self) -> datetime:
+        """Return when the last of the runs ended."""
+        return max(run.ended for run in self.runs.values() if run.ended)
 
     def _look(self) -> bool:
         """Read runs and tasks anew; tell whether anything changed."""

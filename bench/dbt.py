@@ -1,0 +1,116 @@
+"""`python -m bench.dbt`: what the warehouse's build costs in Airflow beside a native `dbt build`.
+
+On the installation under CITYLOOM_HOME, which is started, and filled with the demo city, where
+that is still to be done. In turns:
+- native: `dbt build` of everything, as an analytics engineer types it (4 threads, no unit tests,
+  with what an earlier run has parsed);
+- Airflow: `build_warehouse` triggered by hand, and what follows from it by assets. Its figure is
+  the wall time of the tasks between raw and reports: `landed`, `marts`, `reports`, each a process.
+
+The ratio is of the medians. The whole way by assets, with scheduling, scoring and the push of the
+dashboards, is told as well.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import time
+from datetime import UTC, datetime
+from statistics import median
+
+from infra.airflow import Airflow
+from infra.run import FOLLOWED, Pipeline, Watcher
+from infra.settings import Settings
+from infra.stack import up
+from warehouse import progress
+from warehouse.dbt import PROJECT, environment
+
+AIM = 1.3
+TASKS = ("build_warehouse.landed", "build_warehouse.marts", "publish.reports")
+
+
+def main() -> int:
+    """Run the benchmark; return 1 when the aim is missed."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--json", action="store_true", help="print JSON in place of a table")
+    given = parser.parse_args()
+    settings = _filled()
+    rounds = []
+    for number in range(given.rounds + 1):
+        native = _native(settings)
+        airflow = _airflow(settings, f"bench__{datetime.now(UTC):%Y-%m-%dT%H:%M:%S.%f}")
+        if number:  # the first only warms: parse, page cache, statistics
+            rounds.append({"native": native, **airflow})
+    middle = {name: round(median(r[name] for r in rounds), 2) for name in rounds[0]}
+    ratio = round(sum(middle[name] for name in TASKS) / middle["native"], 2)
+    found = {"seconds": middle, "ratio": ratio, "aim": AIM, "rounds": rounds}
+    if given.json:
+        print(json.dumps(found, indent=2))
+    else:
+        print(f"{'native dbt build':<44} {middle['native']:7.1f} s")
+        for name in TASKS:
+            print(f"{'Airflow task ' + name:<44} {middle[name]:7.1f} s")
+        print(f"{'by assets, from trigger to dashboards':<44} {middle['whole way']:7.1f} s")
+        print(f"{'tasks / native':<44} {ratio:7.2f}   (aim: {AIM})")
+    return 0 if ratio <= AIM else 1
+
+
+def _filled() -> Settings:
+    """Return the settings of a running stack whose marts hold something."""
+    settings = up(lambda name, text, done: None)
+    if progress.due(settings.database_url("warehouse"), "publish"):
+        return settings
+    subprocess.run(
+        [sys.executable, "-m", "infra.cli", "run", "demo"], check=True, stdout=sys.stderr
+    )
+    return settings
+
+
+def _native(settings: Settings) -> float:
+    """Return the wall seconds of `dbt build`."""
+    target = settings.home / "dbt" / "bench"
+    target.mkdir(parents=True, exist_ok=True)
+    began = time.perf_counter()
+    done = subprocess.run(
+        [
+            *(sys.executable, "-c", "from dbt.cli.main import cli; cli()", "build"),
+            *("--threads", "4", "--exclude-resource-type", "unit_test"),
+        ],
+        cwd=PROJECT,
+        env={
+            **os.environ,
+            **environment(settings.database_url("warehouse")),
+            "DBT_TARGET_PATH": str(target),
+            "DBT_LOG_PATH": str(target),
+            "DBT_PROFILES_DIR": str(PROJECT),
+        },
+        capture_output=True,
+        text=True,
+    )
+    if done.returncode:
+        raise SystemExit(f"native dbt build failed:\n{done.stdout[-3000:]}{done.stderr[-1000:]}")
+    return time.perf_counter() - began
+
+
+def _airflow(settings: Settings, run_id: str) -> dict[str, float]:
+    """Return the wall seconds of the tasks that build, and of the whole way."""
+    began = datetime.now(UTC)
+    with Airflow(settings) as airflow:
+        pipeline = Pipeline(airflow, settings.database_url("warehouse"), Watcher(), began)
+        pipeline.wait_for_dags(FOLLOWED)
+        pipeline.start("build_warehouse", run_id)
+        pipeline.follow()
+    if failures := pipeline.failures():
+        raise SystemExit(f"{failures[0].dag_id}: {failures[0].reason}\n{failures[0].log}")
+    seconds = pipeline.seconds()
+    whole = (pipeline.ended() - began).total_seconds()
+    return {**{name: seconds[name] for name in TASKS}, "whole way": whole}
+
+
+if __name__ == "__main__":
+    sys.exit(main())

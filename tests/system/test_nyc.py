@@ -1,0 +1,200 @@
+"""New York from its own files: counts to meet, a corrected value, and files that are broken."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import pytest
+
+pytestmark = [pytest.mark.real_data, pytest.mark.timeout(1200)]
+
+COUNTS = {
+    "fct_service_request": 11_691,
+    "fct_waste_tonnage": 20_871,
+    "fct_collision": 7_659 + 1_875,
+    "fct_inspection": 10_402,
+    "fct_capital_project": 12_587,
+    "fct_trip": 240_000,
+}
+CORRECTED = "Corrected by a test"
+
+
+@pytest.fixture
+def data(nyc, nyc_data):
+    return nyc_data
+
+
+def linked(source: Path, target: Path) -> Path:
+    """Return a folder like `source` whose files are links, so that any can be replaced."""
+    for path in source.rglob("*"):
+        if path.is_file():
+            copy = target / path.relative_to(source)
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            copy.symlink_to(path)
+    return target
+
+
+def replaced(path: Path, content: bytes) -> None:
+    path.unlink()
+    path.write_bytes(content)
+
+
+def test_every_source_is_accepted_whole(nyc):
+    assert nyc["succeeded"] and nyc["failures"] == []
+    for source, load in nyc["loads"].items():
+        assert load["state"] == "accepted", source
+        assert load["rows_accepted"] == load["rows_read"], source
+        assert load["rows_quarantined"] == 0, source
+
+
+@pytest.mark.parametrize("mart", sorted(COUNTS))
+def test_counts_are_met(stack, nyc, mart):
+    found = stack.command(
+        *("sql", f"select count(*) as n from marts.{mart} where city_id = 'nyc'"),
+        *("--format", "csv"),
+    )
+    assert found.stdout.split() == ["n", str(COUNTS[mart])]
+
+
+def test_requests_have_as_many_keys_as_rows(stack, nyc):
+    query = "select count(distinct service_request_id) from marts.fct_service_request"
+    assert stack.value(f"{query} where city_id = 'nyc'") == COUNTS["fct_service_request"]
+
+
+def test_the_clock_of_a_city_that_was_read_from_a_snapshot_stands_still(stack, nyc):
+    from infra.airflow import Airflow
+
+    with Airflow(stack.settings) as airflow:
+        paused = {d: p for d, p in airflow.dags().items() if d.startswith("extract_nyc_")}
+    assert paused and all(paused.values())
+
+
+def test_a_second_run_loads_nothing(stack, nyc, data):
+    again = stack.run("nyc", "--snapshot", str(data))
+    assert sum(load["rows_accepted"] for load in again["loads"].values()) == 0
+    assert {load["state"] for load in again["loads"].values()} == {"unchanged"}
+    assert "build_warehouse.marts" not in again["tasks"]
+
+
+def test_a_corrected_value_changes_one_row_and_keeps_the_old_version(stack, data, tmp_path):
+    snapshot = linked(data, tmp_path / "nyc")
+    file = snapshot / "311" / "nyc311_anthony.csv"
+    with file.open(newline="", encoding="utf-8-sig") as text:
+        rows = list(csv.DictReader(text))
+    key, before = rows[0]["unique_key"], rows[0]["descriptor"]
+    rows[0]["descriptor"] = CORRECTED
+    file.unlink()
+    with file.open("w", newline="", encoding="utf-8") as text:
+        writer = csv.DictWriter(text, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+    table = "select t::text from marts.fct_service_request t where city_id = 'nyc'"
+    old = set(stack.sql(table))
+
+    outcome = stack.run("nyc", "--snapshot", str(snapshot), "--source", "service_requests")
+
+    assert outcome["loads"]["service_requests"]["rows_accepted"] == 1
+    new = set(stack.sql(table))
+    assert len(old - new) == len(new - old) == 1
+    ((row,),) = new - old
+    assert CORRECTED in row and key in row
+    kept = stack.sql(
+        "select descriptor from raw.nyc__service_requests "
+        f"where unique_key = '{key}' order by _load_id"
+    )
+    assert kept == [(before,), (CORRECTED,)]
+
+
+@pytest.fixture(scope="module")
+def broken(stack, nyc, nyc_data, tmp_path_factory):
+    """A run of a snapshot in which four sources are broken, each in its own way."""
+    snapshot = linked(nyc_data, tmp_path_factory.mktemp("broken") / "nyc")
+
+    collisions = snapshot / "crashes" / "nyc_mv_collisions_202201.csv"
+    content = collisions.read_bytes()
+    # In the middle of a record, as a broken transfer leaves it.
+    cut = content.index(b"\n", len(content) // 2) + 20
+    replaced(collisions, content[:cut])
+
+    tonnage = snapshot / "dsny" / "dsny_monthly_tonnage_2020.csv"
+    replaced(
+        tonnage,
+        tonnage.read_bytes().replace(b"REFUSETONSCOLLECTED", b"REFUSE_TONNAGE", 1),
+    )
+
+    inspections = snapshot / "health" / "dohmh_rodent_inspections_2020.csv"
+    page = b"<!DOCTYPE html>\n<html><head><title>503</title></head><body>Sorry.</body></html>\n"
+    replaced(inspections, page)
+
+    projects = snapshot / "capital_projects.csv"
+    with projects.open(newline="", encoding="utf-8") as text:
+        rows = list(csv.DictReader(text))
+    for row in rows[::20]:
+        row["totalplannedcommit"] = "see note"
+    projects.unlink()
+    with projects.open("w", newline="", encoding="utf-8") as text:
+        writer = csv.DictWriter(text, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+
+    before = stack.fingerprint()
+    names = ("collisions", "waste_tonnage", "rodent_inspections", "capital_projects")
+    chosen = [part for name in names for part in ("--source", name)]
+    outcome = stack.run("nyc", "--snapshot", str(snapshot), *chosen, succeeds=False)
+    reasons = {
+        failure["dag_id"].removeprefix("extract_nyc_"): failure["reason"]
+        for failure in outcome["failures"]
+    }
+    return before, outcome, reasons
+
+
+@pytest.mark.parametrize(
+    ("source", "words"),
+    [
+        ("collisions", ["crashes/nyc_mv_collisions_202201.csv"]),
+        ("waste_tonnage", ["dsny_monthly_tonnage_2020.csv", "refusetonscollected"]),
+        ("rodent_inspections", ["dohmh_rodent_inspections_2020.csv", "HTML"]),
+        ("capital_projects", ["totalplannedcommit", "see note", "5"]),
+    ],
+)
+def test_each_is_told_with_its_place(broken, source, words):
+    _, outcome, reasons = broken
+    assert set(reasons) == {"collisions", "waste_tonnage", "rodent_inspections", "capital_projects"}
+    for word in words:
+        assert word.lower() in reasons[source].lower(), reasons[source]
+    # On the terminal too, with the log's place.
+    failure = next(f for f in outcome["failures"] if f["dag_id"] == f"extract_nyc_{source}")
+    assert Path(failure["log"]).is_file()
+
+
+def test_marts_stay_as_they_were(stack, broken):
+    before, outcome, _ = broken
+    assert stack.fingerprint() == before
+    assert "build_warehouse.marts" not in outcome["tasks"]
+
+
+def test_counts_of_every_load_add_up(stack, broken):
+    off = stack.sql(
+        """
+        select city_id, source_id, load_id, state from quality.loads
+        where rows_read <> rows_unchanged + rows_quarantined
+            + case when state = 'blocked' then rows_new + rows_changed else rows_accepted end
+        """
+    )
+    assert off == []
+    states = dict(
+        stack.sql(
+            "select source_id, state from quality.loads where city_id = 'nyc' order by load_id"
+        )
+    )
+    assert states["capital_projects"] == "blocked"
+    assert {states[s] for s in ("collisions", "waste_tonnage", "rodent_inspections")} <= {
+        "failed",
+        "blocked",
+    }
+
+
+def test_the_city_is_loaded_again_once_it_is_mended(stack, broken, nyc_data):
+    outcome = stack.run("nyc", "--snapshot", str(nyc_data), "--source", "collisions")
+    assert outcome["loads"]["collisions"]["state"] == "unchanged"
