@@ -64,7 +64,7 @@ class Gate(Strict):
 
     `min_rows`: fewer rows read keep the load out. `max_drop`: the share by which rows read may
     fall below the last accepted load. `max_quarantined`: the share of rows read that may fail
-    alone before the load as a whole is not believed.
+    alone before the load as a whole is not believed (ten rows of an increment always may).
     """
 
     min_rows: int = Field(default=1, ge=0)

@@ -118,3 +118,12 @@ def test_max_quarantined_counts_both_kinds(share, read, aside, failing):
     assert outcome.success is ((aside + failing) * 100 <= share * read)
     assert outcome.observed == f"{aside + failing} of {read} rows"
     assert "x: is empty (1)" in outcome.reason
+
+
+def test_few_bad_rows_do_not_stop_an_increment():
+    portal = source(Gate(max_quarantined=0.02), connector="socrata", files=())
+    quiet_night = load(3, cursor_before="2024-01-01")
+    assert thresholds.quarantined(portal, quiet_night, 1, []).success
+    assert not thresholds.quarantined(portal, load(3), 1, []).success
+    flood = load(100, cursor_before="2024-01-01")
+    assert not thresholds.quarantined(portal, flood, thresholds.FEW_ROWS + 1, []).success
