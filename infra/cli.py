@@ -18,6 +18,8 @@ COMMANDS = (
     "down",
     "status",
     "run",
+    "loads",
+    "sources",
     "sql",
     "env",
     "dashboards",

@@ -1,0 +1,64 @@
+"""Reading a source through without a database: what a load would say of it."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+from catalog.models import Source
+from extract.connectors import connector
+from extract.errors import ExtractError
+from extract.prepare import Preparer
+
+#: Hashes made with it are thrown away; nobody else may use it.
+_NO_SALT = b"trial"
+_VALUE = re.compile(r"cannot read .* as")
+
+
+@dataclass(frozen=True)
+class Trial:
+    """What a source gives: rows in all, those to be set aside, columns not declared.
+
+    `reasons` has one example of each kind of reason, and how many rows there are of the kind.
+    """
+
+    rows: int
+    quarantined: int
+    reasons: list[tuple[str, int]]
+    undeclared: list[str]
+
+
+def read_through(source: Source, base_dir: Path, mode: str = "read") -> Trial:
+    """Read all of a source as a load would; raise `ExtractError` as a load would."""
+    reader = source.read if mode == "read" else source.snapshot
+    if reader is None:
+        raise ExtractError(
+            f"{source.path}: snapshot", "is not in the manifest", "add it, or read without it"
+        )
+    preparer = Preparer(source, _NO_SALT, {}, reader.options.get("time_zone"))
+    rows = quarantined = 0
+    reasons: Counter[str] = Counter()
+    examples: dict[str, str] = {}
+    undeclared: dict[str, None] = {}
+    files = {}
+    for batch in connector(reader.connector)(reader, source, base_dir, None):
+        prepared = preparer.prepare(batch)
+        files[id(batch.file)] = batch.file
+        count = len(prepared.rows) + len(prepared.quarantined)
+        batch.file.rows += count
+        rows += count
+        quarantined += len(prepared.quarantined)
+        for item in prepared.quarantined:
+            for reason in item.reasons:
+                kind = _VALUE.sub("cannot read a value as", reason)
+                reasons[kind] += 1
+                examples.setdefault(kind, reason)
+        undeclared.update(
+            dict.fromkeys(n for n in prepared.table.schema.names if n not in source.columns)
+        )
+    for file in files.values():
+        preparer.check_file(file)
+    counted = [(examples[kind], count) for kind, count in reasons.most_common(10)]
+    return Trial(rows, quarantined, counted, list(undeclared))

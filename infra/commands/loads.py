@@ -1,0 +1,118 @@
+"""`cityloom loads`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    import psycopg
+
+LOADS = """
+select load_id, city_id, source_id, run_id, mode, state, started_at, finished_at,
+  rows_read, rows_accepted, rows_new, rows_changed, rows_unchanged, rows_quarantined,
+  case when state = 'blocked' then rows_new + rows_changed else 0 end as rows_kept_out,
+  cursor_before, cursor_after, files, message, data_docs
+from (select l.*, row_number() over (partition by city_id, source_id order by load_id desc) as nth
+      from quality.loads l
+      where (%(city)s::text is null or city_id = %(city)s)
+        and (%(source)s::text is null or source_id = %(source)s)) newest
+where nth = 1 or %(every)s
+order by load_id desc limit %(limit)s
+"""
+MODELS = """
+select distinct on (node_id) resource_type, name, status, rows_affected, seconds, failures,
+  message, run_id, completed_at
+from quality.dbt_results order by node_id, completed_at desc
+"""
+
+
+def main(
+    city: Annotated[str | None, typer.Argument(help="Only this city's loads.")] = None,
+    source: Annotated[str | None, typer.Argument(help="Only this source's loads.")] = None,
+    every: Annotated[
+        bool, typer.Option("--all", help="Every load, not each source's last.")
+    ] = False,
+    models: Annotated[
+        bool, typer.Option("--models", help="What dbt last did, node by node.")
+    ] = False,
+    limit: Annotated[int, typer.Option(help="How many at most, newest first.")] = 100,
+    json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
+) -> None:
+    """Show what became of the loads: read = accepted + unchanged + quarantined (+ kept out).
+
+    Example: cityloom loads nyc --json
+    """
+    import psycopg
+
+    from infra.settings import load_settings
+
+    with psycopg.connect(load_settings().database_url("analyst")) as connection:
+        outcomes = _rows(connection, MODELS, {})
+        asked = {"city": city, "source": source, "every": every, "limit": limit}
+        found = outcomes if models else _rows(connection, LOADS, asked)
+    if json:
+        from json import dumps
+
+        typer.echo(dumps(found, indent=2, default=str))
+    elif models:
+        _print(found, ["name", "resource_type", "status", "rows_affected", "seconds", "failures"])
+    else:
+        _print_loads(found)
+        _print_summary(outcomes)
+
+
+def _rows(connection: psycopg.Connection, query: str, values: dict) -> list[dict[str, Any]]:
+    from psycopg.rows import dict_row
+
+    with connection.cursor(row_factory=dict_row) as cursor:
+        return cursor.execute(query, values).fetchall()
+
+
+def _print_loads(loads: list[dict[str, Any]]) -> None:
+    if not loads:
+        typer.echo("no loads yet; `cityloom run demo` makes some")
+        return
+    shown = [
+        {
+            "load": load["load_id"],
+            "source": f"{load['city_id']}/{load['source_id']}",
+            "state": load["state"],
+            "started": load["started_at"].astimezone().strftime("%Y-%m-%d %H:%M"),
+            "read": load["rows_read"],
+            "accepted": load["rows_accepted"],
+            "unchanged": load["rows_unchanged"],
+            "quarantined": load["rows_quarantined"],
+            "kept out": load["rows_kept_out"],
+        }
+        for load in loads
+    ]
+    _print(shown, list(shown[0]))
+    for load in loads:
+        if load["message"]:
+            typer.echo(f"\nload {load['load_id']} {load['state']}: {load['message']}")
+
+
+def _print_summary(outcomes: list[dict[str, Any]]) -> None:
+    if not outcomes:
+        return
+    bad = [o["name"] for o in outcomes if o["status"] in ("error", "fail", "runtime error")]
+    told = f"; failing: {', '.join(sorted(bad))}" if bad else ""
+    typer.echo(f"\ndbt: {len(outcomes)} nodes{told} (`cityloom loads --models` lists them)")
+
+
+def _print(rows: list[dict[str, Any]], columns: list[str]) -> None:
+    from rich.table import Table
+    from rich.text import Text
+
+    from infra.progress import wide_console
+
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for column in columns:
+        numeric = any(isinstance(row[column], int | float) for row in rows)
+        table.add_column(column, justify="right" if numeric else "left", no_wrap=True)
+    for row in rows:
+        cells = ("" if row[column] is None else row[column] for column in columns)
+        table.add_row(*(Text(f"{c:.1f}" if isinstance(c, float) else str(c)) for c in cells))
+    wide_console().print(table)

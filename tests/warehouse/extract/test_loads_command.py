@@ -1,0 +1,84 @@
+"""`cityloom loads` and `cityloom sources` as they are typed."""
+
+from __future__ import annotations
+
+import json
+from types import SimpleNamespace
+
+import psycopg
+import pytest
+from typer.testing import CliRunner
+
+from catalog.models import Column, Reader, Source
+from extract import loader
+from infra import cli, settings
+
+
+@pytest.fixture
+def typed(warehouse, monkeypatch):
+    """Run a command against the test's warehouse, read-only as it is for people."""
+    here = SimpleNamespace(database_url=warehouse.role_url)
+    monkeypatch.setattr(settings, "load_settings", lambda: here)
+
+    def run(*words: str):
+        return CliRunner().invoke(cli.build(), words, catch_exceptions=False)
+
+    return run
+
+
+def test_loads_tell_what_became_of_each_row(typed, warehouse, tmp_path):
+    warehouse.reset()
+    assert "no loads yet" in typed("loads").output
+    source = Source(
+        source="trees", department="parks", title="t", grain="g", owner="o", licence="l",
+        tier="open", cadence="c", city_id="testville", primary_key=("a",),
+        read=Reader(connector="csv", files=("f.csv",)),
+        columns={"a": Column(type="integer"), "b": Column()},
+    )  # fmt: skip
+    (tmp_path / "f.csv").write_text("a,b\n1,x\n2,y\nz,z\n")
+    first = loader.stage(source, warehouse.url, tmp_path, run_id="cli")
+    loader.commit(first.load_id, warehouse.url, source)
+    (tmp_path / "f.csv").write_text("a,b\n1,x\n2,Y\nz,z\n")
+    second = loader.stage(source, warehouse.url, tmp_path)
+    loader.block(second.load_id, warehouse.url, "too odd; look at it")
+    with psycopg.connect(warehouse.url) as connection:
+        connection.execute(
+            """insert into quality.dbt_results (invocation_id, node_id, resource_type, name,
+                 status, seconds, completed_at)
+               values ('i', 'n', 'model', 'stg_trees', 'error', 0.5, now())"""
+        )
+    said = typed("loads").output
+    assert "testville/trees" in said and "load 2 blocked: too odd; look at it" in said
+    assert "accepted" not in said.split("\n", 1)[1] and "dbt: 1 nodes; failing: stg_trees" in said
+    (newest,) = json.loads(typed("loads", "--json").output)
+    assert newest["state"] == "blocked" and newest["rows_kept_out"] == 1
+    every = json.loads(typed("loads", "testville", "trees", "--all", "--json").output)
+    assert [load["state"] for load in every] == ["blocked", "accepted"]
+    for load in every:
+        assert load["rows_read"] == 3 == (
+            load["rows_accepted"] + load["rows_unchanged"] + load["rows_quarantined"]
+            + load["rows_kept_out"]
+        )  # fmt: skip
+    assert json.loads(typed("loads", "elsewhere", "--json").output) == []
+    (model,) = json.loads(typed("loads", "--models", "--json").output)
+    assert (model["name"], model["status"]) == ("stg_trees", "error")
+    assert "stg_trees" in typed("loads", "--models").output
+
+
+def test_sources_are_listed_and_checked(typed, tmp_path):
+    listed = json.loads(typed("sources", "list", "--json").output)
+    assert {"demo", "nyc"} <= {row["city"] for row in listed}
+    assert "service_requests" in typed("sources", "list", "nyc").output
+    done = typed("sources", "check", "demo")
+    assert done.exit_code == 0 and "demo: 14 manifests are good" in done.output
+    done = typed("sources", "check", "demo", "targets", "--data", str(tmp_path))
+    assert done.exit_code == 1 and "no such file" in done.output
+    (tmp_path / "finance").mkdir()
+    header = "metric_id,target,direction,from_date,extra\n"
+    (tmp_path / "finance/targets.csv").write_text(header + "m,abc,lower,2024-01-01,\n")
+    said = typed("sources", "check", "demo", "targets", "--data", str(tmp_path)).output
+    assert "1 rows, 1 to be set aside" in said and "cannot read 'abc' as double" in said
+    assert "does not declare: extra" in said
+    (tmp_path / "finance/targets.csv").write_text(header.replace("from_date", "since"))
+    said = typed("sources", "check", "demo", "targets", "--data", str(tmp_path)).output
+    assert "the column 'from_date' is missing" in said
