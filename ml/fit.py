@@ -16,7 +16,7 @@ from pytorch_lightning.callbacks import Callback, EarlyStopping, ModelCheckpoint
 from ml.data import SentimentData
 from ml.module import SentimentModule, class_weights
 from ml.nets import net_class
-from ml.nets.base import Net
+from ml.nets.base import Net, cpu_threads
 from ml.readers import Dataset
 
 WATCHED = "validation_macro_recall"
@@ -81,7 +81,7 @@ def fit(
     data = SentimentData(dataset, net, int(params["batch_size"]), seed=params["seed"])
     watch = _Watch(tell)
     before = torch.are_deterministic_algorithms_enabled()
-    with tempfile.TemporaryDirectory() as folder, _quiet():
+    with tempfile.TemporaryDirectory() as folder, _quiet(), cpu_threads(net.threads):
         best = ModelCheckpoint(folder, monitor=WATCHED, mode="max", save_weights_only=True)
         patience = EarlyStopping(WATCHED, mode="max", patience=int(params["patience"]))
         trainer = pl.Trainer(

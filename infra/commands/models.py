@@ -70,11 +70,11 @@ def print_versions(versions: list[Version], champions: dict[str, int] | None = N
     splits = [s for s in _SPLITS if any(f"{s}_macro_recall" in v.figures for v in versions)]
     table = Table(box=None, header_style="bold", pad_edge=False)
     for column in ("model", "version", "net", "data", ""):
-        table.add_column(column)
+        table.add_column(column, no_wrap=True)
     for split in splits:
-        table.add_column(f"{split}\nmacro recall", justify="right")
+        table.add_column(f"{split}\nmacro recall", justify="right", no_wrap=True)
     for label in ("negative", "neutral", "positive"):
-        table.add_column(f"recall\n{label}", justify="right")
+        table.add_column(f"recall\n{label}", justify="right", no_wrap=True)
 
     def percent(version: Version, name: str) -> str:
         return f"{100 * version.figures[name]:.1f}" if name in version.figures else ""
@@ -95,4 +95,5 @@ def print_versions(versions: list[Version], champions: dict[str, int] | None = N
                 for label in ("negative", "neutral", "positive")
             ),
         )
-    Console().print(table, soft_wrap=True)
+    # Figures that are cut off are worse than a line that the terminal folds.
+    Console(width=max(Console().width, 120)).print(table)

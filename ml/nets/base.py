@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Protocol, Self
@@ -35,10 +36,11 @@ class Net(nn.Module, ABC):
     """A classifier over `LABELS`.
 
     `settings` are the keyword arguments of the constructor, plain values; with the weights they
-    are all that is saved.
+    are all that is saved. `threads` is how many threads of a CPU serve it best, None for all.
     """
 
     settings: dict[str, Any]
+    threads: int | None = None
 
     @classmethod
     @abstractmethod
@@ -68,11 +70,23 @@ class Net(nn.Module, ABC):
         self.eval()
         device = next(self.parameters()).device
         parts = [np.zeros((0, len(LABELS)))]
-        for first in range(0, len(texts), batch_size):
-            encoded = self.encode(texts[first : first + batch_size])
-            logits = self(*(tensor.to(device) for tensor in self.tensors(encoded)))
-            parts.append(torch.softmax(logits.double(), dim=1).cpu().numpy())
+        with cpu_threads(self.threads):
+            for first in range(0, len(texts), batch_size):
+                encoded = self.encode(texts[first : first + batch_size])
+                logits = self(*(tensor.to(device) for tensor in self.tensors(encoded)))
+                parts.append(torch.softmax(logits.double(), dim=1).cpu().numpy())
         return np.concatenate(parts)
+
+
+@contextmanager
+def cpu_threads(number: int | None) -> Iterator[None]:
+    """Let torch use so many threads of the CPU for a while; None leaves it as it is."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(number or before)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def save_net(net: Net, folder: Path) -> None:

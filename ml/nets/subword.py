@@ -31,6 +31,9 @@ class Subword(Net):
     that a training step does not see, `dropout` the share of the text's embedding.
     """
 
+    # Its steps are too small to share: on two busy cores a second thread cost ten times the CPU.
+    threads = 1
+
     @classmethod
     def training(cls, texts: int) -> dict[str, float | int]:
         """Small steps over few texts for longer; see docs/models.md for how these were found."""

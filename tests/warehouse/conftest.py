@@ -59,6 +59,6 @@ def warehouse(postgres: Warehouse) -> Warehouse:
             "select count(*) from pg_tables where schemaname = any(%s)", [list(SCHEMAS)]
         ).fetchone()[0]
         loads = connection.execute("select count(*) from quality.loads").fetchone()[0]
-    if tables > 5 or loads:
+    if tables > 6 or loads:
         postgres.reset()
     return postgres
