@@ -96,4 +96,4 @@ def print_versions(versions: list[Version], champions: dict[str, int] | None = N
             ),
         )
     # Figures that are cut off are worse than a line that the terminal folds.
-    Console(width=max(Console().width, 120)).print(table)
+    Console(width=max(Console().width, 150)).print(table)
