@@ -10,6 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlencode
 
+from dashboards.code import Dashboard
+from dashboards.layout import filter_id
+
 if TYPE_CHECKING:
     from playwright.sync_api import Page
 
@@ -25,7 +28,6 @@ FLAGS = (
     "--hide-scrollbars",
 )
 WIDTH = 1600
-#: Superset draws only charts that are in view, so that the window is as tall as the page.
 HEIGHT = 3000
 
 #: What a page shows: one line a chart, with its title and what is wrong with it.
@@ -89,7 +91,7 @@ def open_dashboard(
 ) -> Iterator[Page]:
     """Log in, open the dashboard and yield its page once no chart is loading.
 
-    `executable` is a Chromium or Chrome. `filters` is Superset's own `native_filters` parameter.
+    `executable` is a Chromium or Chrome. `filters` is what `choose` makes.
     Raises `PageError` when charts are still loading after `timeout` seconds.
     """
     from playwright.sync_api import sync_playwright
@@ -105,9 +107,27 @@ def open_dashboard(
             query = urlencode({"native_filters": filters}) if filters else ""
             page.goto(f"{url}/superset/dashboard/{slug}/?{query}")
             wait_until_drawn(page, timeout)
+            # Superset draws only what is in view: the window becomes as tall as the page.
+            tall = page.evaluate("document.documentElement.scrollHeight")
+            if tall > HEIGHT:
+                page.set_viewport_size({"width": WIDTH, "height": tall})
+                wait_until_drawn(page, timeout)
             yield page
         finally:
             browser.close()
+
+
+def choose(dashboard: Dashboard, **choices: str) -> str:
+    """Return the `filters` that open a dashboard with these values chosen, by filter's name."""
+    chosen = []
+    columns = {item.name: item.column for item in dashboard.filters}
+    for name, value in choices.items():
+        key, text = filter_id(dashboard, name), value.replace("!", "!!").replace("'", "!'")
+        chosen.append(
+            f"{key}:(extraFormData:(filters:!((col:{columns[name]},op:IN,val:!('{text}')))),"
+            f"filterState:(label:'{text}',value:!('{text}')),id:{key},ownState:())"
+        )
+    return f"({','.join(chosen)})"
 
 
 def log_in(page: Page, url: str, user: str, password: str) -> None:
@@ -154,8 +174,8 @@ def problems(charts: list[Seen]) -> list[str]:
 def save_picture(page: Page, path: Path, *, whole: bool = True) -> None:
     """Save the page as PNG: all of it, or what fits a first screen of 16:10."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    if whole:
-        page.screenshot(path=str(path), full_page=True)
-    else:
-        clip = {"x": 0, "y": 0, "width": WIDTH, "height": WIDTH * 10 // 16}
-        page.screenshot(path=str(path), clip=clip)
+    height = page.evaluate("document.documentElement.scrollHeight")
+    if not whole:
+        height = min(height, WIDTH * 10 // 16)
+    clip = {"x": 0, "y": 0, "width": WIDTH, "height": height}
+    page.screenshot(path=str(path), clip=clip, animations="disabled")

@@ -147,7 +147,10 @@ class Cell(Strict):
 
 
 class Row(Strict):
-    """A heading, or cells side by side, `height` in steps of 8 pixels."""
+    """A heading, or cells side by side, `height` in steps of 8 pixels.
+
+    Charts show their description under the title, unless the row is `plain`.
+    """
 
     heading: str | None = None
     size: Literal["small", "medium", "large"] = "medium"

@@ -320,17 +320,17 @@ def _push_dataset(
 
 def _warehouse_columns(superset: Superset, dataset: Dataset, database: int) -> dict[str, str]:
     """Return the relation's columns and types, as Superset's own login on the warehouse sees it."""
-    table = superset.find(
-        f"/api/v1/database/{database}/table_metadata/",
-        name=dataset.table_name,
-        schema=dataset.schema_name,
-    )
-    columns = {c["name"]: c["type"] for c in (table or {}).get("columns", [])}
-    if not columns:
+    if dataset.table_name not in _relations(superset, database, dataset.schema_name):
         raise SupersetError(
             f"{dataset.path}: the warehouse has no relation {dataset.relation} that the role "
             "`dashboards` may read; build it first: `cityloom run CITY`, or `dbt build`"
         )
+    table = superset.get(
+        f"/api/v1/database/{database}/table_metadata/",
+        name=dataset.table_name,
+        schema=dataset.schema_name,
+    )
+    columns = {c["name"]: c["type"] for c in table["columns"]}
     missing = sorted(set(dataset.columns) - set(columns))
     if dataset.time_column and dataset.time_column not in columns:
         missing.append(dataset.time_column)
@@ -340,6 +340,13 @@ def _warehouse_columns(superset: Superset, dataset: Dataset, database: int) -> d
             f"it has: {', '.join(sorted(columns))}"
         )
     return columns
+
+
+def _relations(superset: Superset, database: int, schema: str) -> set[str]:
+    # Asked for before a relation's columns, because for one that is missing Superset answers 500.
+    query = f"(force:!t,schema_name:{schema})"
+    found = superset.get(f"/api/v1/database/{database}/tables/", q=query)["result"]
+    return {item["value"] for item in found}
 
 
 def _same_relation(

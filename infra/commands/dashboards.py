@@ -83,7 +83,7 @@ def picture(
     Example: cityloom dashboards picture
     """
     from dashboards.browser import open_dashboard, save_picture
-    from infra.browser import find_browser
+    from infra.browser import ensure
     from infra.settings import load_settings
 
     settings = load_settings()
@@ -92,7 +92,7 @@ def picture(
         settings.admin_user,
         settings.admin_password,
         dashboard,
-        executable=find_browser(),
+        executable=ensure(),
     ) as opened:
         save_picture(opened, path, whole=full)
     typer.echo(f"{path}: {path.stat().st_size / 1024:,.0f} kB")

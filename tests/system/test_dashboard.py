@@ -1,0 +1,253 @@
+"""The dashboard in a real browser on the real Superset, and the push that keeps it as the code."""
+
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+
+from dashboards.browser import choose, look, open_dashboard, problems, save_picture
+from dashboards.code import CODE_DIR, load_dashboards, place_uuid
+from dashboards.push import PushReport, push
+from dashboards.superset import Superset, SupersetError
+from infra.browser import ensure
+from infra.postgres import free_port
+
+pytestmark = pytest.mark.usefixtures("demo")
+PICTURES = Path(
+    os.environ.get("CITYLOOM_TEST_LOGS") or Path(tempfile.gettempdir()) / "cityloom-pictures"
+)
+NEWEST = "(select newest_full_month from reporting.rpt_city_status where city_id = 'demo')"
+
+
+@pytest.fixture(scope="module")
+def overview():
+    (dashboard,) = load_dashboards()
+    return dashboard
+
+
+@pytest.fixture
+def superset(stack) -> Iterator[Superset]:
+    settings = stack.settings
+    url = settings.url("superset")
+    with Superset(url, settings.admin_user, settings.admin_password) as session:
+        yield session
+
+
+@pytest.fixture
+def code(tmp_path: Path) -> Path:
+    shutil.copytree(CODE_DIR / "city_overview", tmp_path / "city_overview")
+    return tmp_path
+
+
+def push_code(stack, folder: Path = CODE_DIR) -> PushReport:
+    settings = stack.settings
+    return push(
+        settings.url("superset"),
+        settings.admin_user,
+        settings.admin_password,
+        settings.database_url("dashboards"),
+        folder,
+    )
+
+
+def opened(stack, **arguments):
+    settings = stack.settings
+    return open_dashboard(
+        settings.url("superset"),
+        settings.admin_user,
+        settings.admin_password,
+        "city-overview",
+        executable=ensure(),
+        **arguments,
+    )
+
+
+def without_chart(folder: Path, name: str) -> None:
+    (folder / f"city_overview/charts/{name}.yml").unlink()
+    path = folder / "city_overview/dashboard.yml"
+    said = yaml.safe_load(path.read_text())
+    for row in said["rows"]:
+        row["cells"] = [c for c in row.get("cells", []) if c.get("chart") != name]
+    for item in said["filters"]:
+        item["not_on"] = [n for n in item.get("not_on", []) if n != name]
+    path.write_text(yaml.safe_dump(said, sort_keys=False))
+
+
+def by_uuid(superset: Superset, kind: str) -> dict[str, dict]:
+    return {item["uuid"]: item for item in superset.items(kind)}
+
+
+def members(superset: Superset) -> set[str]:
+    charts = superset.get("/api/v1/dashboard/city-overview/charts")["result"]
+    return {chart["slice_name"] for chart in charts}
+
+
+def test_it_comes_up_whole_and_its_figures_are_the_warehouses(stack, overview):
+    with opened(stack) as page:
+        charts = look(page)
+        save_picture(page, PICTURES / "city-overview.png")
+    assert problems(charts) == []
+    assert sorted(c.title for c in charts) == sorted(c.title for c in overview.charts.values())
+    shown = {chart.title: chart.text for chart in charts}
+
+    opened_requests = stack.value(
+        "select count(*) from marts.fct_service_request where city_id = 'demo' "
+        f"and date_trunc('month', opened_at) = {NEWEST}"
+    )
+    assert f"\n{opened_requests:,}\n" in shown["Requests opened"]
+    on_time = stack.value(
+        "select 100.0 * count(*) filter (where is_closed_on_time) / count(is_closed_on_time) "
+        "from marts.fct_service_request where city_id = 'demo' and is_due "
+        f"and date_trunc('month', due_at) = {NEWEST}"
+    )
+    assert f"\n{on_time:.1f}%\n" in shown["Closed on time"]
+
+    ((as_of, comments),) = stack.sql(
+        "select (select max(as_of) from marts.fct_kpi where city_id = 'demo'), "
+        "(select count(*) from marts.fct_feedback where city_id = 'demo')"
+    )
+    head = shown["What you are looking at"]
+    assert f"{as_of:%d %b %Y, %H:%M}" in head
+    assert f"{comments:,}" in head
+    assert "(simulated)" in head and "Simulated: this city does not exist" in head
+
+
+def test_a_district_chosen_changes_the_figures_to_that_districts(stack, overview):
+    district, name = stack.sql(
+        "select district_id, district_name from marts.dim_district where city_id = 'demo' "
+        "order by population desc limit 1"
+    )[0]
+    with opened(stack, filters=choose(overview, District=name)) as page:
+        charts = look(page)
+    assert problems(charts) == []
+    shown = {chart.title: chart.text for chart in charts}
+    requests = stack.value(
+        f"select count(*) from marts.fct_service_request where city_id = 'demo' "
+        f"and district_id = '{district}' and date_trunc('month', opened_at) = {NEWEST}"
+    )
+    assert f"\n{requests:,}\n" in shown["Requests opened"]
+    # Districts stand beside each other whichever is chosen.
+    assert (
+        name in shown["Districts against target"] and "Target" in shown["Districts against target"]
+    )
+
+
+def test_a_second_push_changes_nothing(stack):
+    stack.command("dashboards", "push")
+    said = stack.command("dashboards", "push").stdout
+    assert said.startswith("0 created, 0 changed, ")
+    assert ", 0 removed" in said
+
+
+def test_what_was_changed_by_hand_is_mended(stack, superset, overview):
+    push_code(stack)
+    chart = by_uuid(superset, "chart")[overview.charts["refuse"].uuid]
+    dataset = by_uuid(superset, "dataset")[overview.datasets["area_kpi_month"].uuid]
+    board = superset.get("/api/v1/dashboard/city-overview")["result"]
+    superset.put("chart", chart["id"], {"slice_name": "Rubbish", "viz_type": "table"})
+    superset.put("dataset", dataset["id"], {"metrics": []})
+    superset.put("dashboard", board["id"], {"css": "", "position_json": "{}"})
+
+    report = push_code(stack)
+    changed = {c.place: c.detail for c in report.changes if c.action == "changed"}
+    assert changed == {
+        "city_overview/charts/refuse": "slice_name, viz_type",
+        "city_overview/datasets/area_kpi_month": "metrics",
+        "city_overview": "css, position_json",
+    }
+    assert (
+        by_uuid(superset, "chart")[chart["uuid"]]["slice_name"] == overview.charts["refuse"].title
+    )
+    assert push_code(stack).count("changed") == 0
+
+
+def test_a_chart_that_left_the_code_leaves_superset_and_a_persons_stays(
+    stack, superset, overview, code
+):
+    push_code(stack)
+    ours = overview.charts["worst_topics"]
+    held = by_uuid(superset, "chart")[ours.uuid]
+    # As "Save as" does it: the same settings and certification, another UUID.
+    copied = superset.post(
+        "chart",
+        {
+            "slice_name": "My topics",
+            "viz_type": held["viz_type"],
+            "params": held["params"],
+            "datasource_id": held["datasource_id"],
+            "datasource_type": "table",
+            "certified_by": held["certified_by"],
+            "certification_details": held["certification_details"],
+        },
+    )
+    try:
+        without_chart(code, "worst_topics")
+        report = push_code(stack, code)
+        told = {(c.kind, c.place): c.action for c in report.changes if c.action != "unchanged"}
+        assert told == {
+            ("dashboard", "city_overview"): "changed",
+            ("chart", "city_overview/charts/worst_topics"): "removed",
+            ("dataset", "city_overview/datasets/area_topic_year"): "kept",
+        }
+        charts = superset.items("chart")
+        names = {c["id"]: c["slice_name"] for c in charts}
+        assert ours.title not in names.values()
+        assert names[copied] == "My topics"
+        assert members(superset) == {c.title for c in overview.charts.values()} - {ours.title}
+    finally:
+        superset.delete("chart", copied)
+    # Nobody uses the dataset any more, so that it goes, too.
+    assert push_code(stack, code).count("removed") == 1
+    assert place_uuid("city_overview/datasets/area_topic_year") not in by_uuid(superset, "dataset")
+
+    back = push_code(stack)
+    assert (back.count("created"), back.count("removed")) == (2, 0)
+    assert members(superset) == {c.title for c in overview.charts.values()}
+
+
+def test_a_persons_metric_and_dashboard_stay(stack, superset, overview):
+    push_code(stack)
+    dataset = by_uuid(superset, "dataset")[overview.datasets["city_status"].uuid]
+    superset.put(
+        "dataset",
+        dataset["id"],
+        {"metrics": [{"metric_name": "mine", "expression": "COUNT(*)"}]},
+    )
+    theirs = superset.post("dashboard", {"dashboard_title": "Mine"})
+    try:
+        assert push_code(stack).count("changed") == 0
+        held = superset.get(f"/api/v1/dataset/{dataset['id']}")["result"]
+        assert [m["metric_name"] for m in held["metrics"]] == ["mine"]
+        assert "Mine" in {d["dashboard_title"] for d in superset.items("dashboard")}
+    finally:
+        superset.delete("dashboard", theirs)
+        superset.put("dataset", dataset["id"], {"metrics": []})
+
+
+def test_superset_reads_the_warehouse_as_its_reader_only(stack, superset):
+    (database,) = [d for d in superset.items("database") if d["uuid"] == place_uuid("warehouse")]
+    held = superset.get(f"/api/v1/database/{database['id']}/connection")["result"]
+    assert "//dashboards:XXXXXXXXXX@" in held["sqlalchemy_uri"]
+    assert held["allow_dml"] is False
+    assert stack.settings.secret("postgres_dashboards") not in json.dumps(held)
+
+
+def test_errors_say_the_remedy(stack, code):
+    settings = stack.settings
+    url, warehouse = settings.url("superset"), settings.database_url("dashboards")
+    with pytest.raises(SupersetError, match=r"refuses the login of 'admin'.*admin_password"):
+        push(url, "admin", "not the password", warehouse)
+    nowhere = f"http://127.0.0.1:{free_port()}"
+    with pytest.raises(SupersetError, match=r"nobody answers at .*cityloom up"):
+        push(nowhere, "admin", settings.admin_password, warehouse)
+
+    path = code / "city_overview/datasets/city_status.yml"
+    path.write_text(path.read_text().replace("rpt_city_status", "rpt_city_never_built"))
+    with pytest.raises(SupersetError, match=r"no relation reporting.rpt_city_never_built"):
+        push_code(stack, code)
+    assert push_code(stack).count("removed") == 0
