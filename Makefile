@@ -4,7 +4,7 @@ BIN := .venv/bin
 export PYTHONUNBUFFERED := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup browser run stop test test-unit test-warehouse test-system lint format bench pins generate clean
+.PHONY: help setup browser run stop test test-unit test-warehouse test-system lint format bench pins generate picture clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-15s %s\n", $$1, $$2}'
@@ -39,6 +39,7 @@ lint: setup ## Check style, the rooms' walls, and that generated files are curre
 	@$(BIN)/ruff format --check .
 	@$(BIN)/lint-imports
 	@$(BIN)/python -m catalog.generate --check
+	@$(BIN)/cityloom dashboards check
 
 format: setup ## Format the code
 	@$(BIN)/ruff check --fix --quiet . ; $(BIN)/ruff format .
@@ -48,6 +49,9 @@ bench: setup ## Benchmark ingest against COPY and dlt, and dbt through Airflow a
 
 generate: setup ## Write what is made from cities/: dbt's sources file and seeds
 	@$(BIN)/python -m catalog.generate
+
+picture: browser ## Take the README's picture of the running dashboard, docs/images/city-overview.png
+	@$(BIN)/cityloom dashboards picture
 
 pins: ## Resolve constraints/*.txt for what pyproject.toml asks (UPGRADE=1: newest versions)
 	@$(PYTHON) infra/setup.py pins $(if $(UPGRADE),--upgrade)

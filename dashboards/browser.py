@@ -29,6 +29,8 @@ FLAGS = (
 )
 WIDTH = 1600
 HEIGHT = 3000
+#: What a picture shows unless it is to show the whole page.
+FIRST_LOOK = 1490
 
 #: What a page shows: one line a chart, with its title and what is wrong with it.
 LOOK = """
@@ -172,10 +174,10 @@ def problems(charts: list[Seen]) -> list[str]:
 
 
 def save_picture(page: Page, path: Path, *, whole: bool = True) -> None:
-    """Save the page as PNG: all of it, or what fits a first screen of 16:10."""
+    """Save the page as PNG: all of it, or its first look."""
     path.parent.mkdir(parents=True, exist_ok=True)
     height = page.evaluate("document.documentElement.scrollHeight")
     if not whole:
-        height = min(height, WIDTH * 10 // 16)
+        height = min(height, FIRST_LOOK)
     clip = {"x": 0, "y": 0, "width": WIDTH, "height": height}
     page.screenshot(path=str(path), clip=clip, animations="disabled")

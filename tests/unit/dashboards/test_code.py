@@ -9,6 +9,7 @@ from dashboards.check import CheckFailed, check
 from dashboards.code import CODE_DIR, DashboardCodeError, load_dashboards, place_uuid
 from dashboards.layout import css, metadata, positions
 from dashboards.push import form_data
+from dashboards.relations import DBT_DIR
 
 
 @pytest.fixture
@@ -32,6 +33,15 @@ def test_the_code_names_only_what_dbt_documents():
     checked = check()
     assert checked.dashboards >= 1
     assert checked.charts >= 8
+
+
+def test_dbts_exposure_names_what_the_dashboard_reads():
+    (dashboard,) = load_dashboards()
+    said = yaml.safe_load((DBT_DIR / "models" / "exposures.yml").read_text())
+    (exposure,) = [e for e in said["exposures"] if e["name"] == dashboard.name]
+    read = {f"ref('{dataset.table_name}')" for dataset in dashboard.datasets.values()}
+    assert set(exposure["depends_on"]) == read
+    assert exposure["label"] == dashboard.title
 
 
 def test_every_chart_has_a_description_without_jargon():
