@@ -67,8 +67,12 @@ def main(
     from extract.loader import ensure_raw_tables
 
     ensure_raw_tables(settings.database_url("warehouse"), load_cities())
-    with watching(console) as watcher:
-        outcome = run(settings, chosen, sources, snapshot, watcher)
+    try:
+        with watching(console) as watcher:
+            outcome = run(settings, chosen, sources, snapshot, watcher)
+    except KeyboardInterrupt:
+        console.print(f"\nAirflow goes on with it: {settings.url('airflow')}", highlight=False)
+        raise typer.Exit(130) from None
     if json:
         typer.echo(as_json(outcome, settings))
     else:
