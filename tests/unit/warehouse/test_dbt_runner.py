@@ -34,6 +34,4 @@ def test_summary_counts_what_was_built_tested_skipped_and_failed():
     )
     assert (summary.models, summary.tests, summary.skipped, summary.rows) == (2, 2, 1, 10)
     assert [node.status for node in summary.failures] == ["error", "fail"]
-    assert str(summary) == (
-        "2 models and seeds, 2 tests passed, 2 failed, 1 skipped, 12 s"
-    )
+    assert str(summary) == ("2 models and seeds, 2 tests passed, 2 failed, 1 skipped, 12 s")
