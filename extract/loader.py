@@ -8,6 +8,7 @@ that fails leaves no trace but its record in `quality.loads`.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import adbc_driver_postgresql.dbapi as adbc
@@ -196,6 +197,14 @@ def set_aside(
     return moved
 
 
+@dataclass(frozen=True)
+class _Staged:
+    """New or changed rows of one file, on their way into the stage."""
+
+    file: str
+    columns: dict[str, pa.Array]
+
+
 class _Staging:
     """One load on its way into the stage."""
 
@@ -239,15 +248,15 @@ class _Staging:
             # Created and filled in one transaction, a table needs no write-ahead log where the
             # server's wal_level is minimal.
             with lane.cursor() as cursor:
-                cursor.execute(tables.create_stage_sql(self.source, columns))
+                cursor.execute(tables.create_stage_sql(self.source, columns, self.load_id))
                 self._ingest(cursor, set(columns), self._fresh(prepared, book))
             lane.commit()
             for file in self.files.values():
                 self.preparer.check_file(file)
             self._settle(book)
 
-    def _fresh(self, prepared: Iterable[Prepared], book: psycopg.Connection) -> Iterator:
-        """Yield what is new or changed, with the loader's columns; note everything else."""
+    def _fresh(self, prepared: Iterable[Prepared], book: psycopg.Connection) -> Iterator[_Staged]:
+        """Yield what is new or changed; note everything else."""
         for batch in prepared:
             file = self.files.setdefault(id(batch.file), batch.file)
             rows = len(batch.rows)
@@ -268,31 +277,25 @@ class _Staging:
             if self.progress is not None:
                 self.progress(self.read)
 
-    def _with_own(self, batch: Prepared, chosen: np.ndarray | None) -> pa.RecordBatch:
+    def _with_own(self, batch: Prepared, chosen: np.ndarray | None) -> _Staged:
+        """Return rows with their hash and place; load and file are defaults of the stage."""
         table, rows, hashes = batch.table, batch.rows, batch.row_hash
         if chosen is not None:
             table, rows, hashes = table.take(pa.array(chosen)), rows[chosen], hashes[chosen]
-        own = {
-            "_load_id": pa.array(np.full(len(rows), self.load_id)),
-            "_row_hash": to_text(hashes),
-            "_source_file": pa.repeat(pa.scalar(batch.file.path), len(rows)),
-            "_source_row": pa.array(rows),
-        }
-        return pa.RecordBatch.from_arrays(
-            [*table.columns, *own.values()], names=[*table.schema.names, *own]
-        )
+        own = {"_row_hash": to_text(hashes), "_source_row": pa.array(rows)}
+        columns = dict(zip(table.schema.names, table.columns, strict=True)) | own
+        return _Staged(batch.file.path, columns)
 
-    def _ingest(self, cursor: adbc.Cursor, known: set[str], batches: Iterator) -> None:
-        """Write batches by ADBC, one COPY for each run of batches with the same columns.
+    def _ingest(self, cursor: adbc.Cursor, known: set[str], batches: Iterator[_Staged]) -> None:
+        """Write batches by ADBC, one COPY for each run of batches of one file and shape.
 
         Columns that have had no value yet are left out of the COPY: exports are full of them, and
         each would cost as much as one with values.
         """
         failure: list[BaseException] = []
-        following: list[pa.RecordBatch] = []
-        used = set(OWN_COLUMNS)
+        used: set[str] = set()
 
-        def draw() -> pa.RecordBatch | None:
+        def draw() -> tuple[str, pa.RecordBatch] | None:
             try:
                 batch = next(batches, None)
             except BaseException as error:  # ADBC would reduce it to a text
@@ -300,29 +303,32 @@ class _Staging:
                 raise
             if batch is None:
                 return None
-            columns = zip(batch.schema.names, batch.columns, strict=True)
-            used.update(name for name, array in columns if array.null_count < len(array))
-            for name in batch.schema.names:
+            for name, array in batch.columns.items():
                 if name not in known:
                     added.append(name)
                     known.add(name)
-            return batch.select([name for name in batch.schema.names if name in used])
+                if name not in used and array.null_count < len(array):
+                    used.add(name)
+            kept = {name: array for name, array in batch.columns.items() if name in used}
+            return batch.file, pa.RecordBatch.from_pydict(kept)
 
-        def alike(first: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
-            batch: pa.RecordBatch | None = first
-            while batch is not None:
-                yield batch
-                batch = draw()
-                if batch is not None and batch.schema != first.schema:
-                    following.append(batch)
+        def alike(file: str, first: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
+            yield first
+            while (following := draw()) is not None:
+                if following[0] != file or following[1].schema != first.schema:
+                    waiting.append(following)
                     return
+                yield following[1]
 
         added: list[str] = []
-        batch = draw()
-        while batch is not None:
+        waiting: list[tuple[str, pa.RecordBatch]] = []
+        upcoming = draw()
+        while upcoming is not None:
             while added:
                 cursor.execute(tables.add_stage_column_sql(self.source, added.pop(0)))
-            stream = pa.RecordBatchReader.from_batches(batch.schema, alike(batch))
+            file, first = upcoming
+            cursor.execute(tables.stage_file_sql(self.source, file))
+            stream = pa.RecordBatchReader.from_batches(first.schema, alike(file, first))
             try:
                 self.written += cursor.adbc_ingest(
                     self.source.raw_table, stream, mode="append", db_schema_name="stage"
@@ -331,9 +337,7 @@ class _Staging:
                 if failure:
                     raise failure[0] from None
                 raise
-            batch = following.pop() if following else None
-        while added:
-            cursor.execute(tables.add_stage_column_sql(self.source, added.pop(0)))
+            upcoming = waiting.pop() if waiting else None
 
     def _put_aside(self, book: psycopg.Connection, batch: Prepared) -> None:
         with book.cursor().copy("copy aside from stdin") as copy:
@@ -479,13 +483,7 @@ def _promote(connection: psycopg.Connection, source: Source, load_id: int, stage
         [source.city_id, source.source],
     ).fetchone()[0]
     if staged >= ATTACH_ROWS and staged >= held / 2:
-        part = f"{source.raw_table[:48]}__load_{load_id}"
-        connection.execute(
-            sql.SQL("alter table {} rename to {}").format(stage_table, sql.Identifier(part))
-        )
-        part_table = sql.Identifier("stage", part)
-        connection.execute(sql.SQL("alter table {} inherit {}").format(part_table, raw))
-        connection.execute(sql.SQL("alter table {} set schema raw").format(part_table))
+        tables.attach_stage(connection, source, load_id)
         return
     names = sql.SQL(", ").join(sql.Identifier(name) for name in columns)
     appended = connection.execute(

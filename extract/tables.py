@@ -103,16 +103,47 @@ def add_columns(
         )
 
 
-def create_stage_sql(source: Source, columns: dict[str, str]) -> str:
-    """Return the statement that creates a source's stage table with the columns of its raw one."""
+def create_stage_sql(source: Source, columns: dict[str, str], load_id: int) -> str:
+    """Return the statement that creates a source's stage table with the columns of its raw one.
+
+    What all rows of a load have alike is a default, so that it is not sent with each of them.
+    """
     table = sql.Identifier("stage", source.raw_table)
-    return sql.SQL("create table {} ({})").format(table, _ddl(columns)).as_string()
+    kinds = {**columns, "_load_id": f"bigint default {int(load_id)}"}
+    return sql.SQL("create table {} ({})").format(table, _ddl(kinds)).as_string()
+
+
+def stage_file_sql(source: Source, path: str) -> str:
+    """Return the statement that makes a file the one that the following rows come from."""
+    return (
+        sql.SQL("alter table {} alter column _source_file set default {}")
+        .format(sql.Identifier("stage", source.raw_table), sql.Literal(path))
+        .as_string()
+    )
 
 
 def add_stage_column_sql(source: Source, name: str) -> str:
     """Return the statement that adds a column that the manifest does not know to the stage."""
     table = sql.Identifier("stage", source.raw_table)
     return sql.SQL("alter table {} add column {}").format(table, _ddl({name: "text"})).as_string()
+
+
+def attach_stage(connection: psycopg.Connection, source: Source, load_id: int) -> None:
+    """Make the stage table a part of the raw one: its rows are then raw's, without a copy."""
+    part = f"{source.raw_table[:48]}__load_{load_id}"
+    connection.execute(
+        sql.SQL("alter table {} rename to {}").format(
+            sql.Identifier("stage", source.raw_table), sql.Identifier(part)
+        )
+    )
+    for clause in (
+        sql.SQL("alter column _load_id drop default, alter column _source_file drop default"),
+        sql.SQL("inherit {}").format(sql.Identifier("raw", source.raw_table)),
+        sql.SQL("set schema raw"),
+    ):
+        connection.execute(
+            sql.SQL("alter table {} {}").format(sql.Identifier("stage", part), clause)
+        )
 
 
 def drop_stage(connection: psycopg.Connection, source: Source) -> None:

@@ -217,67 +217,73 @@ def _to_date(moments: pa.Array) -> pa.Array:
 def _uniform_moments(text: pa.Array) -> pa.Array | None:
     """Read a column in which all values are ISO, or all are `MM/DD/YYYY[ hh:mm:ss AM]`.
 
-    The American notation is rearranged into ISO as one block of bytes, and Arrow reads that.
+    None where one value is not; the American notation is read as one block of bytes.
     """
-    valid = text.is_valid()
     whole = text.drop_null() if text.null_count else text
     if not len(whole):
         return pa.nulls(len(text), pa.timestamp("us"))
-    lengths = pc.binary_length(whole)
-    extent = pc.min_max(lengths).as_py()
+    extent = pc.min_max(pc.binary_length(whole)).as_py()
     width = extent["min"]
     if width != extent["max"] or width not in (10, 19, 22, 23, 26):
         return None
-    offset = whole.offset
-    start = np.frombuffer(whole.buffers()[1], np.int32)[offset]
-    octets = np.frombuffer(whole.buffers()[2], np.uint8, len(whole) * width, int(start))
+    start = int(np.frombuffer(whole.buffers()[1], np.int32)[whole.offset])
+    octets = np.frombuffer(whole.buffers()[2], np.uint8, len(whole) * width, start)
     octets = octets.reshape(-1, width)
-    if width == 22 or octets[0, 2] == ord("/"):
-        octets = _american(octets) if width in (10, 22) else None
-    if octets is None:
-        return None
-    offsets = np.arange(len(octets) + 1, dtype=np.int32) * octets.shape[1]
-    iso = pa.StringArray.from_buffers(
-        len(octets), pa.py_buffer(offsets), pa.py_buffer(np.ascontiguousarray(octets))
-    )
-    try:
-        moments = iso.cast(pa.timestamp("us"))
-    except pa.ArrowInvalid:
-        return None
-    if not text.null_count:
-        return moments
-    indices = np.cumsum(valid.to_numpy(zero_copy_only=False)) - 1
-    return moments.take(pa.array(indices, mask=~valid.to_numpy(zero_copy_only=False)))
+    if octets[0, 2] != ord("/"):
+        try:
+            return text.cast(pa.timestamp("us"))
+        except pa.ArrowInvalid:
+            return None
+    moments = _american(octets) if width in (10, 22) else None
+    if moments is None or not text.null_count:
+        return None if moments is None else pa.array(moments.view("datetime64[us]"))
+    missing = text.is_null().to_numpy(zero_copy_only=False)
+    spread = np.zeros(len(text), np.int64)
+    spread[~missing] = moments
+    return pa.array(spread.view("datetime64[us]"), mask=missing)
+
+
+#: Days from 1970 to the first of each month from January 1600 to December 2399.
+_MONTHS = np.arange("1600-01", "2400-02", dtype="datetime64[M]").astype("datetime64[D]")
+_MONTHS = _MONTHS.astype(np.int64)
 
 
 def _american(octets: np.ndarray) -> np.ndarray | None:
-    """Rearrange `MM/DD/YYYY` and `MM/DD/YYYY hh:mm:ss AM` into ISO; None if it is not that."""
-    slash, dash = ord("/"), ord("-")
-    if not ((octets[:, 2] == slash) & (octets[:, 5] == slash)).all():
+    """Return `MM/DD/YYYY` or `MM/DD/YYYY hh:mm:ss AM` in microseconds; None if one is not that."""
+
+    def number(*places: int) -> np.ndarray:
+        value = np.zeros(len(octets), np.int64)
+        for place in places:
+            digit = octets[:, place] - np.uint8(48)  # what is no digit wraps to more than 9
+            wrong.append((digit > 9).any())
+            value = value * 10 + digit
+        return value
+
+    wrong = [(octets[:, 2] != ord("/")).any(), (octets[:, 5] != ord("/")).any()]
+    month, day, year = number(0, 1), number(3, 4), number(6, 7, 8, 9)
+    seconds = 0
+    if octets.shape[1] == 22:
+        hour, minute, second = number(11, 12), number(14, 15), number(17, 18)
+        half = octets[:, 20] & 0xDF
+        afternoon = half == ord("P")
+        wrong += [
+            (octets[:, place] != ord(mark)).any()
+            for place, mark in ((10, " "), (13, ":"), (16, ":"), (19, " "))
+        ]
+        wrong += [
+            not (afternoon | (half == ord("A"))).all(),
+            ((octets[:, 21] & 0xDF) != ord("M")).any(),
+            ((hour < 1) | (hour > 12) | (minute > 59) | (second > 59)).any(),
+        ]
+        seconds = (hour % 12 + 12 * afternoon) * 3600 + minute * 60 + second
+    wrong.append(((year < 1600) | (year > 2399) | (month < 1) | (month > 12)).any())
+    if any(wrong):
         return None
-    day = np.full((len(octets), 10), dash, np.uint8)
-    day[:, 0:4], day[:, 5:7], day[:, 8:10] = octets[:, 6:10], octets[:, 0:2], octets[:, 3:5]
-    if octets.shape[1] == 10:
-        return day
-    half = octets[:, 20] & 0xDF
-    if not (((half == ord("A")) | (half == ord("P"))) & ((octets[:, 21] & 0xDF) == ord("M"))).all():
+    index = (year - 1600) * 12 + month - 1
+    first = _MONTHS[index]
+    if ((day < 1) | (day > _MONTHS[index + 1] - first)).any():
         return None
-    if not (octets[:, 10] == ord(" ")).all() or not (octets[:, 19] == ord(" ")).all():
-        return None
-    digits = octets[:, 11:13].astype(np.int16) - ord("0")
-    if ((digits < 0) | (digits > 9)).any():
-        return None
-    hour = digits[:, 0] * 10 + digits[:, 1]
-    if ((hour < 1) | (hour > 12)).any():
-        return None
-    hour = hour % 12 + 12 * (half == ord("P"))
-    moment = np.empty((len(octets), 19), np.uint8)
-    moment[:, :10] = day
-    moment[:, 10] = ord("T")
-    moment[:, 11] = hour // 10 + ord("0")
-    moment[:, 12] = hour % 10 + ord("0")
-    moment[:, 13:19] = octets[:, 13:19]
-    return moment
+    return ((first + day - 1) * 86_400 + seconds) * 1_000_000
 
 
 def shown(value: object) -> str:
