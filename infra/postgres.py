@@ -125,6 +125,9 @@ class Cluster:
                 "--locale-provider=builtin",
                 "--builtin-locale=C.UTF-8",
                 "--locale=C",
+                # With checksums, whoever first reads a table filled without WAL writes all of it
+                # to the WAL (hint bits); a load and each dbt model would cost that once more.
+                "--no-data-checksums",
             )
         finally:
             secret.unlink()
