@@ -4,7 +4,7 @@ A hash is a sum over columns, so it depends neither on their order nor on column
 no value in: a new column leaves the hash of every row that lacks it as it was. Each value gives
 64 bits: text by XXH3 (a frozen specification; `polars-hash` computes it, and a test holds it and
 this module to known values, because these numbers are stored for good), numbers, dates and times
-by their own bits. The bits are mixed with the column's name before they are added.
+by their own bits, mixed. Each is multiplied or mixed with its column's name before it is added.
 
 Integers, doubles and numerics of one value hash alike, so that widening a column between them
 changes no row.
@@ -75,8 +75,10 @@ def _sum(columns: Iterable[tuple[str, pa.Array]], rows: int, lane: int) -> np.nd
     total = np.zeros(rows, U64)
     with np.errstate(over="ignore"):
         for name, array in filled.items():
-            bits = hashed[name] if name in texts else _bits(array, lane)
-            mixed = bits + (_name_seed(name, lane) | U64(1)) * golden
+            if name in texts:  # mixed already, and 0 where there is no value
+                total += hashed[name] * (_name_seed(name, lane) | U64(1))
+                continue
+            mixed = _bits(array, lane) + (_name_seed(name, lane) | U64(1)) * golden
             mixed ^= mixed >> U64(30)
             mixed *= first
             mixed ^= mixed >> U64(27)

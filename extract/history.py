@@ -39,6 +39,10 @@ class Known:
         return np.where(same, UNCHANGED, np.where(found, CHANGED, NEW))
 
 
+#: What a table without rows holds.
+NOTHING = Known(*(np.zeros(0, np.uint64) for _ in range(3)))
+
+
 def known(warehouse_url: str, source: Source) -> Known:
     """Read the newest version of each key by one scan over key and hash."""
     own = {"_source_file": Column(), "_source_row": Column(type="integer")}
@@ -71,8 +75,7 @@ def known(warehouse_url: str, source: Source) -> Known:
                 )
             )
     if not parts:
-        empty = np.zeros(0, np.uint64)
-        return Known(empty, empty, empty)
+        return NOTHING
     first, second, content, load = (np.concatenate(column) for column in zip(*parts, strict=True))
     del parts
     order = np.argsort(first, kind="stable")
@@ -115,12 +118,12 @@ class Seen:
             np.concatenate(column) for column in zip(*self._parts, strict=True)
         )
         self._parts.clear()
-        order = np.argsort(first, kind="stable")
-        ordered = first[order]
-        suspects = np.zeros(len(first), bool)
-        same = ordered[1:] == ordered[:-1]
-        if not same.any():
+        ordered = np.sort(first)
+        if not (ordered[1:] == ordered[:-1]).any():
             return _count(status, np.zeros(0, np.int64), status, content, file, row, self._files)
+        order = np.argsort(first, kind="stable")
+        same = first[order[1:]] == first[order[:-1]]
+        suspects = np.zeros(len(first), bool)
         suspects[order[1:][same]] = suspects[order[:-1][same]] = True
         among = np.flatnonzero(suspects)
         by_key = among[np.lexsort((among, second[among], first[among]))]

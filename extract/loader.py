@@ -26,7 +26,7 @@ from extract.connectors import connector
 from extract.errors import ExtractError
 from extract.flow import ahead
 from extract.hashing import to_text
-from extract.history import UNCHANGED, Seen, Verdict, known
+from extract.history import NOTHING, UNCHANGED, Seen, Verdict, known
 from extract.ledger import LoadError, LoadReport, source_lock
 from extract.prepare import Prepared, Preparer, previous_columns
 from extract.tables import OWN_COLUMNS, ensure_raw_table, ensure_raw_tables
@@ -240,7 +240,9 @@ class _Staging:
             ahead(map(self.preparer.prepare, read)) as prepared,
         ):
             columns = tables.table_columns(book, "raw", self.source.raw_table)
-            self.known = known(self.url, self.source)
+            raw = sql.Identifier("raw", self.source.raw_table)
+            holds = book.execute(sql.SQL("select exists (select from {})").format(raw))
+            self.known = known(self.url, self.source) if holds.fetchone()[0] else NOTHING
             book.execute(
                 """create temporary table aside (reasons text[], source_file text,
                    source_row bigint, row_hash text, record jsonb)"""

@@ -107,9 +107,12 @@ def create_stage_sql(source: Source, columns: dict[str, str], load_id: int) -> s
     """Return the statement that creates a source's stage table with the columns of its raw one.
 
     What all rows of a load have alike is a default, so that it is not sent with each of them.
+    Key and hash stand first: where the table becomes a part of raw, the next load reads just
+    these, and PostgreSQL walks along a row from its start.
     """
     table = sql.Identifier("stage", source.raw_table)
-    kinds = {**columns, "_load_id": f"bigint default {int(load_id)}"}
+    early = {name: columns[name] for name in (*source.primary_key, "_row_hash", "_load_id")}
+    kinds = {**early, **columns, "_load_id": f"bigint default {int(load_id)}"}
     return sql.SQL("create table {} ({})").format(table, _ddl(kinds)).as_string()
 
 

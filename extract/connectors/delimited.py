@@ -19,7 +19,7 @@ from extract.connectors.files import TextStream, find, relative
 from extract.errors import ExtractError
 
 OPTIONS = ("delimiter", "encoding", "quote", "skip_rows", "header", "nulls", "time_zone")
-BLOCK = 2 << 20
+BLOCK = 4 << 20
 #: A header with titles in front is looked for in this much of the file.
 HEAD = 1 << 20
 

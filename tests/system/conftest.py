@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import shutil
 import subprocess
 import sys
@@ -17,6 +18,7 @@ import psycopg
 import pytest
 
 from infra.settings import ROOT, Settings, settings_from
+from infra.state import FIRST_PORTS, is_free
 
 NYC = Path(os.environ.get("CITYLOOM_TEST_DATA") or ROOT.parent / "shared" / "data") / "nyc"
 #: What depends on neither the order nor the number of loads; `rpt_service_status` tells of loads.
@@ -29,6 +31,7 @@ class Stack:
     """A running installation, driven as a user does: by the command."""
 
     home: Path
+    ports: dict[str, int]
 
     @property
     def settings(self) -> Settings:
@@ -36,7 +39,8 @@ class Stack:
 
     @property
     def environment(self) -> dict[str, str]:
-        return {**os.environ, "CITYLOOM_HOME": str(self.home)}
+        ports = {f"CITYLOOM_PORT_{name.upper()}": str(port) for name, port in self.ports.items()}
+        return {**os.environ, "CITYLOOM_HOME": str(self.home), **ports}
 
     def start(self, *arguments: str, log: Path) -> subprocess.Popen[str]:
         """Begin a command; its words go to `log`."""
@@ -127,7 +131,12 @@ def stack() -> Iterator[Stack]:
     """The stack, up; its home and servers are gone afterwards."""
     # Short, because a socket's path must be.
     home = Path(tempfile.mkdtemp(prefix="cl-"))
-    running = Stack(home)
+    # Drawn by lot: another installation that starts just now would find the same ones free.
+    ports = dict.fromkeys(FIRST_PORTS, 0)
+    for name in ports:
+        while not ports[name] or not is_free(ports[name]):
+            ports[name] = random.randrange(20_000, 30_000)
+    running = Stack(home, ports)
     try:
         running.command("up")
         yield running

@@ -159,7 +159,11 @@ def test_layout_places_every_chart_once_and_scopes_filters():
     assert charts["freshness"] in filters["District"]["scope"]["excluded"]
     assert charts["freshness"] not in filters["District"]["chartsInScope"]
     assert filters["District"]["defaultDataMask"]["filterState"]["value"] == ["Whole city"]
-    assert filters["City"]["requiredFirst"] is True
+    assert filters["City"]["controlValues"]["defaultToFirstItem"] is True
+    known = metadata(dashboard, charts, datasets, {"City": "Loomfield"})
+    city = known["native_filter_configuration"][0]
+    assert city["controlValues"]["defaultToFirstItem"] is False
+    assert city["defaultDataMask"]["filterState"]["value"] == ["Loomfield"]
 
 
 def test_css_names_charts_by_their_ids():
