@@ -214,8 +214,10 @@ class Airflow:
         answer = self.client.post("/auth/token", json=login)
         if answer.status_code in (400, 401, 403):
             raise AirflowError(
-                f"Airflow refuses the login {self.settings.admin_user!r}: the password in "
-                f"{self.settings.home / 'secrets' / 'admin_password'} is not its own any more"
+                f"{self.settings.url('airflow')} refuses the login {self.settings.admin_user!r}: "
+                f"either the password in {self.settings.home / 'secrets' / 'admin_password'} is "
+                "not its own any more, or another installation has taken the port; "
+                "`cityloom down` and `up` mend the second"
             )
         if answer.is_success:
             self.client.headers["Authorization"] = f"Bearer {answer.json()['access_token']}"
