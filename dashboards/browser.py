@@ -134,13 +134,18 @@ def choose(dashboard: Dashboard, **choices: str) -> str:
 
 def log_in(page: Page, url: str, user: str, password: str) -> None:
     """Log in by Superset's own form; raise `PageError` when it refuses."""
+    from playwright.sync_api import TimeoutError
+
     page.goto(f"{url}/login/")
     page.locator("input[name=username], #username").first.fill(user)
     page.locator("input[name=password], #password").first.fill(password)
     page.locator("button[type=submit], input[type=submit]").first.click()
-    page.wait_for_load_state("networkidle")
-    if "/login" in page.url:
-        raise PageError(f"Superset at {url} refuses the login of {user!r} in the browser")
+    try:
+        page.wait_for_url(lambda now: "/login" not in now, wait_until="commit")
+    except TimeoutError as error:
+        raise PageError(
+            f"Superset at {url} refuses the login of {user!r} in the browser"
+        ) from error
 
 
 def look(page: Page) -> list[Seen]:

@@ -114,7 +114,8 @@ class Chart(Part):
 class Filter(Strict):
     """A select filter over a column that every chart in its reach has in its dataset.
 
-    `default` is a value, or `first` for the first in order. `after` names the filters that narrow
+    `default` is the value that it starts with; `first` takes the first in order, as the data has
+    it at the time of the push. `after` names the filters that narrow
     its choice. `not_on` names the charts that it leaves alone.
     """
 

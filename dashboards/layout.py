@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Any
 from uuid import uuid5
 
@@ -76,13 +77,27 @@ def _add(
 
 
 def metadata(
-    dashboard: Dashboard, chart_ids: dict[str, int], dataset_ids: dict[str, int]
+    dashboard: Dashboard,
+    chart_ids: dict[str, int],
+    dataset_ids: dict[str, int],
+    first_values: Mapping[str, str | int] | None = None,
 ) -> dict[str, Any]:
-    """Return the dashboard's settings: filters, cross filters and colours."""
+    """Return the dashboard's settings: filters, cross filters and colours.
+
+    `first_values` has the value that a filter with `first` starts with, by the filter's name.
+    """
+    known = first_values or {}
     everywhere = sorted(chart_ids[name] for name in dashboard.placed)
     return {
         "native_filter_configuration": [
-            _native_filter(dashboard, item, chart_ids, dataset_ids) for item in dashboard.filters
+            _native_filter(
+                dashboard,
+                item,
+                chart_ids,
+                dataset_ids,
+                known.get(item.name) if item.first else item.default,
+            )
+            for item in dashboard.filters
         ],
         "chart_configuration": {},
         "global_chart_configuration": {
@@ -104,16 +119,21 @@ def filter_id(dashboard: Dashboard, name: str) -> str:
 
 
 def _native_filter(
-    dashboard: Dashboard, item: Filter, chart_ids: dict[str, int], dataset_ids: dict[str, int]
+    dashboard: Dashboard,
+    item: Filter,
+    chart_ids: dict[str, int],
+    dataset_ids: dict[str, int],
+    default: str | int | None,
 ) -> dict[str, Any]:
+    # Superset's own "first value" hides the page until the browser has asked for the values, and
+    # under load now and then for ever: it is for a filter that has no value yet.
+    ask = item.first and default is None
     excluded = sorted(chart_ids[name] for name in item.not_on if name in chart_ids)
     reached = [name for name in dashboard.placed if name not in item.not_on]
     mask: dict[str, Any] = {"extraFormData": {}, "filterState": {}, "ownState": {}}
-    if item.default is not None:
-        mask["extraFormData"] = {
-            "filters": [{"col": item.column, "op": "IN", "val": [item.default]}]
-        }
-        mask["filterState"] = {"value": [item.default], "label": str(item.default)}
+    if default is not None:
+        mask["extraFormData"] = {"filters": [{"col": item.column, "op": "IN", "val": [default]}]}
+        mask["filterState"] = {"value": [default], "label": str(default)}
     return {
         "id": filter_id(dashboard, item.name),
         "name": item.name,
@@ -127,14 +147,14 @@ def _native_filter(
         "defaultDataMask": mask,
         "controlValues": {
             "enableEmptyFilter": item.required,
-            "defaultToFirstItem": item.first,
+            "defaultToFirstItem": ask,
             "multiSelect": not item.single,
             "searchAllOptions": False,
             "inverseSelection": False,
             "sortAscending": not item.descending,
         },
         # Without it the first value is chosen and not applied.
-        "requiredFirst": item.first,
+        "requiredFirst": ask,
         "description": item.description,
     }
 

@@ -22,6 +22,7 @@ from dashboards.code import (
     Condition,
     Dashboard,
     Dataset,
+    Filter,
     Part,
     load_dashboards,
     parse_uuid,
@@ -540,7 +541,12 @@ def _push_dashboard(
                 "or change theirs"
             )
     positions = layout.positions(dashboard, charts)
-    metadata = layout.metadata(dashboard, charts, datasets)
+    firsts = {
+        item.name: value
+        for item in dashboard.filters
+        if item.first and (value := _first_value(superset, item, datasets)) is not None
+    }
+    metadata = layout.metadata(dashboard, charts, datasets, firsts)
     said = {
         "dashboard_title": dashboard.title,
         "slug": dashboard.slug,
@@ -585,6 +591,26 @@ def _push_dashboard(
         ),
         change,
     )
+
+
+def _first_value(superset: Superset, item: Filter, datasets: dict[str, int]) -> str | None:
+    """Return the first value of a filter's column as the data has it now, None without data."""
+    query = {
+        "columns": [item.column],
+        "metrics": [],
+        "orderby": [[item.column, not item.descending]],
+        "row_limit": 1,
+    }
+    answer = superset.ask(
+        "/api/v1/chart/data",
+        {
+            "datasource": {"id": datasets[item.dataset], "type": "table"},
+            "queries": [query],
+            "force": True,
+        },
+    )
+    rows = answer["result"][0]["data"]
+    return rows[0][item.column] if rows else None
 
 
 def _members(superset: Superset, pk: int) -> list[int]:

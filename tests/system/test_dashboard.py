@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from dashboards.browser import choose, look, open_dashboard, problems, save_picture
+from dashboards.browser import PageError, choose, look, open_dashboard, problems, save_picture
 from dashboards.code import CODE_DIR, load_dashboards, place_uuid
 from dashboards.push import PushReport, push
 from dashboards.superset import Superset, SupersetError
@@ -118,11 +118,12 @@ def test_it_comes_up_whole_and_its_figures_are_the_warehouses(stack, overview):
 
 
 def test_a_district_chosen_changes_the_figures_to_that_districts(stack, overview):
-    district, name = stack.sql(
-        "select district_id, district_name from marts.dim_district where city_id = 'demo' "
-        "order by population desc limit 1"
+    city, district, name = stack.sql(
+        "select city_name, district_id, district_name "
+        "from marts.dim_district inner join marts.dim_city using (city_id) "
+        "where city_id = 'demo' order by dim_district.population desc limit 1"
     )[0]
-    with opened(stack, filters=choose(overview, District=name)) as page:
+    with opened(stack, filters=choose(overview, City=city, District=name)) as page:
         charts = look(page)
     assert problems(charts) == []
     shown = {chart.title: chart.text for chart in charts}
@@ -235,6 +236,16 @@ def test_superset_reads_the_warehouse_as_its_reader_only(stack, superset):
     assert "//dashboards:XXXXXXXXXX@" in held["sqlalchemy_uri"]
     assert held["allow_dml"] is False
     assert stack.settings.secret("postgres_dashboards") not in json.dumps(held)
+
+
+def test_the_browser_says_that_a_login_is_refused(stack):
+    url = stack.settings.url("superset")
+    arguments = {"executable": ensure(), "timeout": 15}
+    with (
+        pytest.raises(PageError, match="refuses the login of 'admin' in the browser"),
+        open_dashboard(url, "admin", "not the password", "city-overview", **arguments),
+    ):
+        pass
 
 
 def test_errors_say_the_remedy(stack, code):
