@@ -25,8 +25,9 @@ class LoadError(Exception):
 class LoadReport:
     """One row of `quality.loads`.
 
-    `rows_new` and `rows_changed` are the rows that a staged or blocked load would add; they are
-    in `raw`, and counted as `rows_accepted`, once it is accepted.
+    `rows_new` and `rows_changed` are the rows that a staged load would add; they are in `raw`, and
+    counted as `rows_accepted`, once it is accepted. Those of a blocked load are part of its
+    `rows_quarantined`: with the load they were kept out. A failed load counts nothing.
     """
 
     load_id: int
@@ -56,8 +57,8 @@ class LoadReport:
 
     @property
     def rows_kept_out(self) -> int:
-        """Rows that a blocked load kept from `raw`."""
-        return self.rows_staged - self.rows_accepted if self.state == "blocked" else 0
+        """Of `rows_quarantined`, those that fell with a blocked load rather than alone."""
+        return self.rows_staged if self.state == "blocked" else 0
 
     def check_counts(self) -> None:
         """Raise `LoadError` unless every row read is new, changed, unchanged or quarantined."""

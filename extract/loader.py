@@ -146,9 +146,12 @@ def block(load_id: int, warehouse_url: str, message: str) -> None:
             connection.execute(
                 sql.SQL("drop table if exists {}").format(sql.Identifier("stage", name))
             )
+        # What it would have added counts as quarantined: read = accepted + unchanged + quarantined.
         connection.execute(
             """update quality.loads set state = 'blocked', message = %s,
-               finished_at = clock_timestamp() where load_id = %s""",
+                 rows_quarantined = rows_quarantined
+                   + case when state = 'staged' then rows_new + rows_changed else 0 end,
+                 finished_at = clock_timestamp() where load_id = %s""",
             [message, load_id],
         )
 
@@ -436,6 +439,8 @@ def _clean_up(control: psycopg.Connection, source: Source) -> None:
     tables.drop_stage(control, source)
     control.execute(
         """update quality.loads set state = 'failed', finished_at = clock_timestamp(),
+             rows_read = 0, rows_new = 0, rows_changed = 0, rows_unchanged = 0,
+             rows_quarantined = 0,
              message = 'ended before it was committed; a later load of the source took over'
            where city_id = %s and source_id = %s and state in ('staging', 'staged')""",
         [source.city_id, source.source],

@@ -40,7 +40,7 @@ def main(
     limit: Annotated[int, typer.Option(help="How many at most, newest first.")] = 100,
     json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
 ) -> None:
-    """Show what became of the loads: read = accepted + unchanged + quarantined (+ kept out).
+    """Show what became of the loads: read = accepted + unchanged + quarantined.
 
     Example: cityloom loads nyc --json
     """
@@ -84,7 +84,7 @@ def _print_loads(loads: list[dict[str, Any]]) -> None:
             "accepted": load["rows_accepted"],
             "unchanged": load["rows_unchanged"],
             "quarantined": load["rows_quarantined"],
-            "kept out": load["rows_kept_out"],
+            "of these kept out": load["rows_kept_out"],
         }
         for load in loads
     ]

@@ -277,8 +277,23 @@ def test_block_keeps_a_load_out_and_the_cursor_where_it_was(url, tmp_path):
     )  # fmt: skip
     with pytest.raises(LoadError, match="is blocked"):
         loader.commit(staged.load_id, url, source())
+    assert rows(
+        url,
+        "select rows_read - rows_accepted - rows_unchanged - rows_quarantined from quality.loads",
+    ) == [(0,), (0,)]
     assert load(url, tmp_path).cursor_before == "2024-01-04T10:00:00"
     assert rows(url, "select count(*) from raw.testville__requests") == [(4,)]
+
+
+def test_a_load_that_was_killed_before_its_commit_counts_nothing(url, tmp_path):
+    write(tmp_path, THREE)
+    loader.stage(source(), url, tmp_path)
+    load(url, tmp_path)
+    assert rows(
+        url,
+        "select state, rows_read, rows_accepted, rows_quarantined "
+        "from quality.loads order by load_id",
+    ) == [("failed", 0, 0, 0), ("accepted", 3, 3, 0)]
 
 
 def test_an_unchanged_load_can_be_blocked_an_accepted_one_cannot(url, tmp_path):

@@ -57,7 +57,6 @@ def test_loads_tell_what_became_of_each_row(typed, warehouse, tmp_path):
     for load in every:
         assert load["rows_read"] == 3 == (
             load["rows_accepted"] + load["rows_unchanged"] + load["rows_quarantined"]
-            + load["rows_kept_out"]
         )  # fmt: skip
     assert json.loads(typed("loads", "elsewhere", "--json").output) == []
     (model,) = json.loads(typed("loads", "--models", "--json").output)
