@@ -98,7 +98,7 @@ def _parse(model: type[Model], path: Path, **given: Any) -> Model:
 
 
 def _problem(path: Path, item: Any) -> str:
-    place = ".".join(str(part) for part in item["loc"]) or "(whole file)"
+    place = ".".join(str(part) for part in item["loc"])
     message = item["msg"].removeprefix("Value error, ")
     if item["type"] == "missing":
         return f"{path}: {place}: is missing; add it"
@@ -107,6 +107,8 @@ def _problem(path: Path, item: Any) -> str:
         close = get_close_matches(str(item["loc"][-1]), known, 1)
         hint = f"did you mean {close[0]!r}?" if close else f"known keys: {', '.join(sorted(known))}"
         return f"{path}: {place}: is not a known key; {hint}"
+    if not item["loc"]:  # a rule between keys names them itself
+        return f"{path}: {message}"
     return f"{path}: {place}: {message} (found {item.get('input')!r})"
 
 
