@@ -11,6 +11,8 @@ import time
 from pathlib import Path
 
 TESTS = Path(__file__).resolve().parents[1] / "tests"
+#: The unit tier has no server to share: a file of tests goes to whichever core is free.
+OPTIONS = {"unit": ["-n", "2", "--dist", "loadfile"]}
 #: pytest's status when it collected nothing.
 NO_TESTS = 5
 
@@ -23,7 +25,10 @@ def main(tiers: list[str]) -> int:
         began = time.monotonic()
         print(f"--- {tier}", flush=True)
         done = subprocess.run(
-            [sys.executable, "-m", "pytest", str(TESTS / tier), "-q", "--durations=5"],
+            [
+                *(sys.executable, "-m", "pytest", str(TESTS / tier), "-q", "--durations=5"),
+                *OPTIONS.get(tier, ()),
+            ],
             cwd=TESTS.parent,
         )
         failed |= done.returncode != 0
