@@ -38,6 +38,8 @@ Report = Callable[[str, str, bool], None]
 
 #: Generous: a machine that is busy otherwise is slow, not broken.
 START_SECONDS = 600
+#: Supervisor's words for a program that it does not start again by itself.
+GIVEN_UP = ("FATAL", "EXITED", "STOPPED", "UNKNOWN")
 
 SERVICE_NAMES = (
     "postgres",
@@ -175,12 +177,18 @@ def _start_family(
             supervisor.start_program(service.name)
         began = time.monotonic()
         waiting = {service.name for service in members}
+        again: set[str] = set()
         while waiting:
             answers = catalogue.probe_family(family, settings)
             for name in sorted(waiting):
                 if answers[name] is None:
                     waiting.discard(name)
                     report(name, f"up ({time.monotonic() - began:.1f} s)", True)
+                elif name not in again and _gave_up(supervisor, name):
+                    # It may have used up its tries while the database was down: those of now count.
+                    again.add(name)
+                    report(name, "starting again", False)
+                    supervisor.start_program(name)
                 else:
                     _check_alive(supervisor, name, settings, began, answers[name] or "")
             if waiting:
@@ -254,6 +262,11 @@ def _await(
         time.sleep(0.1)
 
 
+def _gave_up(supervisor: Supervisor, name: str) -> bool:
+    found = supervisor.running().get(name)
+    return found is not None and found.state in GIVEN_UP
+
+
 def _check_alive(
     supervisor: Supervisor, name: str, settings: Settings, began: float, wrong: str
 ) -> None:
@@ -262,7 +275,7 @@ def _check_alive(
     found = supervisor.running().get(name)
     if found is None:
         raise StackError(f"supervisor itself is gone; see {supervisor.log}, then `cityloom up`")
-    if found.state in ("FATAL", "EXITED", "STOPPED", "UNKNOWN"):
+    if found.state in GIVEN_UP:
         raise StackError(f"{name} does not start: {last_words(log)}")
     if time.monotonic() - began > START_SECONDS:
         raise StackError(
