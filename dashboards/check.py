@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from difflib import get_close_matches
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import sqlglot
@@ -68,10 +70,10 @@ def _of_dashboard(dashboard: Dashboard, relations: dict[str, Relation]) -> Itera
         relation = relations.get(dataset.relation)
         if relation is None:
             close = get_close_matches(dataset.relation, relations, 1)
-            hint = f"; did you mean {close[0]}?" if close else ""
+            hint = f"did you mean {close[0]}? Else add" if close else "add"
             yield (
-                f"{dataset.path}: relation: dbt documents no {dataset.relation}{hint} "
-                f"Add the model and its YAML under {DBT_DIR.name}/models"
+                f"{dataset.path}: relation: dbt documents no {dataset.relation}; {hint} "
+                f"the model and its YAML under {DBT_DIR.name}/models"
             )
             continue
         known[name] = relation
@@ -127,6 +129,26 @@ def _of_chart(chart: Chart, dataset: Dataset, relation: Relation) -> Iterator[st
                     f"{chart.path}: params.{key}: {dataset.path.name} has no metric {name!r}; "
                     f"{hint}"
                 )
+    for key, name in _named_aside(chart.params):
+        if name not in relation.columns and name not in dataset.metrics:
+            yield f"{chart.path}: params.{key}: {_no_column(name, relation)}"
+
+
+def _named_aside(params: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """Yield the columns or metrics by which a chart sorts, formats and colours.
+
+    Of one that is not there Superset says nothing: the order or the colour is just not seen.
+    """
+    for said in params.get("order_by_cols") or ():
+        yield "order_by_cols", json.loads(said)[0]
+    for name in params.get("column_config") or ():
+        yield "column_config", name
+    for rule in params.get("conditional_formatting") or ():
+        for key in ("column", "columnFormatting"):
+            if rule.get(key):
+                yield f"conditional_formatting.{key}", rule[key]
+    if params.get("x_axis_sort"):
+        yield "x_axis_sort", params["x_axis_sort"]
 
 
 def _names(said: object) -> list[str]:

@@ -111,8 +111,28 @@ def test_check_finds_a_column_in_a_metric(code: Path):
 
 
 def test_check_finds_a_relation_that_dbt_does_not_document(code: Path):
-    edit(code / "city_overview/datasets/city_status.yml", relation="reporting.rpt_city_statuz")
-    with pytest.raises(CheckFailed, match=r"did you mean reporting.rpt_city_status\?"):
+    path = code / "city_overview/datasets/city_status.yml"
+    edit(path, relation="reporting.rpt_city_statuz")
+    with pytest.raises(CheckFailed, match=r"did you mean reporting.rpt_city_status\? Else add the"):
+        check(code)
+    edit(path, relation="marts.nothing_of_the_kind")
+    with pytest.raises(CheckFailed, match=r"documents no marts.nothing_of_the_kind; add the model"):
+        check(code)
+
+
+@pytest.mark.parametrize(
+    ("key", "said"),
+    [
+        ("order_by_cols", ['["titel", true]']),
+        ("column_config", {"titel": {"visible": False}}),
+        ("conditional_formatting", [{"column": "is_stale", "columnFormatting": "titel"}]),
+        ("x_axis_sort", "titel"),
+    ],
+)
+def test_check_finds_what_superset_would_pass_over_in_silence(code: Path, key, said):
+    path = code / "city_overview/charts/freshness.yml"
+    edit(path, params={**yaml.safe_load(path.read_text())["params"], key: said})
+    with pytest.raises(CheckFailed, match=rf"freshness.yml: params.{key}.*did you mean 'title'\?"):
         check(code)
 
 
