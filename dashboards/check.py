@@ -129,6 +129,12 @@ def _of_chart(chart: Chart, dataset: Dataset, relation: Relation) -> Iterator[st
                     f"{chart.path}: params.{key}: {dataset.path.name} has no metric {name!r}; "
                     f"{hint}"
                 )
+    for said in chart.params.get("order_by_cols") or ():
+        name, place = _ordered_by(said), f"{chart.path}: params.order_by_cols"
+        if name is None:
+            yield f"{place}: {said!r} must read like '[\"column\", true]'"
+        elif name not in relation.columns:
+            yield f"{place}: {_no_column(name, relation)}"
     for key, name in _named_aside(chart.params):
         if name not in relation.columns and name not in dataset.metrics:
             yield f"{chart.path}: params.{key}: {_no_column(name, relation)}"
@@ -139,8 +145,6 @@ def _named_aside(params: dict[str, Any]) -> Iterator[tuple[str, str]]:
 
     Of one that is not there Superset says nothing: the order or the colour is just not seen.
     """
-    for said in params.get("order_by_cols") or ():
-        yield "order_by_cols", json.loads(said)[0]
     for name in params.get("column_config") or ():
         yield "column_config", name
     for rule in params.get("conditional_formatting") or ():
@@ -149,6 +153,15 @@ def _named_aside(params: dict[str, Any]) -> Iterator[tuple[str, str]]:
                 yield f"conditional_formatting.{key}", rule[key]
     if params.get("x_axis_sort"):
         yield "x_axis_sort", params["x_axis_sort"]
+
+
+def _ordered_by(said: object) -> str | None:
+    """Return the column of one of a table's orders, which Superset keeps as JSON text."""
+    try:
+        name, ascending = json.loads(str(said))
+    except ValueError:
+        return None
+    return name if isinstance(name, str) and isinstance(ascending, bool) else None
 
 
 def _names(said: object) -> list[str]:

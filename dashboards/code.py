@@ -278,6 +278,9 @@ def _load_parts(
 def _parse(model: type[Part], path: Path, given: dict[str, Any], problems: list[str]) -> Any:
     try:
         said = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except UnicodeDecodeError as error:
+        problems.append(f"{path}: is not UTF-8 ({error.reason} at byte {error.start}); save it so")
+        return None
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         place = f" line {mark.line + 1}:" if mark else ""

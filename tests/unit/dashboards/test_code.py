@@ -73,6 +73,12 @@ def test_all_problems_are_told_at_once(code: Path):
     assert "city_status.yml: relation: String should match pattern" in said
 
 
+def test_a_file_in_another_encoding(code: Path):
+    path = code / "city_overview/charts/refuse.yml"
+    path.write_bytes("title: Müll\n".encode("latin-1"))
+    assert f"{path}: is not UTF-8 (invalid start byte at byte 8); save it so" in refused(code)
+
+
 def test_chart_of_a_dataset_that_is_not_there(code: Path):
     edit(code / "city_overview/charts/refuse.yml", dataset="area_kpi_mont")
     assert "there is no datasets/area_kpi_mont.yml; did you mean 'area_kpi_month'?" in refused(code)
@@ -133,6 +139,13 @@ def test_check_finds_what_superset_would_pass_over_in_silence(code: Path, key, s
     path = code / "city_overview/charts/freshness.yml"
     edit(path, params={**yaml.safe_load(path.read_text())["params"], key: said})
     with pytest.raises(CheckFailed, match=rf"freshness.yml: params.{key}.*did you mean 'title'\?"):
+        check(code)
+
+
+def test_check_finds_an_order_that_superset_cannot_read(code: Path):
+    path = code / "city_overview/charts/freshness.yml"
+    edit(path, params={**yaml.safe_load(path.read_text())["params"], "order_by_cols": ["title"]})
+    with pytest.raises(CheckFailed, match=r"order_by_cols: 'title' must read like '\[\"column\""):
         check(code)
 
 
