@@ -58,8 +58,10 @@ def main(
         typer.echo(dumps(found, indent=2, default=str))
     elif models:
         _print(found, ["name", "resource_type", "status", "rows_affected", "seconds", "failures"])
+        for node in _failing(found):
+            typer.echo(f"\n{node['name']} {node['status']}: {node['message']}")
     else:
-        _print_loads(found)
+        _print_loads(found, city, source)
         _print_summary(outcomes)
 
 
@@ -70,9 +72,10 @@ def _rows(connection: psycopg.Connection, query: str, values: dict) -> list[dict
         return cursor.execute(query, values).fetchall()
 
 
-def _print_loads(loads: list[dict[str, Any]]) -> None:
+def _print_loads(loads: list[dict[str, Any]], city: str | None, source: str | None) -> None:
     if not loads:
-        typer.echo("no loads yet; `cityloom run demo` makes some")
+        of = f" of {'/'.join(filter(None, (city, source)))}" if city else ""
+        typer.echo(f"no loads{of} yet; `cityloom run {city or 'demo'}` makes some")
         return
     shown = [
         {
@@ -97,9 +100,15 @@ def _print_loads(loads: list[dict[str, Any]]) -> None:
 def _print_summary(outcomes: list[dict[str, Any]]) -> None:
     if not outcomes:
         return
-    bad = [o["name"] for o in outcomes if o["status"] in ("error", "fail", "runtime error")]
-    told = f"; failing: {', '.join(sorted(bad))}" if bad else ""
+    bad = sorted(node["name"] for node in _failing(outcomes))
+    told = f"; failing: {', '.join(bad)}" if bad else ""
     typer.echo(f"\ndbt: {len(outcomes)} nodes{told} (`cityloom loads --models` lists them)")
+
+
+def _failing(outcomes: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    from warehouse.dbt import FAILED
+
+    return [node for node in outcomes if node["status"] in FAILED]
 
 
 def _print(rows: list[dict[str, Any]], columns: list[str]) -> None:

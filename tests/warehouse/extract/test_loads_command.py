@@ -44,8 +44,8 @@ def test_loads_tell_what_became_of_each_row(typed, warehouse, tmp_path):
     with psycopg.connect(warehouse.url) as connection:
         connection.execute(
             """insert into quality.dbt_results (invocation_id, node_id, resource_type, name,
-                 status, seconds, completed_at)
-               values ('i', 'n', 'model', 'stg_trees', 'error', 0.5, now())"""
+                 status, seconds, message, completed_at)
+               values ('i', 'n', 'model', 'stg_trees', 'error', 0.5, 'no such column', now())"""
         )
     said = typed("loads").output
     assert "testville/trees" in said and "load 2 blocked: too odd; look at it" in said
@@ -61,7 +61,8 @@ def test_loads_tell_what_became_of_each_row(typed, warehouse, tmp_path):
     assert json.loads(typed("loads", "elsewhere", "--json").output) == []
     (model,) = json.loads(typed("loads", "--models", "--json").output)
     assert (model["name"], model["status"]) == ("stg_trees", "error")
-    assert "stg_trees" in typed("loads", "--models").output
+    assert "stg_trees error: no such column" in typed("loads", "--models").output
+    assert typed("loads", "nyc", "trees").output.startswith("no loads of nyc/trees yet")
 
 
 def test_sources_are_listed_and_checked(typed, tmp_path):
