@@ -3,11 +3,12 @@
 Three layouts are known:
 
 - a tab-separated file with a header that has `split`, `sentiment` (one of negative, neutral,
-  positive) and `text`, as `ml/corpus/civic_comments.tsv`;
+  positive) and `text`, and may have `language`, as `ml/corpus/civic_comments.tsv`;
 - TweetEval's: `{train,val,test}_text.txt` and `_labels.txt`, with `mapping.txt`;
 - the same with training rows rebuilt: `train.tsv` or `train.tsv.gz`, `id, label, text`, no header.
 
-In the last two `\\u2019`-style escapes inside a text are decoded.
+In the last two a label may be a number or its name, and `\\u2019`-style escapes inside a text are
+decoded. Byte order marks, carriage returns and blank lines at a file's end are passed over.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import gzip
 import hashlib
 import re
 import unicodedata
+import zlib
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,7 +25,8 @@ from pathlib import Path
 from ml.labels import LABELS
 
 CORPUS = Path(__file__).resolve().parent / "corpus" / "civic_comments.tsv"
-_ESCAPE = re.compile(r"\\u([0-9a-fA-F]{4})|\\U([0-9a-fA-F]{8})")
+# Up to U+10FFFF; what looks like more is no escape.
+_ESCAPE = re.compile(r"\\u([0-9a-fA-F]{4})|\\U(00(?:10|0[0-9a-fA-F])[0-9a-fA-F]{4})")
 
 
 class DataError(Exception):
@@ -32,10 +35,11 @@ class DataError(Exception):
 
 @dataclass(frozen=True)
 class Split:
-    """Texts and their labels, as places in `LABELS`."""
+    """Texts and their labels, as places in `LABELS`; their languages where the data tells."""
 
     texts: tuple[str, ...]
     labels: tuple[int, ...]
+    languages: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.texts)
@@ -77,20 +81,22 @@ def read_dataset(source: Path | None = None) -> Dataset:
     Raises `DataError`.
     """
     path = CORPUS if source is None else Path(source)
-    if path.is_file():
+    if path.is_file() and path.suffix == ".tsv":
         return _read_table(path)
     if not path.is_dir():
-        raise DataError(f"{path}: no such folder; --data takes a folder of labelled texts")
+        what = "is a file" if path.exists() else "no such folder"
+        raise DataError(f"{path}: {what}; --data takes a folder of labelled texts")
     tables = sorted(p for p in path.glob("*.tsv") if p.name != "train.tsv")
     if (path / "val_text.txt").is_file():
         return _read_tweeteval(path)
     if len(tables) == 1:
         return _read_table(tables[0])
     found = ", ".join(sorted(p.name for p in path.iterdir())[:8]) or "nothing"
+    inside = sorted(str(p.parent) for p in path.glob("*/val_text.txt"))[:3]
     raise DataError(
         f"{path}: holds {found}; expected TweetEval's files (train_text.txt, train_labels.txt or "
         "train.tsv.gz, and val_text.txt, val_labels.txt), or one .tsv with the columns split, "
-        "sentiment and text"
+        "sentiment and text" + (f"; try --data {' or '.join(inside)}" if inside else "")
     )
 
 
@@ -100,8 +106,8 @@ def _read_table(path: Path) -> Dataset:
     missing = [name for name in ("split", "sentiment", "text") if name not in header]
     if missing:
         raise DataError(f"{path}:1: the header lacks {', '.join(missing)}; add the column")
-    rows: dict[str, tuple[list[str], list[int]]] = {
-        name: ([], []) for name in ("train", "validation", "heldout")
+    rows: dict[str, list[tuple[str, int, str]]] = {
+        name: [] for name in ("train", "validation", "heldout")
     }
     for number, line in enumerate(lines[1:], 2):
         cells = line.split("\t")
@@ -119,11 +125,12 @@ def _read_table(path: Path) -> Dataset:
             raise DataError(
                 f"{path}:{number}: sentiment {row['sentiment']!r}; use {', '.join(LABELS)}"
             )
-        texts, labels = rows[row["split"]]
-        texts.append(row["text"])
-        labels.append(LABELS.index(row["sentiment"]))
-    splits = {name: Split(tuple(texts), tuple(labels)) for name, (texts, labels) in rows.items()}
-    return _dataset(path, path.stem, splits["train"], splits["validation"], splits["heldout"])
+        told = LABELS.index(row["sentiment"])
+        rows[row["split"]].append((row["text"], told, row.get("language", "")))
+    splits = {name: Split(*zip(*found, strict=True)) for name, found in rows.items() if found}
+    empty = Split((), ())
+    train, validation, heldout = (splits.get(name, empty) for name in rows)
+    return _dataset(path, path.stem, train, validation, heldout)
 
 
 def _read_tweeteval(folder: Path) -> Dataset:
@@ -132,7 +139,7 @@ def _read_tweeteval(folder: Path) -> Dataset:
     train = _read_rows(whole, mapping) if whole else _read_pair(folder, "train", mapping)
     validation = _read_pair(folder, "val", mapping)
     test = Split((), ())
-    if (folder / "test_text.txt").is_file():
+    if any((folder / f"test_{what}.txt").is_file() for what in ("text", "labels")):
         test = _read_pair(folder, "test", mapping)
     return _dataset(folder, folder.resolve().name, train, validation, test, unseen_name="test")
 
@@ -158,7 +165,9 @@ def _dataset(
     leaks = len(train) - len(kept)
     if leaks:
         train = Split(
-            tuple(train.texts[row] for row in kept), tuple(train.labels[row] for row in kept)
+            tuple(train.texts[row] for row in kept),
+            tuple(train.labels[row] for row in kept),
+            tuple(train.languages[row] for row in kept) if train.languages else (),
         )
     return Dataset(name, train, validation, unseen, unseen_name, leaks)
 
@@ -169,12 +178,13 @@ def _read_mapping(path: Path) -> dict[str, int]:
     mapping: dict[str, int] = {}
     for number, line in enumerate(_lines(path), 1):
         key, _, label = line.strip().partition("\t")
-        if label.strip() not in LABELS:
+        label = label.strip().lower()
+        if label not in LABELS:
             raise DataError(
                 f"{path}:{number}: {line!r}; expected a number, a tab and one of "
                 f"{', '.join(LABELS)}"
             )
-        mapping[key.strip()] = LABELS.index(label.strip())
+        mapping[key.strip()] = LABELS.index(label)
     return mapping
 
 
@@ -200,11 +210,13 @@ def _read_pair(folder: Path, prefix: str, mapping: dict[str, int]) -> Split:
             raise DataError(
                 f"{path}: no such file; {text_file.name} and {label_file.name} go together"
             )
-    texts, labels = _lines(text_file), _lines(label_file)
+    labels = _lines(label_file)
+    texts = _lines(text_file, at_least=len(labels))
     if len(texts) != len(labels):
+        longer = text_file if len(texts) > len(labels) else label_file
         raise DataError(
-            f"{text_file}: {len(texts)} lines, but {label_file.name} has {len(labels)}; "
-            f"line {min(len(texts), len(labels)) + 1} has no partner"
+            f"{longer}:{min(len(texts), len(labels)) + 1}: has no partner: {text_file.name} has "
+            f"{len(texts)} lines, {label_file.name} {len(labels)}; give each text one label"
         )
     return Split(
         tuple(_decode(text) for text in texts),
@@ -213,28 +225,37 @@ def _read_pair(folder: Path, prefix: str, mapping: dict[str, int]) -> Split:
 
 
 def _label(path: Path, number: int, label: str, mapping: dict[str, int]) -> int:
-    try:
-        return mapping[label.strip()]
-    except KeyError:
-        raise DataError(
-            f"{path}:{number}: label {label.strip()!r}; use {', '.join(mapping)} (mapping.txt)"
-        ) from None
+    label = label.strip()
+    if label in mapping:
+        return mapping[label]
+    if label.lower() in LABELS:
+        return LABELS.index(label.lower())
+    raise DataError(
+        f"{path}:{number}: label {label[:40]!r}; use {', '.join(mapping)} (mapping.txt) or "
+        f"{', '.join(LABELS)}"
+    )
 
 
-def _lines(path: Path) -> list[str]:
-    """Lines as \\n ends them: texts may hold any other of Unicode's line ends."""
+def _lines(path: Path, at_least: int = 0) -> list[str]:
+    """Lines as \\n ends them: texts may hold any other of Unicode's line ends.
+
+    Blank lines at the end are left out, down to `at_least` lines: they may be empty texts.
+    """
     try:
         data = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
-    except (OSError, EOFError) as error:
+    except (OSError, EOFError, zlib.error) as error:
         raise DataError(f"{path}: cannot be read ({error}); fetch it anew") from error
     lines: list[str] = []
-    for number, line in enumerate(data.removesuffix(b"\n").split(b"\n"), 1):
+    data = data.removeprefix(b"\xef\xbb\xbf").removesuffix(b"\n")
+    for number, line in enumerate(data.split(b"\n"), 1):
         try:
             lines.append(line.removesuffix(b"\r").decode("utf-8"))
         except UnicodeDecodeError as error:
             raise DataError(
                 f"{path}:{number}: is not UTF-8 (byte {error.start + 1}); convert the file"
             ) from None
+    while len(lines) > at_least and not lines[-1].strip():
+        lines.pop()
     return lines
 
 
