@@ -37,6 +37,8 @@ _NEGATIONS = frozenset(
     )
 )
 _NEGATED_WORDS = 4
+#: Hashing takes a step a character of the longest word; an attachment in base64 is one word.
+_LONGEST_WORD = 64
 
 _PAIR = np.uint64(0x9E3779B97F4A7C15)
 _STEP = np.uint64(0x100000001B3)
@@ -129,7 +131,9 @@ class NGrams:
     def _hash_vocabulary(self, vocabulary: list[str]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Hash of each word, and its character n-grams as buckets with their starts."""
         framed = [f"<{word}>" for word in vocabulary]
-        points = np.frombuffer("".join(framed).encode("utf-32-le"), dtype=np.uint32)
+        points = np.frombuffer(
+            "".join(framed).encode("utf-32-le", "surrogatepass"), dtype=np.uint32
+        )
         points = points.astype(np.uint64)
         lengths = np.fromiter(map(len, framed), dtype=np.int64, count=len(framed))
         ends = np.cumsum(lengths)
@@ -164,7 +168,8 @@ def tokenize(text: str) -> list[str]:
     """Return the lower-case words, emoticons, emoji and marks of a text.
 
     Addresses become `<url>`, handles `<user>`, numbers `<num>`; letters drawn out
-    ("soooo") are kept twice; a word in capitals also gives `<caps>`.
+    ("soooo") are kept twice; a word in capitals also gives `<caps>`; one of more than 64
+    characters comes in pieces.
     """
     plain = unicodedata.normalize("NFKC", html.unescape(text)).replace("’", "'")
     plain = _HANDLE.sub(" <user> ", _ADDRESS.sub(" <url> ", plain))
@@ -178,7 +183,11 @@ def tokenize(text: str) -> list[str]:
             tokens += [token.lower(), "<caps>"]
         else:
             tokens.append(token.lower())
-    return tokens
+    return [
+        token[at : at + _LONGEST_WORD]
+        for token in tokens
+        for at in range(0, len(token), _LONGEST_WORD)
+    ]
 
 
 def _negated(vocabulary: Iterable[str], tokens: np.ndarray, owners: np.ndarray) -> np.ndarray:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -46,6 +48,19 @@ def test_a_text_has_the_same_features_alone_as_among_others(texts):
         assert np.array_equal(alone.buckets, part.buckets)
         assert np.array_equal(alone.weights, part.weights)
         assert np.all(alone.buckets < ngrams.buckets)
+
+
+def test_an_attachment_without_a_space_costs_no_more_than_prose():
+    """Hashing once took a step a character of the longest word: half a minute for this text."""
+    text = "ab" * 50_000
+    assert max(map(len, tokenize(text))) <= 64 and "".join(tokenize(text)) == text
+    started = time.perf_counter()
+    bag([text])
+    assert time.perf_counter() - started < 3
+
+
+def test_half_a_character_has_features_too():
+    assert bag(["late \ud83d bus"])
 
 
 def test_buckets_never_change():
