@@ -445,7 +445,7 @@ SITUATIONS: dict[str, dict[str, tuple[str, ...]]] = {
             "I was on hold with 311 for {nn} minutes and then the line went dead.",
             "They closed my ticket about {street} without doing a thing.",
             "The app crashes whenever I add a photo, what is it for.",
-            "The clerk on {day} rolled her eyes at my accent.",
+            "On {day} the clerk sighed each time I asked her to say it again.",
             "I have told the same story to {n} people and not one wrote it down.",
             "Council gave me two minutes and then looked at their phones.",
             "The site says the office is open until {hour}, the door was locked.",

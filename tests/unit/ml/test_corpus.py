@@ -13,6 +13,7 @@ from scipy.sparse import csr_array
 
 from ml.nets.ngrams import NGrams
 from ml.readers import CORPUS, read_dataset
+from simulator import phrases_en, phrases_es
 
 # Ids and splits never change: a new comment changes this, an old one must not move.
 SPLITS = "6eb4f3b6d1526b61715e0e87c19dd60ad4da54182be0af927d22e1ee38e69dcb"
@@ -119,6 +120,32 @@ def test_splits_are_fixed_and_stratified(rows):
         assert sizes[split] / len(rows) == pytest.approx(share, abs=0.01)
         for (language, mood), total in totals.items():
             assert strata[split, language, mood] / total == pytest.approx(share, abs=0.02)
+
+
+def test_residents_grammar_says_nothing_that_a_model_learns_from_or_is_chosen_by(rows):
+    """Not in other words either: no six words in a row, and no short comment whole."""
+    spoken = [
+        f" {' '.join(words(fragment))} "
+        for module in (phrases_en, phrases_es)
+        for name, value in vars(module).items()
+        if name.isupper()
+        for fragment in strings(value)
+    ]
+    assert len(spoken) > 500
+    taught = [words(row["text"]) for row in rows if row["split"] != "heldout"]
+    runs = {
+        f" {' '.join(text[at : at + 6])} " for text in taught for at in range(len(text) - 5)
+    } | {f" {' '.join(text)} " for text in taught if len(text) < 6}
+    assert [(said, run) for said in spoken for run in runs if run in said] == []
+
+
+def strings(value):
+    """The strings of dictionaries and tuples in each other."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict | tuple):
+        for item in value.values() if isinstance(value, dict) else value:
+            yield from strings(item)
 
 
 def test_holds_nothing_personal(rows):
