@@ -33,18 +33,46 @@ def main(
 
     if query == "-":
         query = sys.stdin.read()
-    try:
-        with psycopg.connect(load_settings().database_url("analyst")) as connection:
+    with psycopg.connect(load_settings().database_url("analyst")) as connection:
+        try:
             answer = connection.execute(query)
             if answer.description is None:
                 raise StackError("the query returns no rows; `sql` only reads")
             names = [column.name for column in answer.description]
             rows = answer.fetchall()
-    except psycopg.OperationalError:
-        raise
-    except psycopg.Error as error:
-        raise StackError(str(error).strip()) from error
+        except psycopg.Error as error:
+            raise StackError(str(error).strip()) from error
     _PRINTERS[format](names, rows)
+
+
+def _plain(value: object) -> object:
+    """Return a value as JSON can hold it."""
+    from decimal import Decimal
+    from math import isfinite
+
+    if isinstance(value, list | tuple):
+        return [_plain(one) for one in value]
+    if isinstance(value, dict):
+        return {key: _plain(one) for key, one in value.items()}
+    if isinstance(value, float | Decimal):
+        if not isfinite(value):  # JSON has no word for it
+            return str(value)
+        if isinstance(value, Decimal):
+            return int(value) if value == value.to_integral_value() else float(value)
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    return _text(value)
+
+
+def _text(value: object) -> str:
+    """Return a value as text: empty for NULL, JSON for an array or an object, hex for bytes."""
+    import json
+
+    if isinstance(value, list | tuple | dict):
+        return json.dumps(_plain(value), ensure_ascii=False)
+    if isinstance(value, bytes | memoryview):
+        return f"\\x{bytes(value).hex()}"
+    return "" if value is None else str(value)
 
 
 def _print_table(names: list[str], rows: list[tuple]) -> None:
@@ -58,7 +86,7 @@ def _print_table(names: list[str], rows: list[tuple]) -> None:
         numbers = all(isinstance(row[index], int | float) or row[index] is None for row in rows)
         table.add_column(name, justify="right" if rows and numbers else "left")
     for row in rows:
-        table.add_row(*(Text("" if value is None else str(value)) for value in row))
+        table.add_row(*(Text(_text(value)) for value in row))
     console = wide_console()
     console.print(table)
     console.print(f"({len(rows)} row{'' if len(rows) == 1 else 's'})", style="dim")
@@ -70,26 +98,19 @@ def _print_csv(names: list[str], rows: list[tuple]) -> None:
 
     writer = csv.writer(sys.stdout, lineterminator="\n")
     writer.writerow(names)
-    writer.writerows(rows)
+    writer.writerows([_text(value) for value in row] for row in rows)
 
 
 def _print_json(names: list[str], rows: list[tuple]) -> None:
     import json
-    from decimal import Decimal
 
-    def plain(value: object) -> object:
-        if isinstance(value, Decimal):
-            return int(value) if value == value.to_integral_value() else float(value)
-        return str(value)
+    from infra.state import StackError
 
-    typer.echo(
-        json.dumps(
-            [dict(zip(names, row, strict=True)) for row in rows],
-            default=plain,
-            ensure_ascii=False,
-            indent=2,
-        )
-    )
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise StackError(f"two columns are called {twice[0]!r}; tell them apart with `as`")
+    found = [dict(zip(names, map(_plain, row), strict=True)) for row in rows]
+    typer.echo(json.dumps(found, ensure_ascii=False, indent=2))
 
 
 _PRINTERS = {Format.table: _print_table, Format.csv: _print_csv, Format.json: _print_json}
