@@ -7,6 +7,7 @@ its functions, so that `cityloom --help` is quick.
 
 from __future__ import annotations
 
+import errno
 import sys
 from importlib import import_module
 
@@ -41,6 +42,18 @@ ROOMS = {
     "ml",
     "dashboards",
     "infra",
+}
+
+
+FULL = "free some space, or set CITYLOOM_HOME to a larger disk"
+FORBIDDEN = "run as its owner, or set CITYLOOM_HOME to a folder that you may write to"
+#: What a machine refuses, and the remedy.
+MACHINE_ERRORS = {
+    errno.ENOSPC: FULL,
+    errno.EDQUOT: FULL,
+    errno.EROFS: FORBIDDEN,
+    errno.EACCES: FORBIDDEN,
+    errno.EPERM: FORBIDDEN,
 }
 
 
@@ -81,10 +94,14 @@ def explain(error: Exception) -> str | None:
     room = type(error).__module__.partition(".")[0]
     if room in ROOMS:
         return str(error)
-    if room == "psycopg" and type(error).__name__ in ("OperationalError", "ConnectionTimeout"):
+    bases = [base.__name__ for base in type(error).__mro__]
+    if room == "psycopg" and "OperationalError" in bases:
         return (
             f"{str(error).strip()}\nis the stack up? `cityloom status` tells, `cityloom up` mends"
         )
+    if isinstance(error, OSError) and error.errno in MACHINE_ERRORS:
+        remedy = MACHINE_ERRORS[error.errno]
+        return f"{error.strerror}: {error.filename or 'a file could not be written'}; {remedy}"
     return None
 
 

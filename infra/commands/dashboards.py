@@ -7,7 +7,10 @@ from typing import Annotated
 
 import typer
 
-app = typer.Typer(help="Superset's dashboards, kept as code in dashboards/.", no_args_is_help=True)
+app = typer.Typer(
+    help="Superset's dashboards, kept as code in dashboards/. Example: `cityloom dashboards push`",
+    no_args_is_help=True,
+)
 
 Folder = Annotated[
     Path | None, typer.Option("--folder", help="Other code than dashboards/ of the checkout.")

@@ -1,5 +1,7 @@
+import errno
 import subprocess
 import sys
+from importlib import import_module
 
 import psycopg
 import pytest
@@ -26,16 +28,11 @@ def test_help_is_quick_because_commands_import_lazily():
 def test_each_command_helps_with_an_example(command):
     runner = CliRunner()
     said = runner.invoke(cli.build(), [command, "--help"]).output
-    if "Example" not in said:  # a group: each of its commands has one
-        names = [
-            info.name or info.callback.__name__
-            for info in __import__(
-                f"infra.commands.{command}", fromlist=["app"]
-            ).app.registered_commands
-        ]
-        assert names
-        for name in names:
-            assert "Example" in runner.invoke(cli.build(), [command, name, "--help"]).output
+    assert "Example" in said
+    group = getattr(import_module(f"infra.commands.{command}"), "app", None)
+    for info in group.registered_commands if group else ():
+        name = info.name or info.callback.__name__
+        assert "Example" in runner.invoke(cli.build(), [command, name, "--help"]).output
 
 
 def test_known_error_is_a_message_and_a_defect_is_not():
@@ -51,3 +48,11 @@ def test_pins_are_read_without_markers_extras_and_doubt(tmp_path):
         "e==1 ; sys_platform == 'linux'\ne==2 ; sys_platform == 'win32'\n"
     )
     assert read_pins(path) == {"a-b": "1.0", "c-d": "2.0"}
+
+
+def test_what_the_machine_refuses_is_a_message_with_a_remedy(tmp_path):
+    full = OSError(errno.ENOSPC, "No space left on device", "/a/b")
+    assert "/a/b; free some space" in cli.explain(full)
+    assert "run as its owner" in cli.explain(PermissionError(errno.EACCES, "Denied", "/a"))
+    assert cli.explain(FileNotFoundError(errno.ENOENT, "No such file", "/a")) is None
+    assert "cityloom up" in cli.explain(psycopg.errors.AdminShutdown("terminating connection"))
