@@ -56,7 +56,8 @@ picture: browser ## Take the README's picture of the running dashboard, docs/ima
 pins: ## Resolve constraints/*.txt for what pyproject.toml asks (UPGRADE=1: newest versions)
 	@$(PYTHON) infra/setup.py pins $(if $(UPGRADE),--upgrade)
 
-clean: stop ## Remove environments and caches; the data under CITYLOOM_HOME stays
+clean: ## Stop the servers, remove environments and caches; the data under CITYLOOM_HOME stays
+	@$(MAKE) --no-print-directory stop || echo "clean: servers that still run are ended by the next 'cityloom up'"
 	rm -rf .venv .venv-superset build *.egg-info .ruff_cache .pytest_cache .import_linter_cache .hypothesis
 	rm -rf dbt_project/target dbt_project/logs
 	find . -name __pycache__ -type d -not -path './.cityloom/*' -prune -exec rm -rf {} +

@@ -16,6 +16,7 @@ import hashlib
 import json
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -28,6 +29,8 @@ CONSTRAINTS = ROOT / "constraints"
 SUPPORTED = ((3, 11), (3, 13))
 #: Superset's pinned pandas and numpy have no ready builds past this one.
 SUPERSET_LAST = (3, 12)
+#: An older uv does not know what it is asked here.
+UV_FIRST = (0, 8)
 #: Roughly what a CUDA build of torch weighs on Linux: to download, on disk.
 CUDA_SIZE = "about 2.5 GB to download, 5 GB on disk"
 
@@ -181,10 +184,14 @@ def remember(venv: Path, made: str, more: dict[str, str]) -> None:
 
 
 def ensure_venv(uv: str, venv: Path, interpreter: str, environment: dict[str, str]) -> None:
-    """Make an environment where there is none that runs with that version of Python."""
+    """Make an environment where there is none that was made here, for that version of Python.
+
+    One that was moved or copied here runs the programs of where it was.
+    """
     python = venv / "bin" / "python"
     wanted = ask([interpreter, "-c", "import sys; print(sys.version)"])
-    if python.exists() and wanted == ask([str(python), "-c", "import sys; print(sys.version)"]):
+    runs = wanted == ask([str(python), "-c", "import sys; print(sys.version)"])
+    if runs and is_at_home(venv):
         return
     keep = Path(uv).is_relative_to(venv)  # uv itself lives there
     run(
@@ -197,15 +204,28 @@ def ensure_venv(uv: str, venv: Path, interpreter: str, environment: dict[str, st
     )
 
 
+def is_at_home(venv: Path) -> bool:
+    """Tell whether an environment was made for the place where it is."""
+    try:
+        for line in (venv / "bin" / "activate").read_text().splitlines():
+            name, _, value = line.strip().removeprefix("export ").partition("=")
+            if name == "VIRTUAL_ENV" and shlex.split(value) == [str(venv.absolute())]:
+                return True
+    except (OSError, ValueError):
+        pass
+    return False
+
+
 def find_uv(venv: Path) -> str:
-    """Return uv's path: the one on PATH, else one that pip puts into `.venv`."""
+    """Return uv's path: the one on PATH if new enough, else one that pip puts into `.venv`."""
     found = shutil.which("uv")
-    if found:
+    if found and uv_version(found) >= UV_FIRST:
         return found
     inside = venv / "bin" / "uv"
-    if ask([str(inside), "--version"]):
+    if uv_version(str(inside)) >= UV_FIRST and is_at_home(venv):
         return str(inside)
-    print("setup: uv is not on PATH; pip puts it into .venv", flush=True)
+    why = "is older than {}.{}".format(*UV_FIRST) if found else "is not on PATH"
+    print(f"setup: uv {why}; pip puts it into .venv", flush=True)
     made = subprocess.run(
         [sys.executable, "-m", "venv", "--clear", str(venv)], capture_output=True, text=True
     )
@@ -221,6 +241,12 @@ def find_uv(venv: Path) -> str:
     python = str(venv / "bin" / "python")
     run([python, "-m", "pip", "install", "--quiet", pin[0] if pin else "uv"], dict(os.environ))
     return str(inside)
+
+
+def uv_version(uv: str) -> tuple[int, ...]:
+    """Return the version of a uv, (0,) for one that does not run."""
+    said = re.match(r"uv (\d+)\.(\d+)", ask([uv, "--version"]))
+    return (int(said[1]), int(said[2])) if said else (0,)
 
 
 def superset_interpreter() -> str:

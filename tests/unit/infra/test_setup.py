@@ -117,3 +117,29 @@ def test_wrong_python_is_named_with_a_remedy(monkeypatch):
     monkeypatch.setattr(setup.sys, "version_info", (3, 9, 2))
     with pytest.raises(setup.SetupError, match=r"this is Python 3\.9 .* needs 3\.11 to 3\.13"):
         setup.check_python()
+
+
+def test_environment_that_was_moved_is_made_anew(tmp_path):
+    before, after = tmp_path / "before here" / ".venv", tmp_path / "after"
+    before.parent.mkdir()
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(before)], check=True)
+    assert setup.is_at_home(before)
+    before.rename(after)
+    assert not setup.is_at_home(after)
+    (after / "bin" / "activate").unlink()
+    assert not setup.is_at_home(after)
+
+
+@pytest.mark.parametrize(
+    ("said", "taken"), [("uv 0.12.3 (abc 2026-01-01)", True), ("uv 0.5.1", False), ("", False)]
+)
+def test_uv_on_path_is_taken_if_it_knows_what_it_is_asked(said, taken, tmp_path, monkeypatch):
+    on_path = tmp_path / "uv"
+    on_path.write_text(f"#!/bin/sh\necho '{said}'\n")
+    on_path.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    installed = []
+    monkeypatch.setattr(setup, "run", lambda command, environment: installed.append(command))
+    found = setup.find_uv(tmp_path / ".venv")
+    assert found == str(on_path if taken else tmp_path / ".venv" / "bin" / "uv")
+    assert bool(installed) is not taken
