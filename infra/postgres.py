@@ -5,7 +5,8 @@ any SQL client reach it with a name and a password.
 
 PostgreSQL refuses to run as root. As root it therefore runs as the system user `pgserver`; where
 that user cannot reach the folder (a clone in a private directory), data and a copy of the programs
-live under `/var/lib/cityloom/<hash>` and a symbolic link stands in the folder's place.
+live under `/var/lib/cityloom/<hash>` and a symbolic link stands in the folder's place. A note there
+names the folder, so that a copy of the home, link and all, cannot stop or remove another's data.
 """
 
 from __future__ import annotations
@@ -30,6 +31,8 @@ SYSTEM_USER = "pgserver"
 SUPERUSER = "postgres"
 MAJOR = 18
 OUTSIDE = Path("/var/lib/cityloom")
+#: Beside data that lies outside: the folder whose link leads there.
+NOTE = "belongs-to"
 
 #: Bulk loads on a small machine: few checkpoints, no WAL for a table filled in the transaction
 #: that made it (wal_level=minimal), no JIT (its start-up costs more than these queries).
@@ -109,14 +112,16 @@ class Cluster:
             self._write(main, main.read_text() + "\ninclude_if_exists = 'cityloom.conf'\n")
 
     def _initdb(self, password: str) -> None:
-        # A killed initdb leaves a half-made folder, which initdb then refuses.
-        shutil.rmtree(self.data, ignore_errors=True)
+        # Made under another name: a killed initdb leaves what looks like a cluster and is none.
+        fresh = self.data.with_name("data.new")
+        for left_over in (fresh, self.data):
+            shutil.rmtree(left_over, ignore_errors=True)
         secret = self.data.parent / "initdb.password"
         self._write(secret, password)
         try:
             made = self.run(
                 "initdb",
-                f"--pgdata={self.data}",
+                f"--pgdata={fresh}",
                 f"--username={SUPERUSER}",
                 f"--pwfile={secret}",
                 "--auth=scram-sha-256",
@@ -133,6 +138,7 @@ class Cluster:
             secret.unlink()
         if made.returncode:
             raise PostgresError(f"initdb failed for {self.data}: {made.stderr.strip()}")
+        fresh.rename(self.data)
 
     def run(self, program: str, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run one of the wheel's programs (`pg_dump`, `pg_ctl`, ...) as the server's user."""
@@ -157,6 +163,23 @@ class Cluster:
             return int((self.data / "postmaster.pid").read_text().splitlines()[0])
         return None
 
+    def drop_stale_pid_file(self) -> None:
+        """Remove a pid file whose server is gone and whose pid another program has by now.
+
+        PostgreSQL takes that program for a server and refuses to start; after a restart of the
+        machine, or of a container, pids come again.
+        """
+        import psutil
+
+        pid = self.pid()
+        if pid is None or not psutil.pid_exists(pid):
+            return  # PostgreSQL itself sees to that
+        for process in psutil.process_iter():
+            with contextlib.suppress(psutil.Error):
+                if process.cwd() == str(self.data):  # the server's, or one of its children's
+                    return
+        (self.data / "postmaster.pid").unlink(missing_ok=True)
+
     def accepts(self) -> bool:
         """Tell whether a server answers on the port and is ready for queries."""
         return self.run("pg_isready", "-q", "-h", "127.0.0.1", "-p", str(self.port)).returncode == 0
@@ -179,6 +202,14 @@ def locate(folder: Path, port: int) -> Cluster:
         folder.unlink(missing_ok=True)  # a link whose target is gone
         _make_folder(folder)
     real = folder.resolve()
+    if folder.is_symlink():
+        if not is_ours(folder):
+            raise PostgresError(
+                f"{folder} leads to {real}, which is the database of {_noted(real)}: this home is "
+                "a copy of that one. Replace the link by a copy of the folder it leads to, made "
+                "while that stack is down; or `cityloom reset` here, which leaves the other alone"
+            )
+        (real / NOTE).write_text(str(folder.absolute()))
     programs = shipped if _runs(shipped) else _copied_programs(shipped, real)
     if not programs.is_relative_to(real) or _runs(programs):
         return Cluster(folder, real / "data", programs, port, SYSTEM_USER)
@@ -192,10 +223,25 @@ def remove(folder: Path) -> None:
     """Remove a stopped cluster's folder and what it links to."""
     if folder.is_symlink():
         target = folder.resolve()
-        if target.parent == OUTSIDE:
+        if target.parent == OUTSIDE and is_ours(folder):
             shutil.rmtree(target, ignore_errors=True)
         folder.unlink()
     shutil.rmtree(folder, ignore_errors=True)
+
+
+def is_ours(folder: Path) -> bool:
+    """Tell whether what a cluster's folder leads to is not another home's, which was copied."""
+    noted = _noted(folder.resolve())
+    if noted is None or noted == folder.absolute():
+        return True
+    # A home that was moved takes its database along: no link is left at the old place.
+    return not (noted.is_symlink() and noted.resolve() == folder.resolve())
+
+
+def _noted(real: Path) -> Path | None:
+    with contextlib.suppress(OSError):
+        return Path((real / NOTE).read_text())
+    return None
 
 
 def shipped_programs() -> Path:
@@ -231,7 +277,8 @@ def _make_folder(folder: Path) -> None:
         return
     folder.rmdir()
     real = OUTSIDE / hashlib.sha256(os.fsencode(folder.absolute())).hexdigest()[:16]
-    OUTSIDE.mkdir(mode=0o755, parents=True, exist_ok=True)
+    OUTSIDE.mkdir(parents=True, exist_ok=True)
+    OUTSIDE.chmod(0o755)  # whatever the umask
     # Data without the link that led to it belongs to a home that was deleted by hand.
     shutil.rmtree(real, ignore_errors=True)
     real.mkdir(mode=0o755)

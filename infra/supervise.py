@@ -18,6 +18,7 @@ from typing import Any
 
 import psutil
 
+from infra.postgres import is_ours
 from infra.services import COMMON, Service, write_private
 from infra.settings import ROOT, Settings, cityloom_home
 from infra.state import ADMIN_URL, StackError, runtime_dir
@@ -168,11 +169,7 @@ class Supervisor:
         A server's own children are among them when their parent was killed. PostgreSQL is found
         by its pid file: it writes over its environment.
         """
-        alive = self.pid()
-        kept = {alive, os.getpid()}
-        if alive is not None:
-            with contextlib.suppress(psutil.Error):
-                kept |= {child.pid for child in psutil.Process(alive).children(recursive=True)}
+        kept = {*self.tree(), os.getpid()}
         found = {
             process.pid: process
             for process in psutil.process_iter()
@@ -183,6 +180,16 @@ class Supervisor:
             found[postmaster.pid] = postmaster
         return list(found.values())
 
+    def tree(self) -> set[int]:
+        """Return the pids of the living supervisor and of all that runs under it."""
+        alive = self.pid()
+        if alive is None:
+            return set()
+        with contextlib.suppress(psutil.Error):
+            children = psutil.Process(alive).children(recursive=True)
+            return {alive, *(child.pid for child in children)}
+        return {alive}
+
     def _is_ours(self, process: psutil.Process) -> bool:
         with contextlib.suppress(psutil.Error, OSError):
             environment = process.environ()
@@ -192,7 +199,10 @@ class Supervisor:
         return False
 
     def _postmaster(self) -> psutil.Process | None:
-        data = (self.home / "postgres").resolve() / "data"
+        folder = self.home / "postgres"
+        if not is_ours(folder):  # a copied home: the server is the other's
+            return None
+        data = folder.resolve() / "data"
         with contextlib.suppress(OSError, ValueError, IndexError, psutil.Error):
             process = psutil.Process(int((data / "postmaster.pid").read_text().splitlines()[0]))
             # The pid may be another's by now: believe only a server on this folder.

@@ -1,6 +1,7 @@
 import os
 import shutil
 import stat
+import subprocess
 import tempfile
 from pathlib import Path
 
@@ -84,3 +85,67 @@ def test_half_made_data_folder_is_made_anew(private):
     (cluster.data / "left-over").write_text("")
     cluster.initialise("secret")
     assert (cluster.data / "global" / "pg_control").exists()
+
+
+def test_killed_initdb_leaves_no_half_made_cluster(private):
+    cluster = locate(private / "home" / "postgres", 1)
+    left_over = cluster.data.with_name("data.new")
+    left_over.mkdir()
+    (left_over / "PG_VERSION").write_text("18\n")  # initdb writes it long before it is done
+    cluster.initialise("secret")
+    assert (cluster.data / "global" / "pg_control").exists()
+    assert not left_over.exists()
+
+
+def test_pid_file_whose_pid_is_another_programs_is_dropped(private):
+    cluster = locate(private / "home" / "postgres", 1)
+    cluster.initialise("secret")
+    note = cluster.data / "postmaster.pid"
+    note.write_text(f"{os.getpid()}\n{cluster.data}\n")
+    server = subprocess.Popen(["sleep", "60"], cwd=cluster.data)  # stands for the server's child
+    try:
+        cluster.drop_stale_pid_file()
+        assert note.exists(), "somebody still works on these files"
+    finally:
+        server.kill()
+        server.wait()
+    cluster.drop_stale_pid_file()
+    assert not note.exists()
+
+
+@as_root
+def test_copied_home_does_not_share_the_others_database(private):
+    """`cp -a` copies the link; only the home that made the database may use and remove it."""
+    ours, copy = private / "home" / "postgres", private / "copy" / "postgres"
+    cluster = locate(ours, 1)
+    cluster.initialise("secret")
+    copy.parent.mkdir()
+    copy.symlink_to(ours.readlink())
+    with pytest.raises(PostgresError, match=r"is the database of .*/home/postgres.* a copy"):
+        locate(copy, 1)
+    remove(copy)
+    assert not copy.is_symlink()
+    assert (cluster.data / "PG_VERSION").exists()
+
+    moved = private / "moved" / "postgres"
+    ours.parent.rename(moved.parent)
+    assert locate(moved, 1).data == cluster.data
+    remove(moved)
+    assert not cluster.data.exists()
+
+
+@as_root
+def test_server_reaches_its_data_whatever_the_umask(private, tmp_path, monkeypatch):
+    outside = Path(tempfile.mkdtemp())
+    outside.chmod(0o755)
+    monkeypatch.setattr(postgres, "OUTSIDE", outside / "cityloom")
+    before = os.umask(0o077)
+    try:
+        cluster = locate(private / "home" / "postgres", 1)
+        cluster.initialise("secret")
+        assert cluster.folder.is_symlink()
+        assert cluster.run("pg_controldata", str(cluster.data)).returncode == 0
+    finally:
+        os.umask(before)
+        remove(private / "home" / "postgres")
+        shutil.rmtree(outside)
