@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import sys
@@ -15,7 +16,7 @@ from typing import Literal
 from infra import services as catalogue
 from infra.postgres import PostgresError
 from infra.settings import ROOT, Settings, cityloom_home, settings_from
-from infra.state import StackError, holder, is_free, read_state
+from infra.state import StackError, holder, is_free, is_held_by, read_state
 from infra.supervise import Supervisor
 
 DISK_BAD_GB, DISK_WARN_GB = 2, 10
@@ -41,6 +42,15 @@ def examine() -> list[Finding]:
         except (StackError, PostgresError) as error:
             findings.append(
                 Finding(check.__name__.strip("_"), "bad", str(error), "see the message")
+            )
+        except OSError as error:  # a folder of somebody else's, or one that is read-only
+            findings.append(
+                Finding(
+                    check.__name__.strip("_"),
+                    "bad",
+                    f"{error.strerror}: {error.filename}",
+                    "run as its owner, or set CITYLOOM_HOME to a folder that can be written to",
+                )
             )
     return findings
 
@@ -84,7 +94,7 @@ def _environments() -> Iterator[Finding]:
         ]
         if wrong:
             shown = "; ".join(wrong[:3]) + (f" and {len(wrong) - 3} more" if wrong[3:] else "")
-            yield Finding(f"environment {name}", "warn", shown, "`make setup`")
+            yield Finding(f"environment {name}", "warn", shown, "`make clean setup`")
         else:
             yield Finding(f"environment {name}", "ok", f"{venv} is as {pins.name} pins it")
 
@@ -111,15 +121,23 @@ def _disk() -> Iterator[Finding]:
     folder = cityloom_home()
     while not folder.exists():
         folder = folder.parent
-    free = shutil.disk_usage(folder.resolve()).free / 2**30
-    found = f"{free:.0f} GB free for {cityloom_home()}"
-    remedy = "free some, or set CITYLOOM_HOME to a larger disk"
-    if free < DISK_BAD_GB:
-        yield Finding("disk", "bad", found, remedy)
-    elif free < DISK_WARN_GB:
-        yield Finding("disk", "warn", found, remedy)
-    else:
-        yield Finding("disk", "ok", found)
+    if not os.access(folder, os.W_OK):
+        remedy = "run as its owner, or set CITYLOOM_HOME to a folder that you may write to"
+        yield Finding("disk", "bad", f"{folder} cannot be written to", remedy)
+    places = {folder.stat().st_dev: (folder, cityloom_home())}
+    database = (cityloom_home() / "postgres").resolve()
+    if database.exists():  # as root it may lie on another disk
+        places.setdefault(database.stat().st_dev, (database, database))
+    for place, named in places.values():
+        free = shutil.disk_usage(place).free / 2**30
+        found = f"{free:.{0 if free >= DISK_WARN_GB else 1}f} GB free for {named}"
+        remedy = "free some, or set CITYLOOM_HOME to a larger disk"
+        if free < DISK_BAD_GB:
+            yield Finding("disk", "bad", found, remedy)
+        elif free < DISK_WARN_GB:
+            yield Finding("disk", "warn", found, remedy)
+        else:
+            yield Finding("disk", "ok", found)
 
 
 def _memory() -> Iterator[Finding]:
@@ -183,10 +201,11 @@ def _ports() -> Iterator[Finding]:
     if described is None:
         return
     supervisor = Supervisor()
-    if supervisor.pid() is not None or supervisor.strays():
-        return  # ours are on them; other checks tell
+    own = {*supervisor.tree(), *(process.pid for process in supervisor.strays())}
     for name, port in described["ports"].items():
-        if not is_free(port):
+        if name == "postgres" and described.get("database"):
+            continue
+        if not is_free(port) and not is_held_by(port, own):
             yield Finding(
                 f"port {port}",
                 "warn",

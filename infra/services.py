@@ -18,7 +18,7 @@ from functools import cache
 from importlib import metadata
 from pathlib import Path
 
-from infra.settings import ROOT, Settings
+from infra.settings import ROOT, Database, Settings
 from infra.state import StackError, digest
 
 QUIET = {
@@ -157,6 +157,8 @@ def airflow_environment(settings: Settings) -> dict[str, str]:
         },
         "database": {
             "sql_alchemy_conn": sqlalchemy_url(settings, "airflow"),
+            # Airflow's own choice, asyncpg, knows none of libpq's options (sslmode).
+            "sql_alchemy_conn_async": sqlalchemy_url(settings, "airflow", "psycopg_async"),
             "load_default_connections": False,
         },
         "api": {
@@ -258,9 +260,9 @@ def superset_environment(settings: Settings) -> dict[str, str]:
     }
 
 
-def sqlalchemy_url(settings: Settings, role: str) -> str:
+def sqlalchemy_url(settings: Settings, role: Database, driver: str = "psycopg2") -> str:
     """Return a role's URL with the driver named."""
-    return settings.database_url(role).replace("postgresql://", "postgresql+psycopg2://", 1)
+    return settings.database_url(role).replace("postgresql://", f"postgresql+{driver}://", 1)
 
 
 def fernet_key(settings: Settings) -> str:
@@ -366,15 +368,18 @@ def _probe_airflow(settings: Settings) -> dict[str, str | None]:
     names = ("airflow-api-server", *AIRFLOW_PARTS)
     try:
         health = json.loads(_get(f"{settings.url('airflow')}/api/v2/monitor/health"))
+        states = {part: health[part]["status"] for part in AIRFLOW_PARTS.values()}
+        database = health["metadatabase"]["status"]
+    except (KeyError, TypeError):
+        return dict.fromkeys(names, "another program answers on Airflow's port")
     except (OSError, ValueError) as error:
         return dict.fromkeys(names, _said(error))
     answers: dict[str, str | None] = {
         name: None
-        if health[part]["status"] == "healthy"
+        if states[part] == "healthy"
         else f"no heartbeat since {health[part].get(f'latest_{part}_heartbeat') or 'its start'}"
         for name, part in AIRFLOW_PARTS.items()
     }
-    database = health["metadatabase"]["status"]
     answers["airflow-api-server"] = None if database == "healthy" else "its database is unreachable"
     return answers
 

@@ -51,6 +51,13 @@ SERVICE_NAMES = (
     "superset",
 )
 
+#: What stands in the state folder; `reset` removes these and nothing else.
+HOLDS = (
+    *("stack.json", "prepared.json", "clocks-to-stop.json", "lock", "run.lock"),
+    *("secrets", "postgres", "airflow", "mlflow", "superset", "supervisor", "dbt"),
+    *("drops", "data_docs", "logs"),
+)
+
 _STAMP_LOCK = threading.Lock()
 
 
@@ -92,26 +99,31 @@ def up(report: Report) -> Settings:
         ended = supervisor.end_strays()
         if ended:
             report("stack", f"ended what was left over from before: {', '.join(ended)}", False)
-        alive = supervisor.pid() is not None
-        described, notes = decide_state(running=alive)
+        own = supervisor.tree()
+        described, notes = decide_state(own)
         for note in notes:
             report("stack", note, False)
         settings = settings_from(state_file().parent, described)
         wanted = catalogue.services(settings)
-        changed = supervisor.configure(settings, wanted)
-        if not alive:
+        supervisor.configure(settings, wanted)
+        if not own:
             supervisor.start()
-        elif changed:
+        else:  # also when the file is as it was: an `up` may have been killed before it came here
             for name in supervisor.update():
                 report(name, "restarting with new settings", False)
         _start_database(supervisor, settings, wanted, report)
         families = ("airflow", "mlflow", "superset")
+        enough = threading.Event()
         with ThreadPoolExecutor(len(families)) as pool:
             starts = [
-                pool.submit(_start_family, family, supervisor, settings, wanted, report)
+                pool.submit(_start_family, family, supervisor, settings, wanted, report, enough)
                 for family in families
             ]
-        problems = [str(error) for start in starts if (error := start.exception())]
+            try:
+                problems = [str(error) for start in starts if (error := start.exception())]
+            except KeyboardInterrupt:
+                enough.set()  # else leaving the pool waits until all is well
+                raise
         if problems:
             raise StackError("\n".join(problems))
         return settings
@@ -131,10 +143,15 @@ def _start_database(
             made = (cluster.data / "PG_VERSION").exists()
             report("postgres", "starting" if made else "making the database", False)
             cluster.initialise(password)
+            cluster.drop_stale_pid_file()
             supervisor.start_program("postgres")
             _await(supervisor, "postgres", settings, lambda: None if cluster.accepts() else "")
         admin = cluster.url(password)
     _prepare_database(settings, admin)
+    if not settings.embedded_database:
+        wrong = catalogue.probe_family("postgres", settings)["postgres"]
+        if wrong is not None:
+            raise StackError(f"the external database {_address(settings)}: {wrong}")
     report("postgres", f"up ({time.monotonic() - began:.1f} s)", True)
 
 
@@ -143,7 +160,12 @@ def _prepare_database(settings: Settings, admin_url: str | None) -> None:
     made_by = "".join(
         (ROOT / "warehouse" / name).read_text() for name in ("bootstrap.py", "schema.py")
     )
-    address = f"{settings.database_host}:{settings.ports['postgres']}"
+    address = _address(settings)
+    before = _stamp(settings, "address")
+    if before != address:
+        if before is not None:  # another server: nothing is prepared there yet
+            catalogue.write_private(settings.home / "prepared.json", "{}\n")
+        _set_stamp(settings, "address", address)
     fingerprint = digest(made_by if settings.embedded_database else made_by + address)
     if _stamp(settings, "database") == fingerprint:
         return
@@ -152,12 +174,28 @@ def _prepare_database(settings: Settings, admin_url: str | None) -> None:
             f"the roles and databases on {address} are to be made or renewed: set {ADMIN_URL} "
             "to a login that may do so, for this once"
         )
+    import psycopg
+
     from warehouse.bootstrap import OWNERS, READERS, bootstrap
     from warehouse.schema import create_schemas
 
-    bootstrap(admin_url, {role: settings.secret(f"postgres_{role}") for role in OWNERS + READERS})
-    create_schemas(settings.database_url("warehouse"))
+    passwords = {role: settings.secret(f"postgres_{role}") for role in OWNERS + READERS}
+    try:
+        bootstrap(admin_url, passwords)
+        create_schemas(settings.database_url("warehouse"))
+    except psycopg.Error as error:
+        if settings.embedded_database:
+            raise
+        raise StackError(
+            f"the roles and databases on {address} cannot be made: {str(error).strip()}"
+        ) from error
     _set_stamp(settings, "database", fingerprint)
+
+
+def _address(settings: Settings) -> str:
+    if settings.embedded_database:
+        return "embedded"
+    return f"{settings.database_host}:{settings.ports['postgres']}"
 
 
 def _start_family(
@@ -166,7 +204,9 @@ def _start_family(
     settings: Settings,
     wanted: list[Service],
     report: Report,
+    enough: threading.Event,
 ) -> None:
+    """Prepare and start a family's services; return when all are well, or nobody waits any more."""
     members = [service for service in wanted if service.family == family]
     try:
         running = supervisor.running()
@@ -178,10 +218,11 @@ def _start_family(
         began = time.monotonic()
         waiting = {service.name for service in members}
         again: set[str] = set()
-        while waiting:
+        while waiting and not enough.is_set():
             answers = catalogue.probe_family(family, settings)
             for name in sorted(waiting):
-                if answers[name] is None:
+                # Another program on the port may answer for one that could not have it.
+                if answers[name] is None and _is_on(supervisor, name):
                     waiting.discard(name)
                     report(name, f"up ({time.monotonic() - began:.1f} s)", True)
                 elif name not in again and _gave_up(supervisor, name):
@@ -192,7 +233,7 @@ def _start_family(
                 else:
                     _check_alive(supervisor, name, settings, began, answers[name] or "")
             if waiting:
-                time.sleep(0.5)
+                enough.wait(0.5)
     except StackError:
         for service in members:
             report(service.name, "failed", True)
@@ -260,6 +301,11 @@ def _await(
     while (wrong := probe()) is not None:
         _check_alive(supervisor, name, settings, began, wrong)
         time.sleep(0.1)
+
+
+def _is_on(supervisor: Supervisor, name: str) -> bool:
+    found = supervisor.running().get(name)
+    return found is not None and found.state in ("STARTING", "RUNNING")
 
 
 def _gave_up(supervisor: Supervisor, name: str) -> bool:
@@ -420,18 +466,32 @@ def memory_mb(pid: int, children: bool = True) -> float:
 
 
 def remove_state() -> list[str]:
-    """Remove the stopped installation's state folder and what it keeps outside; return both."""
+    """Remove what the stopped installation keeps, also outside its home; say what was removed.
+
+    Nothing else: `CITYLOOM_HOME` may be a folder that holds more than the stack's state.
+    """
     from infra import postgres
 
     home = state_file().parent
-    removed = [str(home)]
+    removed = []
     folder = home / "postgres"
-    if folder.is_symlink():
-        removed.append(str(folder.resolve()))
+    if folder.is_symlink() and postgres.is_ours(folder):
+        removed.append(f"removed {folder.resolve()}")
     postgres.remove(folder)
     Supervisor().forget()
-    shutil.rmtree(home)
-    return removed
+    for path in home.iterdir():
+        if path.name.removesuffix(".new") not in HOLDS:
+            continue
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
+    left = sorted(path.name for path in home.iterdir())
+    if left:
+        shown = ", ".join(left[:5]) + (", ..." if left[5:] else "")
+        return [*removed, f"removed the state in {home}; not Cityloom's, and left there: {shown}"]
+    home.rmdir()
+    return [*removed, f"removed {home}"]
 
 
 def as_json(status: StackStatus) -> dict[str, Any]:

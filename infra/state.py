@@ -13,7 +13,7 @@ import hashlib
 import json
 import os
 import socket
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -77,15 +77,19 @@ def write_state(described: dict[str, Any]) -> None:
     temporary.replace(path)
 
 
-def decide_state(running: bool) -> tuple[dict[str, Any], list[str]]:
+def decide_state(own: Collection[int] = ()) -> tuple[dict[str, Any], list[str]]:
     """Return the state for `up`, written where it changed, and what a user should be told.
 
-    `running`: our own servers hold the ports now, so that a port in use is no conflict.
-    Raises `StackError` when a port that was asked for is taken by somebody else.
+    `own`: pids of our own servers; a port that one of them holds is no conflict, nor one whose
+    holder cannot be seen while they run. Raises `StackError` when a port that was asked for is
+    taken by somebody else.
     """
     described = read_state() or {"layout": LAYOUT, "ports": {}, "database": None}
     before = json.dumps(described, sort_keys=True)
     notes: list[str] = []
+    external = os.environ.get(ADMIN_URL)
+    if external:
+        described["database"] = _external(external)
     ports = described["ports"]
     asked = _asked_ports()
     for name, first in FIRST_PORTS.items():
@@ -98,7 +102,9 @@ def decide_state(running: bool) -> tuple[dict[str, Any], list[str]]:
             ports[name] = asked[name]
         elif name not in ports:
             ports[name] = _next_free(first, ports)
-        elif not running and not is_free(ports[name]):
+        elif name == "postgres" and described.get("database"):
+            continue  # kept for the day when the database is embedded again
+        elif not is_free(ports[name]) and not is_held_by(ports[name], own):
             if name in asked:
                 raise StackError(
                     f"port {ports[name]} (CITYLOOM_PORT_{name.upper()}) is taken by "
@@ -110,12 +116,22 @@ def decide_state(running: bool) -> tuple[dict[str, Any], list[str]]:
                 f"port {taken} ({name}) is taken by {holder(taken)}; "
                 f"using {ports[name]} from now on"
             )
-    external = os.environ.get(ADMIN_URL)
-    if external:
-        described["database"] = _external(external)
+    for name in asked:
+        for other in ports.keys() - {name}:
+            if ports[other] == ports[name]:
+                raise StackError(
+                    f"port {ports[name]} (CITYLOOM_PORT_{name.upper()}) is {other}'s here; choose "
+                    f"another, or say CITYLOOM_PORT_{other.upper()} too"
+                )
     if json.dumps(described, sort_keys=True) != before:
         write_state(described)
     return described, notes
+
+
+def is_held_by(port: int, own: Collection[int]) -> bool:
+    """Tell whether one of these pids listens on a port; also where that cannot be seen."""
+    pid = listener(port)
+    return bool(own) if pid is None else pid in own
 
 
 def _asked_ports() -> dict[str, int]:
@@ -131,11 +147,14 @@ def _asked_ports() -> dict[str, int]:
 
 def _external(url: str) -> dict[str, Any]:
     parts = urlsplit(url)
-    if parts.scheme not in ("postgresql", "postgres") or not parts.hostname:
+    port = None
+    with contextlib.suppress(ValueError):  # no number, or a list of servers
+        port = parts.port or 5432
+    if parts.scheme not in ("postgresql", "postgres") or not parts.hostname or port is None:
         raise StackError(
             f"{ADMIN_URL} must look like postgresql://login:password@host:5432/postgres"
         )
-    return {"host": parts.hostname, "port": parts.port or 5432, "options": parts.query}
+    return {"host": parts.hostname, "port": port, "options": parts.query}
 
 
 def _next_free(first: int, chosen: dict[str, int]) -> int:
@@ -156,15 +175,27 @@ def is_free(port: int) -> bool:
     return True
 
 
-def holder(port: int) -> str:
-    """Return who listens on a port, as `name (pid 12)`, as far as this user may know."""
+def listener(port: int) -> int | None:
+    """Return the pid that listens on a loopback port, as far as this user may know."""
     import psutil
 
     with contextlib.suppress(psutil.Error):
         for connection in psutil.net_connections("tcp"):
-            listening = connection.status == psutil.CONN_LISTEN
-            if listening and connection.laddr.port == port and connection.pid:
-                return f"{psutil.Process(connection.pid).name()} (pid {connection.pid})"
+            if connection.status != psutil.CONN_LISTEN or connection.laddr.port != port:
+                continue
+            if connection.laddr.ip in ("127.0.0.1", "0.0.0.0", "::", "::ffff:127.0.0.1"):
+                return connection.pid
+    return None
+
+
+def holder(port: int) -> str:
+    """Return who listens on a port, as `name (pid 12)`, as far as this user may know."""
+    import psutil
+
+    pid = listener(port)
+    with contextlib.suppress(psutil.Error):
+        if pid is not None:
+            return f"{psutil.Process(pid).name()} (pid {pid})"
     return "another program"
 
 

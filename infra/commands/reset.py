@@ -23,8 +23,8 @@ def main(
         typer.echo(f"nothing to remove: {home} does not exist")
         return
     if not yes:
-        typer.confirm(f"Remove {home} with the warehouse and everything else in it?", abort=True)
+        typer.confirm(f"Remove the warehouse and all other state in {home}?", abort=True)
     with live("Stopping Cityloom") as report:
         stop_whatever_runs(report)
-    for removed in remove_state():
-        typer.echo(f"removed {removed}")
+    for said in remove_state():
+        typer.echo(said)

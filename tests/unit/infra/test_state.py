@@ -1,4 +1,5 @@
 import json
+import os
 import socket
 
 import pytest
@@ -30,60 +31,84 @@ def free_port():
 
 
 def test_ports_are_free_distinct_and_kept(home):
-    first, notes = decide_state(running=False)
+    first, notes = decide_state()
     assert set(first["ports"]) == set(FIRST_PORTS)
     assert len(set(first["ports"].values())) == len(FIRST_PORTS)
     assert all(is_free(port) for port in first["ports"].values())
     assert notes == []
-    assert decide_state(running=False)[0] == first
+    assert decide_state()[0] == first
     assert json.loads((home / "stack.json").read_text()) == first
 
 
 def test_port_taken_since_is_moved_and_told(taken):
-    described, _ = decide_state(running=False)
+    described, _ = decide_state()
     described["ports"]["mlflow"] = taken
     state.write_state(described)
-    moved, notes = decide_state(running=False)
+    moved, notes = decide_state()
     assert moved["ports"]["mlflow"] != taken
     assert notes == [notes[0]] and str(taken) in notes[0] and "mlflow" in notes[0]
 
 
 def test_own_running_servers_are_no_conflict(taken):
-    described, _ = decide_state(running=False)
+    described, _ = decide_state()
     described["ports"]["mlflow"] = taken
     state.write_state(described)
-    assert decide_state(running=True) == (described, [])
+    assert decide_state(own=[os.getpid()]) == (described, [])
+
+
+def test_port_taken_beside_our_running_servers_is_moved(taken):
+    described, _ = decide_state()
+    described["ports"]["mlflow"] = taken
+    state.write_state(described)
+    moved, notes = decide_state(own=[1])
+    assert moved["ports"]["mlflow"] != taken and len(notes) == 1
+
+
+def test_port_asked_for_twice_is_refused(monkeypatch):
+    wanted = str(free_port())
+    monkeypatch.setenv("CITYLOOM_PORT_AIRFLOW", wanted)
+    monkeypatch.setenv("CITYLOOM_PORT_MLFLOW", wanted)
+    with pytest.raises(StackError, match=rf"port {wanted} .* is (mlflow|airflow)'s here"):
+        decide_state()
+
+
+def test_embedded_servers_port_does_not_matter_with_an_external_one(monkeypatch, taken):
+    monkeypatch.setenv("CITYLOOM_DATABASE_URL", f"postgresql://a:b@127.0.0.1:{taken}/postgres")
+    described, _ = decide_state()
+    described["ports"]["postgres"] = taken
+    state.write_state(described)
+    assert decide_state() == (described, [])
 
 
 def test_asked_port_is_taken_up_and_kept(monkeypatch):
-    decide_state(running=False)
+    decide_state()
     wanted = free_port()
     monkeypatch.setenv("CITYLOOM_PORT_AIRFLOW", str(wanted))
-    assert decide_state(running=False)[0]["ports"]["airflow"] == wanted
+    assert decide_state()[0]["ports"]["airflow"] == wanted
     monkeypatch.delenv("CITYLOOM_PORT_AIRFLOW")
-    assert decide_state(running=False)[0]["ports"]["airflow"] == wanted
+    assert decide_state()[0]["ports"]["airflow"] == wanted
 
 
 def test_asked_port_that_is_taken_names_the_holder(monkeypatch, taken):
     monkeypatch.setenv("CITYLOOM_PORT_SUPERSET", str(taken))
     with pytest.raises(StackError, match=rf"port {taken} \(CITYLOOM_PORT_SUPERSET\).*pid"):
-        decide_state(running=False)
+        decide_state()
 
 
 def test_port_that_is_no_number_is_refused(monkeypatch):
     monkeypatch.setenv("CITYLOOM_PORT_SUPERSET", "http")
     with pytest.raises(StackError, match="CITYLOOM_PORT_SUPERSET='http' is not a port number"):
-        decide_state(running=False)
+        decide_state()
 
 
 def test_external_database_is_kept_without_its_login(monkeypatch, home):
     monkeypatch.setenv(
         "CITYLOOM_DATABASE_URL", "postgresql://root:hush@db.example:6543/postgres?sslmode=require"
     )
-    decide_state(running=False)
+    decide_state()
     assert "hush" not in (home / "stack.json").read_text()
     monkeypatch.delenv("CITYLOOM_DATABASE_URL")
-    decide_state(running=False)
+    decide_state()
     settings = load_settings()
     assert not settings.embedded_database
     url = settings.database_url("analyst")
@@ -91,10 +116,13 @@ def test_external_database_is_kept_without_its_login(monkeypatch, home):
     assert url.endswith("@db.example:6543/warehouse?sslmode=require")
 
 
-def test_database_url_that_is_none_is_refused(monkeypatch):
-    monkeypatch.setenv("CITYLOOM_DATABASE_URL", "db.example:5432")
+@pytest.mark.parametrize(
+    "url", ["db.example:5432", "postgresql://a:b@one:5432,two:5432/x", "postgresql://a:b@c:x/d"]
+)
+def test_database_url_that_is_none_is_refused(monkeypatch, url):
+    monkeypatch.setenv("CITYLOOM_DATABASE_URL", url)
     with pytest.raises(StackError, match="must look like postgresql://"):
-        decide_state(running=False)
+        decide_state()
 
 
 def test_damaged_and_older_state_name_file_and_remedy(home):

@@ -2,9 +2,11 @@ import configparser
 import os
 import subprocess
 import sys
+from dataclasses import replace
 
 import psutil
 import pytest
+from sqlalchemy import make_url
 
 from infra import services
 from infra.services import airflow_environment, mlflow_environment
@@ -112,3 +114,14 @@ def test_stale_socket_is_no_running_supervisor(settings):
     supervisor.socket.touch()
     assert supervisor.pid() is None
     assert supervisor.running() == {}
+
+
+def test_airflow_reaches_its_database_with_libpqs_options_also_asynchronously(settings):
+    """By asyncpg, Airflow's own choice, `sslmode` is an unexpected argument."""
+    external = replace(settings, database_options="sslmode=require")
+    airflow_environment(external)
+    parser = configparser.ConfigParser()
+    parser.read(settings.home / "airflow" / "airflow.cfg")
+    url = make_url(parser["database"]["sql_alchemy_conn_async"])
+    assert url.get_driver_name() == "psycopg_async"
+    assert url.query == {"sslmode": "require"}

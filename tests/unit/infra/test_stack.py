@@ -1,0 +1,75 @@
+import http.server
+import json
+import threading
+
+import pytest
+
+from infra import stack
+from infra.doctor import examine
+from infra.services import probe_family
+from infra.settings import settings_from
+from infra.state import FIRST_PORTS, decide_state
+
+
+@pytest.fixture
+def home(tmp_path, monkeypatch):
+    home = tmp_path / "home"
+    monkeypatch.setenv("CITYLOOM_HOME", str(home))
+    monkeypatch.delenv("CITYLOOM_DATABASE_URL", raising=False)
+    return home
+
+
+def test_reset_removes_what_belongs_to_cityloom_and_nothing_else(home):
+    (home / "Documents").mkdir(parents=True)
+    (home / "Documents" / "letter").write_text("keep me")
+    decide_state()
+    settings_from(home, {"ports": dict(FIRST_PORTS)}).secret("admin_password")
+    (home / "prepared.json.new").write_text("")
+    said = stack.remove_state()
+    assert "left there: Documents" in said[-1]
+    assert [path.name for path in home.iterdir()] == ["Documents"]
+    assert (home / "Documents" / "letter").read_text() == "keep me"
+
+
+def test_reset_removes_a_home_with_nothing_else_in_it(home):
+    decide_state()
+    assert stack.remove_state() == [f"removed {home}"]
+    assert not home.exists()
+
+
+def test_another_server_starts_unprepared(home, monkeypatch):
+    """What was prepared on one database is not yet on the next."""
+    decide_state()
+    settings = settings_from(home, {"ports": dict(FIRST_PORTS)})
+    stack._set_stamp(settings, "address", "embedded")
+    stack._set_stamp(settings, "airflow", "3.3.2 abc")
+    external = {"host": "db.example", "port": 5432, "options": ""}
+    moved = settings_from(home, {"ports": dict(FIRST_PORTS), "database": external})
+    with pytest.raises(stack.StackError, match="CITYLOOM_DATABASE_URL"):
+        stack._prepare_database(moved, None)
+    assert stack._stamp(moved, "airflow") is None
+
+
+def test_another_program_on_a_port_is_not_airflow(home):
+    class Other(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(json.dumps({"status": "ok"}).encode())
+
+        def log_message(self, *_):
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Other) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        ports = dict(FIRST_PORTS) | {"airflow": server.server_port}
+        answers = probe_family("airflow", settings_from(home, {"ports": ports}))
+        server.shutdown()
+    assert set(answers.values()) == {"another program answers on Airflow's port"}
+
+
+def test_doctor_tells_a_home_that_cannot_be_made(tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("CITYLOOM_HOME", str(tmp_path / "file" / "home"))
+    found = {finding.check: finding for finding in examine()}
+    assert any(finding.verdict == "bad" and finding.remedy for finding in found.values())
