@@ -38,7 +38,8 @@ Report = Callable[[str, str, bool], None]
 
 #: Generous: a machine that is busy otherwise is slow, not broken.
 START_SECONDS = 600
-#: Supervisor's words for a program that it does not start again by itself.
+#: Supervisor's words for a program that is there, and for one that it does not start by itself.
+ON = ("STARTING", "RUNNING")
 GIVEN_UP = ("FATAL", "EXITED", "STOPPED", "UNKNOWN")
 
 SERVICE_NAMES = (
@@ -139,7 +140,7 @@ def _start_database(
 
         cluster = locate(settings.home / "postgres", settings.ports["postgres"])
         password = settings.secret("postgres_superuser")
-        if supervisor.running()["postgres"].state != "RUNNING" or not cluster.accepts():
+        if supervisor.state("postgres") != "RUNNING" or not cluster.accepts():
             made = (cluster.data / "PG_VERSION").exists()
             report("postgres", "starting" if made else "making the database", False)
             cluster.initialise(password)
@@ -209,10 +210,9 @@ def _start_family(
     """Prepare and start a family's services; return when all are well, or nobody waits any more."""
     members = [service for service in wanted if service.family == family]
     try:
-        running = supervisor.running()
         _prepare_family(family, members[0], supervisor, settings, report)
         for service in members:
-            if running[service.name].state != "RUNNING":
+            if supervisor.state(service.name) != "RUNNING":
                 report(service.name, "starting", False)
             supervisor.start_program(service.name)
         began = time.monotonic()
@@ -222,10 +222,10 @@ def _start_family(
             answers = catalogue.probe_family(family, settings)
             for name in sorted(waiting):
                 # Another program on the port may answer for one that could not have it.
-                if answers[name] is None and _is_on(supervisor, name):
+                if answers[name] is None and supervisor.state(name) in ON:
                     waiting.discard(name)
                     report(name, f"up ({time.monotonic() - began:.1f} s)", True)
-                elif name not in again and _gave_up(supervisor, name):
+                elif name not in again and supervisor.state(name) in GIVEN_UP:
                     # It may have used up its tries while the database was down: those of now count.
                     again.add(name)
                     report(name, "starting again", False)
@@ -303,25 +303,15 @@ def _await(
         time.sleep(0.1)
 
 
-def _is_on(supervisor: Supervisor, name: str) -> bool:
-    found = supervisor.running().get(name)
-    return found is not None and found.state in ("STARTING", "RUNNING")
-
-
-def _gave_up(supervisor: Supervisor, name: str) -> bool:
-    found = supervisor.running().get(name)
-    return found is not None and found.state in GIVEN_UP
-
-
 def _check_alive(
     supervisor: Supervisor, name: str, settings: Settings, began: float, wrong: str
 ) -> None:
     """Raise `StackError` when a service that is waited for has given up or takes too long."""
     log = settings.log_dir / f"{name}.log"
-    found = supervisor.running().get(name)
-    if found is None:
+    state = supervisor.state(name)
+    if not state:
         raise StackError(f"supervisor itself is gone; see {supervisor.log}, then `cityloom up`")
-    if found.state in GIVEN_UP:
+    if state in GIVEN_UP:
         raise StackError(f"{name} does not start: {last_words(log)}")
     if time.monotonic() - began > START_SECONDS:
         raise StackError(

@@ -75,6 +75,11 @@ class Supervisor:
             for item in answer
         }
 
+    def state(self, name: str) -> str:
+        """Return supervisor's word for one program; empty when it does not answer or know it."""
+        found = self.running().get(name)
+        return found.state if found else ""
+
     def configure(self, settings: Settings, services: Iterable[Service]) -> bool:
         """Write supervisor's settings (0600); tell whether they changed."""
         for place in (self.home, ROOT):
@@ -124,12 +129,18 @@ class Supervisor:
         return [*changed, *removed]
 
     def start_program(self, name: str) -> None:
-        """Start a program and return at once; one that runs is left alone."""
+        """Start a program (once it has stopped, if it stops) and return; one that runs stays."""
+        while self.state(name) == "STOPPING":  # a `down` was interrupted
+            time.sleep(0.1)
         try:
             self.rpc().startProcess(name, False)
         except xmlrpc.client.Fault as fault:
             if "ALREADY_STARTED" not in fault.faultString:
                 raise StackError(f"supervisor cannot start {name}: {fault.faultString}") from fault
+        except OSError as error:
+            raise StackError(
+                f"supervisor itself is gone; see {self.log}, then `cityloom up`"
+            ) from error
 
     def stop_programs(self, names: Iterable[str]) -> None:
         """Stop programs together and wait for each."""
