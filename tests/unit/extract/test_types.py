@@ -195,6 +195,8 @@ def test_what_a_load_comes_to_is_what_a_dictionary_says(before, rows, size):
         ("+44 20 7946 0958", "[phone]"),
         ("ssn 123-45-6789", "ssn [ssn]"),
         ("card 4111 1111 1111 1111 and 4111111111111111", "card [card] and [card]"),
+        ("4111111111111111.", "[card]."),
+        ("(40.775819819021656, -73.94896114574799)", None),
         ("see https://ann:secret@host.org/x?y now", "see [url] now"),
         ("thanks @mayor_of_city, and @x.", "thanks [handle], and [handle]."),
         ("on 2024-05-27 at 10:30, 25 to 30 people at 1200 Main Street", None),

@@ -390,8 +390,8 @@ def test_nothing_personal_is_stored_anywhere(url, tmp_path):
         tmp_path,
         "Unique Key,Opened At,Name,Address,Comment,Clerk\n"
         "1,2024-01-01,Ann Lee,Ann@Lee.org,call 555-123-4567 or ann@lee.org,ann@lee.org\n"
-        "2,2024-01-02,Ann Lee,ann@lee.org ,thanks,\n"
-        "x,2024-01-02,Ann Lee,ann@lee.org,see ann@lee.org,ann@lee.org\n"
+        "2,2024-01-02,Ann Lee,ann@lee.org ,It leaks. LEE,heard of Ms. Lee\n"
+        "x,2024-01-02,Ann Lee,ann@lee.org,see ann@lee.org (lee),ann@lee.org\n"
         "3,2024-01-02,Ann Lee,ann@lee.org,1,2,3,4\n"
         "1,2024-01-01,Ann Lee,Ann@Lee.org,later ann@lee.org,\n",
     )
