@@ -22,6 +22,12 @@ LIBRARIES = (
     "pyarrow.csv",
     "sqlalchemy.dialects.postgresql",
     "psycopg2",
+    "dbt.cli.main",
+    "dbt.adapters.postgres",
+    "dbt.compilation",
+    "dbt.task.build",
+    "dbt.task.retry",
+    "dbt_common.clients.agate_helper",
     # Great Expectations, by the door that leaves half of it out.
     "expectations.light",
     "great_expectations.data_context.types.base",

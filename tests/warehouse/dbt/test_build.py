@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
+import sys
 from datetime import date, datetime
 from pathlib import Path
 
@@ -257,3 +259,35 @@ def test_dbt_that_cannot_begin_says_why(built, tmp_path: Path):
     (project / "models" / "marts" / "dim_city.sql").write_text("select * from {{ ref('no') }}")
     with pytest.raises(dbt.DbtFailed, match="depends on a node named 'no'"):
         dbt.build(built.url, target_dir=tmp_path / "t", echo=built.log.append, project=project)
+
+
+def test_where_dbt_is_imported_already_it_runs_in_a_fork_of_that_process(built, tmp_path: Path):
+    script = """
+import os, sys
+import dbt.cli.main
+from pathlib import Path
+from warehouse import dbt
+url, folder = sys.argv[1:]
+folder = Path(folder)
+lines = []
+built = dbt.build(url, select=["city"], target_dir=folder, echo=lines.append, run_id="r")
+assert (built.models, built.failures) == (1, ()), built
+assert any("PASS" in line for line in lines), lines
+assert "CITYLOOM_DBT_PASSWORD" not in os.environ
+again = dbt.build(
+    url, select=["city"], target_dir=folder, echo=lines.append, run_id="r", retry=True
+)
+assert again.nodes == (), again
+try:
+    dbt.build(url, select=["city"], target_dir=folder, echo=lines.append, project=folder)
+except dbt.DbtFailed as error:
+    assert "dbt_project.yml" in str(error), error
+    print("all is well")
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", script, built.url, str(tmp_path)],
+        capture_output=True,
+        text=True,
+        cwd=dbt.PROJECT.parent,
+    )
+    assert done.stdout == "all is well\n", done.stdout + done.stderr
