@@ -248,7 +248,8 @@ def _prepare_family(
     before = _stamp(settings, family)
     if before == fingerprint:
         return
-    fresh = family == "mlflow" and before is None  # its server makes a new database itself
+    # MLflow's server makes a new database itself; one outside may be an earlier installation's.
+    fresh = family == "mlflow" and before is None and settings.embedded_database
     if not fresh:
         report(service.name, f"preparing {family}'s database", False)
         supervisor.stop_programs(
