@@ -13,13 +13,15 @@ import pyarrow as pa
 import pyarrow.csv as arrow_csv
 
 from catalog.models import Reader, Source
-from extract.batches import Aside, SourceBatch, SourceFile, no_rows, numbered
+from extract.batches import Aside, SourceBatch, SourceFile, gathered, no_rows, numbered
 from extract.connectors import option
 from extract.connectors.files import TextStream, find, relative
 from extract.errors import ExtractError
 
 OPTIONS = ("delimiter", "encoding", "quote", "skip_rows", "header", "nulls", "time_zone")
-BLOCK = 4 << 20
+#: Bytes that are parsed at a time, and that make a batch.
+BLOCK = 1 << 20
+BATCH = 8 << 20
 #: A header with titles in front is looked for in this much of the file.
 HEAD = 1 << 20
 
@@ -88,7 +90,7 @@ def _read_file(path: Path, reader: Reader, base_dir: Path) -> Iterator[SourceBat
                     null_values=["", *get("nulls", [], list)],
                 ),
             )
-            yield from _numbered(batches, file, ragged, last)
+            yield from gathered(_numbered(batches, file, ragged, last), BATCH)
         except pa.ArrowInvalid as error:
             if "Empty CSV" in str(error):  # a header and nothing else
                 return
