@@ -19,8 +19,8 @@ from extract.connectors.files import TextStream, find, relative
 from extract.errors import ExtractError
 
 OPTIONS = ("delimiter", "encoding", "quote", "skip_rows", "header", "nulls", "time_zone")
-#: Bytes that are parsed at a time, and that make a batch.
-BLOCK = 1 << 20
+#: Bytes that are parsed at a time (the longest record that can be read), and that make a batch.
+BLOCK = 2 << 20
 BATCH = 8 << 20
 #: A header with titles in front is looked for in this much of the file.
 HEAD = 1 << 20
@@ -95,7 +95,8 @@ def _read_file(path: Path, reader: Reader, base_dir: Path) -> Iterator[SourceBat
             if "Empty CSV" in str(error):  # a header and nothing else
                 return
             if "straddling" in str(error):
-                raise _truncated(path, last.row + 1, "opens a quote that nothing closes") from error
+                what = f"opens a quote that nothing closes in {BLOCK:,} bytes"
+                raise _truncated(path, last.row + 1, what) from error
             raise ExtractError(
                 f"{path}, after record {last.row}",
                 f"cannot be read as delimited text ({error})",

@@ -83,6 +83,7 @@ def test_csv_without_header_and_without_quoting(tmp_path):
 
 def test_csv_rows_keep_their_numbers_around_ragged_ones(tmp_path, monkeypatch):
     monkeypatch.setattr("extract.connectors.delimited.BLOCK", 256)
+    monkeypatch.setattr("extract.connectors.delimited.BATCH", 1000)
     lines = [f"{n},x" if n % 7 else f"{n}" if n % 2 else f"{n},x,y" for n in range(1, 501)]
     rows, aside, batches = csv(tmp_path, "a,b\n" + "\n".join(lines) + "\n")
     assert len(batches) > 5
@@ -378,6 +379,38 @@ def test_geojson_in_feet_comes_out_in_degrees(tmp_path):
     longitude, latitude = json.loads(row["geometry"])["coordinates"]
     assert abs(longitude + 74.006) < 0.01 and abs(latitude - 40.7127) < 0.01
     assert row["a"] == "0"
+
+
+@pytest.mark.parametrize(
+    ("feature", "reason"),
+    [
+        ("x", "is not a GeoJSON feature"),
+        (None, "is not a GeoJSON feature"),
+        ({"properties": [1]}, "properties: are not an object"),
+        ({"geometry": "POINT (1 2)"}, "geometry: is not a GeoJSON geometry"),
+        ({"geometry": {"coordinates": [1, 2]}}, "geometry: is not a GeoJSON geometry"),
+        ({"geometry": {"type": "Point"}}, "geometry: has no coordinates"),
+        ({"geometry": {"type": "Point", "coordinates": "1 2"}}, "geometry: has no coordinates"),
+        ({"geometry": {"type": "Point", "coordinates": [1]}}, "geometry: has no coordinates"),
+        ({"geometry": {"type": "Polygon", "coordinates": [[["a", "b"]]]}}, "has no coordinates"),
+    ],
+)
+def test_a_malformed_feature_is_set_aside_and_the_others_are_read(tmp_path, feature, reason):
+    collection = json.loads(features(None, (-74, 40.5), (-74, 40.6)))
+    collection["features"].insert(1, feature)
+    collection["crs"] = "EPSG:4326"  # as some write it
+    (tmp_path / "f.geojson").write_text(json.dumps(collection))
+    rows, aside, _ = read(tmp_path, "geojson", "f.geojson")
+    assert [row["#"] for row in rows] == [1, 3]
+    assert aside[0].row == 2 and reason in aside[0].reason
+
+
+def test_a_feature_without_coordinates_has_no_geometry(tmp_path):
+    collection = json.loads(features(None, (-74, 40.5)))
+    collection["features"][0]["geometry"] = {"type": "Polygon", "coordinates": []}
+    (tmp_path / "f.geojson").write_text(json.dumps(collection))
+    (row,), _, _ = read(tmp_path, "geojson", "f.geojson")
+    assert row["geometry"] is None
 
 
 def test_geojson_without_a_system_is_in_degrees_or_needs_one(tmp_path):
