@@ -83,7 +83,7 @@ def test_csv_without_header_and_without_quoting(tmp_path):
 
 def test_csv_rows_keep_their_numbers_around_ragged_ones(tmp_path, monkeypatch):
     monkeypatch.setattr("extract.connectors.delimited.BLOCK", 256)
-    monkeypatch.setattr("extract.connectors.delimited.BATCH", 1000)
+    monkeypatch.setattr("extract.connectors.delimited.BATCH", 600)
     lines = [f"{n},x" if n % 7 else f"{n}" if n % 2 else f"{n},x,y" for n in range(1, 501)]
     rows, aside, batches = csv(tmp_path, "a,b\n" + "\n".join(lines) + "\n")
     assert len(batches) > 5
@@ -187,6 +187,8 @@ def test_jsonl_lines_that_are_no_object_are_set_aside(tmp_path):
         ("jsonl", "<html></html>", "HTML page"),
         ("json", '[{"a": 1}, {"a"', "line 1, column .* ends too early"),
         ("json", '[{"a": 1},, {"a": 2}]', "is not JSON"),
+        ("json", "[" * 100_000, "nested too deep"),
+        ("jsonl", "[" * 100_000 + "\n", "none of its 1 lines"),
         ("json", '{"error": "no"}', "a dict with the keys error where a list"),
         ("geojson", '{"features": 3}', "no GeoJSON feature collection"),
     ],
@@ -303,6 +305,8 @@ def test_excel_that_is_none_or_lacks_the_sheet_is_refused(tmp_path):
     for data, says in (
         (b"", "is empty"),
         (b"<html>", "HTML page"),
+        (b"\n<!-- 502 -->\n<!DOCTYPE html>\n<html>", "HTML page"),
+        (b'{"error": "no such report"}', "is no workbook"),
         (whole[:-200], "no readable workbook"),
     ):
         (tmp_path / "g.xlsx").write_bytes(data)
@@ -339,6 +343,22 @@ def test_sql_goes_on_from_the_cursor_with_its_ties(database, origin):
         database, "sql", cursor="2024-01-04T10:00:00", url="sqlite:///line.db", **origin
     )
     assert [row["a"] for row in rows] == ["4", "5"]
+
+
+@pytest.mark.parametrize(
+    ("cut", "says"),
+    [
+        (lambda data: data[:-1], "8191 of 8192 bytes: the database is truncated"),
+        (lambda data: data[:4096], "the database is truncated"),
+        (lambda data: b"", "the file is empty"),
+        (lambda data: b"<!DOCTYPE html><html>", "no SQLite database"),
+    ],
+)
+def test_a_database_file_that_is_not_whole_is_refused(database, cut, says):
+    path = database / "line.db"
+    path.write_bytes(cut(path.read_bytes()))
+    with pytest.raises(ExtractError, match=says):
+        read(database, "sql", url="sqlite:///line.db", table="requests")
 
 
 def test_sql_errors_name_the_database_and_no_password(database, monkeypatch):
