@@ -53,7 +53,9 @@ def read(
         raise ExtractError(
             file.path,
             f"cannot be read ({str(getattr(error, 'orig', None) or error).splitlines()[0]})",
-            "check url, table and query under `options:`, and whether the server is up",
+            "check table and query under `options:`, or fetch the file again"
+            if file.sha256
+            else "check url, table and query under `options:`, and whether the server is up",
         ) from error
     finally:
         engine.dispose()
@@ -69,6 +71,8 @@ def _engine(url: str, base_dir: Path) -> tuple[sa.Engine, SourceFile]:
     if not path.is_file():
         raise ExtractError(str(path), "no such database", "put it there, or correct options.url")
     with path.open("rb") as opened:
+        _check_whole(path, opened.read(100))
+        opened.seek(0)
         sha256 = hashlib.file_digest(opened, "sha256").hexdigest()
     engine = sa.create_engine(
         "sqlite://",
@@ -76,6 +80,27 @@ def _engine(url: str, base_dir: Path) -> tuple[sa.Engine, SourceFile]:
         poolclass=sa.NullPool,
     )
     return engine, SourceFile(str(parsed.database), sha256, path.stat().st_size)
+
+
+def _check_whole(path: Path, header: bytes) -> None:
+    """Raise unless the file is as long as its header says; SQLite reads missing bytes as zeros."""
+    if not header:
+        raise ExtractError(str(path), "the file is empty", "fetch it from the source again")
+    if not header.startswith(b"SQLite format 3\0") or len(header) < 100:
+        raise ExtractError(
+            str(path),
+            "is no SQLite database",
+            "the source may have answered with a page or an error; fetch the file again",
+        )
+    size, pages = int.from_bytes(header[16:18], "big"), int.from_bytes(header[28:32], "big")
+    counted = header[24:28] == header[92:96]  # old writers leave the count of pages stale
+    expected = (65_536 if size == 1 else size) * pages
+    if counted and path.stat().st_size < expected:
+        raise ExtractError(
+            str(path),
+            f"has {path.stat().st_size} of {expected} bytes: the database is truncated",
+            "fetch it again",
+        )
 
 
 def _statement(

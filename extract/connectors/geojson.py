@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from pyproj import CRS, Transformer
 from pyproj.exceptions import CRSError
 
 from catalog.models import Reader, Source
-from extract.batches import SourceBatch, SourceFile, no_rows, numbered
+from extract.batches import Aside, SourceBatch, SourceFile, no_rows, numbered
 from extract.connectors import option
 from extract.connectors.files import find, relative
 from extract.connectors.json_records import load_document
@@ -25,13 +27,18 @@ DECIMALS = 7
 ROWS = 1_000
 
 
+class _Malformed(ValueError):
+    """A feature that is not what GeoJSON says; put aside with the reason."""
+
+
 def read(
     reader: Reader, source: Source, base_dir: Path, cursor: str | None
 ) -> Iterator[SourceBatch]:
     """Yield features: their properties as columns, and `geometry` as GeoJSON text.
 
     Coordinates come out as longitude and latitude. Option `crs`: the file's reference system
-    (EPSG:2263), where the file names none.
+    (EPSG:2263), where the file names none. What is no feature, or has a geometry that cannot be
+    read, is set aside.
     """
     given = option(reader, "crs", None, str, OPTIONS)
     for path in find(reader, base_dir):
@@ -45,18 +52,23 @@ def read(
         yield SourceBatch(file, no_rows(["geometry"]), numbered(1, 0))
         features = document["features"]
         for start in range(0, len(features), ROWS):
-            objects = [
-                {**(f.get("properties") or {}), "geometry": _degrees(f, transformer, path, number)}
-                for number, f in enumerate(features[start : start + ROWS], start + 1)
-            ]
-            yield SourceBatch(file, from_objects(objects), numbered(start + 1, len(objects)))
+            objects, rows, aside = [], [], []
+            for number, feature in enumerate(features[start : start + ROWS], start + 1):
+                try:
+                    objects.append(_row(feature, transformer, path, number))
+                    rows.append(number)
+                except _Malformed as error:
+                    aside.append(Aside(number, str(error), json.dumps(feature)[:500]))
+            yield SourceBatch(file, from_objects(objects), np.array(rows, np.int64), tuple(aside))
 
 
 def _transformer(document: dict[str, Any], given: str | None, path: Path) -> Transformer | None:
-    named = ((document.get("crs") or {}).get("properties") or {}).get("name") or given
+    named = document.get("crs") or given
+    for step in ("properties", "name"):
+        named = (named.get(step) or given) if isinstance(named, dict) else named
     if not named:
         return None
-    named = re.sub(r"^urn:ogc:def:crs:(\w+):[\d.]*:(\w+)$", r"\1:\2", named)
+    named = re.sub(r"^urn:ogc:def:crs:(\w+):[\d.]*:(\w+)$", r"\1:\2", str(named))
     if named in ("OGC:CRS84", "EPSG:4326"):
         return None
     try:
@@ -67,38 +79,58 @@ def _transformer(document: dict[str, Any], given: str | None, path: Path) -> Tra
         ) from error
 
 
-def _degrees(
-    feature: dict[str, Any], transformer: Transformer | None, path: Path, number: int
-) -> str | None:
+def _row(feature: Any, transformer: Transformer | None, path: Path, number: int) -> dict[str, Any]:
+    if not isinstance(feature, dict):
+        raise _Malformed("is not a GeoJSON feature")
+    properties = feature.get("properties") or {}
+    if not isinstance(properties, dict):
+        raise _Malformed("properties: are not an object")
     geometry = feature.get("geometry")
-    if geometry is None:
-        return None
-    if "coordinates" not in geometry:
-        parts = [json.loads(_degrees({"geometry": g}, transformer, path, number) or "null")
-                 for g in geometry.get("geometries", [])]  # fmt: skip
-        return json.dumps({"type": geometry["type"], "geometries": parts})
-    coordinates = _moved(geometry["coordinates"], transformer)
+    if geometry is None or (isinstance(geometry, dict) and geometry.get("coordinates") == []):
+        return {**properties, "geometry": None}
+    moved = _degrees(geometry, transformer, f"{path}, feature {number}")
+    return {**properties, "geometry": json.dumps(moved, separators=(",", ":"))}
+
+
+def _degrees(geometry: Any, transformer: Transformer | None, place: str) -> dict[str, Any]:
+    """Return a geometry in longitude and latitude."""
+    if not isinstance(geometry, dict) or not isinstance(geometry.get("type"), str):
+        raise _Malformed("geometry: is not a GeoJSON geometry")
+    if isinstance(geometry.get("geometries"), list):
+        parts = [_degrees(part, transformer, place) for part in geometry["geometries"]]
+        return {"type": geometry["type"], "geometries": parts}
+    coordinates = _moved(geometry.get("coordinates"), transformer)
     for longitude, latitude in _points(coordinates):
         if not (-180 <= longitude <= 180 and -90 <= latitude <= 90):
             raise ExtractError(
-                f"{path}, feature {number}",
+                place,
                 f"({longitude}, {latitude}) is no longitude and latitude",
                 "say the file's reference system with options.crs, such as EPSG:2263",
             )
-    return json.dumps({"type": geometry["type"], "coordinates": coordinates}, separators=(",", ":"))
+    return {"type": geometry["type"], "coordinates": coordinates}
 
 
-def _moved(coordinates: list, transformer: Transformer | None) -> list:
+def _moved(coordinates: Any, transformer: Transformer | None) -> list:
+    if not isinstance(coordinates, list):
+        raise _Malformed("geometry: has no coordinates")
     if not coordinates:
         return []
-    if isinstance(coordinates[0], int | float):
+    if _is_point(coordinates):
         return _moved([coordinates], transformer)[0]
-    if not isinstance(coordinates[0][0], int | float):
+    if not all(map(_is_point, coordinates)):
         return [_moved(part, transformer) for part in coordinates]
     xs, ys = [c[0] for c in coordinates], [c[1] for c in coordinates]
     if transformer is not None:
         xs, ys = transformer.transform(xs, ys)
     return [[round(x, DECIMALS), round(y, DECIMALS)] for x, y in zip(xs, ys, strict=True)]
+
+
+def _is_point(value: Any) -> bool:
+    return (
+        isinstance(value, list)
+        and len(value) > 1
+        and all(isinstance(number, int | float) and math.isfinite(number) for number in value[:2])
+    )
 
 
 def _points(coordinates: list) -> Iterator[list[float]]:

@@ -45,7 +45,7 @@ def read_lines(
                 try:
                     item = json.loads(line)
                     problem = _problem(item)
-                except ValueError as error:
+                except (ValueError, RecursionError) as error:
                     if not line.endswith(b"\n"):
                         raise ExtractError(
                             f"{path}, record {number}",
@@ -103,6 +103,10 @@ def load_document(path: Path, file: SourceFile, encoding: str = "utf-8") -> Any:
             if cut
             else f"is not JSON ({error.msg})",
             "fetch the file again",
+        ) from error
+    except RecursionError as error:
+        raise ExtractError(
+            str(path), "is JSON nested too deep to be records", "fetch the file again"
         ) from error
 
 

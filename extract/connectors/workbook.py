@@ -20,6 +20,8 @@ from extract.connectors.records import from_rows, text_of_value
 from extract.errors import ExtractError
 
 OPTIONS = ("sheet", "skip_rows", "header_rows", "total_rows", "time_zone")
+#: How xlsx, xlsm, xlsb and ods begin (a zip), and xls.
+BEGINNINGS = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0", b"\x09\x08")
 
 
 def read(
@@ -66,7 +68,9 @@ def _cells(path: Path, file: SourceFile, sheet_name: str | None) -> list[list[An
     file.bytes, file.sha256 = len(data), hashlib.sha256(data).hexdigest()
     if not data:
         raise ExtractError(str(path), "the file is empty", "fetch it from the source again")
-    if re.match(rb"\s*<(!doctype|html)", data[:1024], re.I):
+    if re.match(
+        rb"\s*(<\?xml[^>]*>\s*)?(<!--.*?-->\s*)*<(!doctype\s+html|html)", data[:4096], re.I
+    ):
         raise ExtractError(
             str(path),
             "is an HTML page in place of a workbook",
@@ -93,6 +97,13 @@ def _cells(path: Path, file: SourceFile, sheet_name: str | None) -> list[list[An
             str(path), "is protected by a password", "ask its owner for an open copy"
         ) from error
     except CalamineError as error:
+        if not data.startswith(BEGINNINGS):
+            raise ExtractError(
+                str(path),
+                "is no workbook",
+                "the source may have answered with an error, or the file was renamed; look into "
+                "it, and fetch it again",
+            ) from error
         raise ExtractError(
             str(path), f"is no readable workbook ({error})", "it may be truncated; fetch it again"
         ) from error
