@@ -67,7 +67,7 @@ def read(
         session=session,
     )
     where, size = get("where", None, str), get("page_size", PAGE, int)
-    paginator = KeysetPaginator(where, size, cursor)
+    paginator = KeysetPaginator(where, cursor)
     pages = client.paginate(
         f"resource/{dataset}.json",
         params={"$select": ":id,:updated_at,*", "$order": ":updated_at,:id", "$limit": size},
@@ -103,10 +103,9 @@ def read(
 class KeysetPaginator(BasePaginator):
     """Asks for the rows after the last one seen, in the order of `:updated_at, :id`."""
 
-    def __init__(self, where: str | None, size: int, start: str | None) -> None:
+    def __init__(self, where: str | None, start: str | None) -> None:
         super().__init__()
         self.where = where
-        self.size = size
         self.position = start
         self._id: str | None = None
 
@@ -116,10 +115,12 @@ class KeysetPaginator(BasePaginator):
         self._filter(request, start)
 
     def update_state(self, response: Response, data: list[Any] | None = None) -> None:
-        """Note the last row; a page that is not full is the last one."""
+        """Note the last row. Only an empty page is the end: a portal may cap pages at less than
+        was asked for.
+        """
         if data:
             self.position, self._id = data[-1][":updated_at"], data[-1][":id"]
-        self._has_next_page = bool(data) and len(data) >= self.size
+        self._has_next_page = bool(data)
 
     def update_request(self, request: Request) -> None:
         """Set the filter of the next page."""
@@ -144,7 +145,13 @@ def _checked(place: str, response: Response) -> Response:
     except JSONDecodeError:
         answer = None
     if response.status_code == 200 and isinstance(answer, list):
-        return response
+        if all(isinstance(row, dict) and row.keys() >= {":id", ":updated_at"} for row in answer):
+            return response
+        raise ExtractError(
+            place,
+            "the portal answered with rows that lack :id and :updated_at",
+            "see whether options.dataset is a table of a Socrata portal, or load a snapshot",
+        )
     says = answer.get("message") if isinstance(answer, dict) else response.text[:120].strip()
     raise ExtractError(
         place,

@@ -22,7 +22,8 @@ RECORDINGS = Path(__file__).resolve().parents[4] / "shared/data/api_recordings/s
 class Portal:
     """A dataset behind `/resource/abcd-1234.json`; `answers` overrides what comes next."""
 
-    def __init__(self, rows: list[dict], fields: list[str] | None = None) -> None:
+    def __init__(self, rows: list[dict], fields: list[str] | None = None, cap: int = 1000) -> None:
+        self.cap = cap
         self.rows = sorted(rows, key=lambda row: (row[":updated_at"], row[":id"]))
         self.headers = {"X-SODA2-Fields": json.dumps(fields)} if fields else {}
         self.answers: list[tuple[int, bytes, dict]] = []
@@ -40,7 +41,7 @@ class Portal:
             rows = [r for r in rows if (r[":updated_at"], r[":id"]) > found.groups()]
         elif found := re.search(r":updated_at >= '(.+?)'", where):
             rows = [r for r in rows if r[":updated_at"] >= found.group(1)]
-        page = rows[: int(asked["$limit"])]
+        page = rows[: min(int(asked["$limit"]), self.cap)]
         return 200, json.dumps(page).encode(), self.headers
 
 
@@ -104,10 +105,17 @@ def test_every_row_comes_once_even_where_all_share_a_moment(serve, same_moment):
     portal = Portal(dataset(57, same_moment))
     batches, rows = read(serve(portal), page_size=10)
     assert sorted(int(row["n"]) for row in rows) == list(range(57))
-    assert len(portal.requests) == 6 and "$offset" not in str(portal.requests)
+    assert len(portal.requests) == 7 and "$offset" not in str(portal.requests)
     assert batches[-1].cursor == portal.rows[-1][":updated_at"]
-    assert [int(batch.rows[0]) for batch in batches] == [1, 11, 21, 31, 41, 51]
+    assert [int(batch.rows[0]) for batch in batches[:-1]] == [1, 11, 21, 31, 41, 51]
+    assert not len(batches[-1].rows)
     assert all(not name.startswith(":") for name in batches[0].table.schema.names)
+
+
+def test_a_portal_that_caps_its_pages_is_read_to_the_end(serve):
+    portal = Portal(dataset(57), cap=7)
+    _, rows = read(serve(portal), page_size=1000)
+    assert len(rows) == 57
 
 
 def test_from_a_cursor_on_the_moment_itself_is_read_again(serve):
@@ -135,7 +143,7 @@ def test_a_portal_that_is_busy_is_asked_again(serve):
         (429, b"slow down", {"Retry-After": "1"}),
     ]
     _, rows = read(serve(portal))
-    assert len(rows) == 3 and len(portal.requests) == 3
+    assert len(rows) == 3 and len(portal.requests) == 4
 
 
 @pytest.mark.parametrize(
@@ -144,6 +152,9 @@ def test_a_portal_that_is_busy_is_asked_again(serve):
         ((404, b'{"code":"not_found","error":true,"message":"Cannot find view"}', {}),
          "answered 404 in place of rows: Cannot find view"),
         ((200, b"<html>log in</html>", {}), "in place of rows: <html>"),
+        ((200, b'[{"n": "1"}]', {}), "lack :id and :updated_at"),
+        ((200, b"[1, 2]", {}), "lack :id and :updated_at"),
+        ((200, b'[{"n": "1"}, {"n"', {}), "in place of rows"),
         ((200, b"[]", {"X-SODA2-Data-Out-Of-Date": "true"}), "out of date"),
     ],
 )  # fmt: skip
