@@ -1,11 +1,4 @@
-{#
-  Tables that were made a moment ago have no statistics, and the planner then merges the last join
-  on the city alone: 400 s where joins by hash take 6.
-#}
-{{ config(
-    materialized='table',
-    pre_hook=['set local enable_mergejoin = off', 'set local enable_nestloop = off'],
-) }}
+{{ config(materialized='table') }}
 
 with events as (
     select
