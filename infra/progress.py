@@ -11,12 +11,12 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 
-def wide_console() -> Console:
+def wide_console(stderr: bool = False) -> Console:
     """Return a console that cuts nothing to 80 columns when its output goes to a file or pipe."""
     from rich.console import Console
 
-    console = Console()
-    return console if console.is_terminal else Console(width=10_000)
+    console = Console(stderr=stderr)
+    return console if console.is_terminal else Console(stderr=stderr, width=10_000)
 
 
 @contextlib.contextmanager

@@ -385,11 +385,12 @@ def _probe_airflow(settings: Settings) -> dict[str, str | None]:
 
 
 def _probe_http(url: str) -> str | None:
+    """Ask a server whose word for well is OK."""
     try:
-        _get(url)
+        said = _get(url)
     except (OSError, ValueError) as error:
         return _said(error)
-    return None
+    return None if said.strip() == b"OK" else "another program answers on its port"
 
 
 def _get(url: str) -> bytes:

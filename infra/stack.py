@@ -38,8 +38,7 @@ Report = Callable[[str, str, bool], None]
 
 #: Generous: a machine that is busy otherwise is slow, not broken.
 START_SECONDS = 600
-#: Supervisor's words for a program that is there, and for one that it does not start by itself.
-ON = ("STARTING", "RUNNING")
+#: Supervisor's words for a program that it does not start again by itself.
 GIVEN_UP = ("FATAL", "EXITED", "STOPPED", "UNKNOWN")
 
 SERVICE_NAMES = (
@@ -221,8 +220,8 @@ def _start_family(
         while waiting and not enough.is_set():
             answers = catalogue.probe_family(family, settings)
             for name in sorted(waiting):
-                # Another program on the port may answer for one that could not have it.
-                if answers[name] is None and supervisor.state(name) in ON:
+                # Another program on its port, or its last heartbeat, may speak for a dead one.
+                if answers[name] is None and supervisor.state(name) == "RUNNING":
                     waiting.discard(name)
                     report(name, f"up ({time.monotonic() - began:.1f} s)", True)
                 elif name not in again and supervisor.state(name) in GIVEN_UP:

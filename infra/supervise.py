@@ -121,12 +121,15 @@ class Supervisor:
         """Make a running supervisor take up changed settings; return the programs it stopped."""
         rpc = self.rpc()
         added, changed, removed = rpc.reloadConfig()[0]
-        for name in (*changed, *removed):
-            rpc.stopProcessGroup(name, True)
+        stale = [*changed, *removed]
+        # Side by side: some take half a minute. The database last, for the others need it to end.
+        self.stop_programs(name for name in stale if name != "postgres")
+        self.stop_programs(name for name in stale if name == "postgres")
+        for name in stale:
             rpc.removeProcessGroup(name)
         for name in (*added, *changed):
             rpc.addProcessGroup(name)
-        return [*changed, *removed]
+        return stale
 
     def start_program(self, name: str) -> None:
         """Start a program (once it has stopped, if it stops) and return; one that runs stays."""

@@ -40,10 +40,8 @@ def main(
 
     Example: cityloom run nyc --snapshot ../shared/data/nyc
     """
-    from rich.console import Console
-
     from catalog.cities import load_cities, load_city
-    from infra.progress import live
+    from infra.progress import live, wide_console
     from infra.run import run
     from infra.stack import up
 
@@ -53,7 +51,7 @@ def main(
         snapshot = snapshot.expanduser().resolve()
         if not snapshot.is_dir():
             raise typer.BadParameter(f"{snapshot} is no folder", param_hint="--snapshot")
-    console = Console(stderr=json)
+    console = wide_console(stderr=json)
     if json:
         settings = up(lambda name, text, done: console.print(f"{name}: {text}", highlight=False))
     else:
