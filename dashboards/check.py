@@ -19,6 +19,8 @@ from dashboards.relations import DBT_DIR, Relation, documented
 #: Form data that names columns, and form data that names metrics.
 COLUMN_KEYS = ("all_columns", "groupby", "x_axis", "columns", "groupbyColumns", "groupbyRows")
 METRIC_KEYS = ("metric", "metrics", "timeseries_limit_metric", "series_limit_metric")
+#: Superset's word for a colour that is not of one column.
+ENTIRE_ROW = "ENTIRE_ROW"
 
 
 class CheckFailed(Exception):
@@ -149,7 +151,7 @@ def _named_aside(params: dict[str, Any]) -> Iterator[tuple[str, str]]:
         yield "column_config", name
     for rule in params.get("conditional_formatting") or ():
         for key in ("column", "columnFormatting"):
-            if rule.get(key):
+            if rule.get(key, ENTIRE_ROW) != ENTIRE_ROW:
                 yield f"conditional_formatting.{key}", rule[key]
     if params.get("x_axis_sort"):
         yield "x_axis_sort", params["x_axis_sort"]

@@ -101,10 +101,12 @@ class Chart(Part):
     """A chart: `type` is Superset's viz_type, `params` the form data of its kind.
 
     `where` names columns and what they must be: a value, a list of values, or null for "known".
+    `empty` is said in place of Superset's "No results" where there is nothing to draw.
     """
 
     title: str
     description: str
+    empty: str | None = None
     dataset: Name
     type: str
     where: dict[str, Condition] = Field(default_factory=dict)

@@ -13,6 +13,8 @@ from dashboards.code import NAMESPACE, Dashboard, Filter, Row
 HEADINGS = {"small": "SMALL_HEADER", "medium": "MEDIUM_HEADER", "large": "LARGE_HEADER"}
 
 
+#: Superset's words where a chart has nothing to draw: a title, and this line below it.
+EMPTY = ".ant-empty-description"
 #: A chart's description under its title, which Superset would cut off after two lines.
 DESCRIPTION = (
     ".header-title { display: block !important; overflow: visible !important; }\n"
@@ -177,6 +179,12 @@ def css(dashboard: Dashboard, chart_ids: dict[str, int]) -> str:
                 text = _quoted(dashboard.charts[cell.chart].description)
                 title = f"{_selector(chart_ids[cell.chart])} .header-title::after"
                 rules.append(f"{title} {{ content: {text}; }}")
+            if cell.chart and (empty := dashboard.charts[cell.chart].empty):
+                chart = _selector(chart_ids[cell.chart])
+                said = f"content: {_quoted(empty)}; font-size: 13px;"
+                rules.append(f"{chart} p:has(+ {EMPTY}) {{ display: none; }}")
+                rules.append(f"{chart} {EMPTY} {{ font-size: 0; }}")
+                rules.append(f"{chart} {EMPTY}::after {{ {said} }}")
     return "\n".join(rules)
 
 

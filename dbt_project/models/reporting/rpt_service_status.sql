@@ -68,7 +68,7 @@ select
         when newest.state = 'blocked' then 'Kept out, last good data shown'
         when newest.state = 'failed' and last_good.at is null then 'Failed, nothing to show'
         when newest.state = 'failed' then 'Failed, last good data shown'
-        else 'Up to date'
+        else 'Last load good'
     end as status,
     newest.at as newest_load_at,
     last_good.at as last_good_load_at,

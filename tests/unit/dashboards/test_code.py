@@ -187,7 +187,7 @@ def test_layout_places_every_chart_once_and_scopes_filters():
     filters = {
         f["name"]: f for f in metadata(dashboard, charts, datasets)["native_filter_configuration"]
     }
-    assert list(filters) == ["City", "District", "Year"]
+    assert list(filters) == ["City", "District", "Year (empty: all)"]
     assert filters["District"]["cascadeParentIds"] == [filters["City"]["id"]]
     assert charts["freshness"] in filters["District"]["scope"]["excluded"]
     assert charts["freshness"] not in filters["District"]["chartsInScope"]
@@ -205,3 +205,13 @@ def test_css_names_charts_by_their_ids():
     rules = css(dashboard, charts)
     assert f".dashboard-chart-id-{charts['city_status']} " in rules
     assert "chart(" not in rules
+
+
+def test_a_chart_says_in_its_own_words_that_there_is_nothing():
+    (dashboard,) = load_dashboards()
+    charts = {name: number for number, name in enumerate(dashboard.charts, 100)}
+    rules = css(dashboard, charts)
+    assert dashboard.charts["net_sentiment"].empty in rules
+    place = f".dashboard-chart-id-{charts['net_sentiment']} .ant-empty-description::after"
+    assert place in rules
+    assert f".dashboard-chart-id-{charts['refuse']} .ant-empty" not in rules

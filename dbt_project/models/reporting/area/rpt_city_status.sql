@@ -39,7 +39,7 @@ select
     city.is_simulated,
     case
         when city.is_simulated then 'Simulated: this city does not exist'
-        else 'Real: the city''s published records'
+        else 'Real: published records, as far as loaded'
     end as data_kind,
     city.population,
     kpis.as_of,
