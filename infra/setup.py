@@ -293,16 +293,18 @@ def choose_torch(
     if cuda:
         # === : a +cpu wheel in find-links counts as newer otherwise.
         return [f"torch==={version}"], f"{version} with CUDA"
+    said = ""
     for local in (f"torch=={version}+cpu", f"torch=={version}"):
-        resolved = resolve(uv, python, environment, local)
+        resolved, said = resolve(uv, python, environment, local)
         if resolved and not re.search(r"^(nvidia|cuda)-", resolved, re.MULTILINE):
             build = re.search(r"^torch==(\S+)", resolved, re.MULTILINE)
             return [local], f"{build[1] if build else version}, a CPU build"
     print("setup: torch: no CPU build in pip's indexes; asking PyTorch's own ...", flush=True)
     backend = ["--torch-backend=cpu"]
-    resolved = resolve(uv, python, environment, f"torch=={version}", *backend)
-    if resolved:
+    if resolve(uv, python, environment, f"torch=={version}", *backend)[0]:
         return [f"torch=={version}", *backend], f"{version}, the CPU build of PyTorch's index"
+    if not resolved:  # not for want of a build: a network, a certificate, uv's cache
+        raise SetupError(f"uv cannot tell what torch {version} needs:\n{said.strip()}")
     line = "*" * 88
     print(
         f"{line}\nsetup: only the CUDA build of torch can be had here, though this machine has no "
@@ -315,8 +317,11 @@ def choose_torch(
 
 def resolve(
     uv: str, python: str, environment: dict[str, str], requirement: str, *options: str
-) -> str | None:
-    """Return what a requirement resolves to, under the platform's pins, or None when it cannot."""
+) -> tuple[str, str]:
+    """Return what a requirement resolves to, under the platform's pins, and what uv says of it.
+
+    The first is empty when it cannot be resolved.
+    """
     done = subprocess.run(
         [
             *(uv, "pip", "compile", "-", "--python", python),
@@ -331,7 +336,7 @@ def resolve(
         # A network that leads nowhere shall not be waited for.
         env=environment | {"UV_HTTP_RETRIES": "1"},
     )
-    return done.stdout if done.returncode == 0 else None
+    return (done.stdout if done.returncode == 0 else "", done.stderr)
 
 
 # --- pip's settings, for uv -----------------------------------------------------------------

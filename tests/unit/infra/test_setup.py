@@ -143,3 +143,37 @@ def test_uv_on_path_is_taken_if_it_knows_what_it_is_asked(said, taken, tmp_path,
     found = setup.find_uv(tmp_path / ".venv")
     assert found == str(on_path if taken else tmp_path / ".venv" / "bin" / "uv")
     assert bool(installed) is not taken
+
+
+PLAIN = "torch==2.13.0\nnvidia-cudnn-cu13==9\n"
+
+
+@pytest.mark.parametrize(
+    ("answers", "wanted"),
+    [
+        ({"+cpu": "torch==2.13.0+cpu\n"}, "2.13.0+cpu, a CPU build"),
+        ({"plain": "torch==2.13.0\n"}, "2.13.0, a CPU build"),  # on ARM
+        ({"plain": PLAIN, "backend": "torch==2.13.0+cpu\n"}, "the CPU build of PyTorch's index"),
+        ({"plain": PLAIN}, "with CUDA, for want of a CPU build"),
+        ({}, "uv cannot tell what torch 2.13.0 needs:\nerror: no cache"),
+    ],
+)
+def test_a_cpu_build_is_looked_for_before_cuda(answers, wanted, tmp_path, monkeypatch):
+    (tmp_path / "platform.txt").write_text("torch==2.13.0\n")
+    monkeypatch.setattr(setup, "CONSTRAINTS", tmp_path)
+    for name, text in answers.items():
+        (tmp_path / name).write_text(text)
+    uv = tmp_path / "uv"  # answers from files beside it
+    uv.write_text(
+        f"""#!/bin/sh
+read wanted
+case "$wanted $*" in *+cpu*) name=+cpu;; *backend*) name=backend;; *) name=plain;; esac
+cat "{tmp_path}/$name" 2>/dev/null || {{ echo "error: no cache" >&2; exit 2; }}
+"""
+    )
+    uv.chmod(0o755)
+    try:
+        _, said = setup.choose_torch(str(uv), sys.executable, dict(os.environ), cuda=False)
+    except setup.SetupError as error:
+        said = str(error)
+    assert wanted in said
