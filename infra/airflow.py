@@ -93,6 +93,15 @@ class Airflow:
             for error in self._pages("/importErrors", "import_errors")
         ]
 
+    def unwell(self) -> list[str]:
+        """Return the parts of Airflow that have given no sign of life for too long."""
+        health = self._ask("GET", "/monitor/health").json()
+        return [
+            part.replace("_", "-")
+            for part, said in health.items()
+            if said["status"] not in ("healthy", None)
+        ]
+
     def pause(self, dag_id: str, paused: bool) -> None:
         """Stop a DAG's clock and runs, or let them go."""
         self._ask("PATCH", f"/dags/{dag_id}", json={"is_paused": paused})

@@ -23,6 +23,7 @@ from psycopg.rows import dict_row
 
 from catalog.models import City, Source
 from infra.airflow import Airflow, Run, Task
+from infra.services import write_private
 from infra.settings import Settings
 from warehouse import progress
 
@@ -39,6 +40,8 @@ PREFIX = "cityloom__"
 POLL_SECONDS = 1.5
 #: With a dead scheduler, a task is found and started anew within about two minutes.
 STALLED_SECONDS = 420
+#: Whoever looks on is told why nothing happens.
+QUIET_SECONDS = 60
 
 
 class RunError(Exception):
@@ -168,6 +171,7 @@ class Pipeline:
         """Return when no run is active, nor any due by an asset, at two looks in a row."""
         quiet = 0
         moved = time.monotonic()
+        told = False
         while quiet < 2:
             # Events before runs: an event leaves the queue only as a run that is then seen.
             due = [dag_id for dag_id in STEPS if self.airflow.awaits_run(dag_id)]
@@ -176,14 +180,24 @@ class Pipeline:
             quiet = 0 if active or due else quiet + 1
             busy = [task for task in self.tasks.values() if task.state == "running"]
             self.watcher.now(busy, len(active))
-            if changed or busy:
-                moved = time.monotonic()
-            elif time.monotonic() - moved > STALLED_SECONDS:
-                names = ", ".join(sorted({found.dag_id for found in active} | set(due)))
-                raise RunError(
-                    f"nothing has moved for {STALLED_SECONDS} s, and {names} is not done; "
-                    "`cityloom doctor` looks for the cause, then run again"
-                )
+            if changed:
+                moved, told = time.monotonic(), False
+            still = time.monotonic() - moved
+            # A task that died with its scheduler stays "running": only a live one says so of it.
+            if still > QUIET_SECONDS and ((sick := self.airflow.unwell()) or not busy):
+                why = f"no sign of life from Airflow's {', '.join(sick)}" if sick else "all wait"
+                if still > STALLED_SECONDS:
+                    names = ", ".join(sorted({found.dag_id for found in active} | set(due)))
+                    raise RunError(
+                        f"nothing has moved for {still:.0f} s ({why}), and {names} is not done; "
+                        "`cityloom doctor` looks for the cause, then run again"
+                    )
+                if not told:
+                    self.watcher.says(
+                        f"nothing has moved for {still:.0f} s ({why}); `cityloom up` in another "
+                        "terminal starts what is down"
+                    )
+                    told = True
             time.sleep(POLL_SECONDS)
 
     def make_up(self, run_id: str) -> None:
@@ -296,7 +310,7 @@ def _clocks(
     paused = airflow.dags()
     still = {dag_id for dag_id in dag_ids if paused[dag_id]}
     to_stop = to_stop - set(dag_ids) if keep else to_stop | still
-    note.write_text(json.dumps(sorted(to_stop)))
+    write_private(note, json.dumps(sorted(to_stop)))  # whole, also on a full disk
     for dag_id in still:
         airflow.pause(dag_id, False)
     yield

@@ -44,6 +44,9 @@ class Recorded:
         wanted = {(run.dag_id, run.run_id) for run in runs}
         return [t for t in self.look.get("tasks", ()) if (t.dag_id, t.run_id) in wanted]
 
+    def unwell(self):
+        return self.look.get("unwell", [])
+
     def reason(self, task):
         return Reason(f"why {task.task_id}", "/a/log")
 
@@ -62,8 +65,8 @@ def hurried(monkeypatch):
     monkeypatch.setattr(infra.run, "POLL_SECONDS", 0)
 
 
-def followed(looks, own=(("extract_demo_permits", "r"),)):
-    pipeline = Pipeline(Recorded(looks), "", Watcher(), T0)
+def followed(looks, own=(("extract_demo_permits", "r"),), watcher=None):
+    pipeline = Pipeline(Recorded(looks), "", watcher or Watcher(), T0)
     pipeline.own = set(own)
     pipeline.follow()
     return pipeline
@@ -141,9 +144,34 @@ def test_a_failure_that_a_later_run_made_good_is_none():
 
 
 def test_what_does_not_move_is_told(monkeypatch):
+    monkeypatch.setattr(infra.run, "QUIET_SECONDS", 0)
     monkeypatch.setattr(infra.run, "STALLED_SECONDS", 0)
     with pytest.raises(RunError, match=r"extract_demo_permits is not done.*doctor"):
         followed([{"runs": [a_run("extract_demo_permits", "queued")]}])
+
+
+def test_a_task_that_died_with_its_scheduler_is_not_waited_for_without_end(monkeypatch):
+    monkeypatch.setattr(infra.run, "QUIET_SECONDS", 0)
+    monkeypatch.setattr(infra.run, "STALLED_SECONDS", 0)
+    load = "extract_demo_permits"
+    running = {"runs": [a_run(load, "running")], "tasks": [a_task(load, "stage", "running")]}
+    with pytest.raises(RunError, match="no sign of life from Airflow's scheduler"):
+        followed([running, {**running, "unwell": ["scheduler"]}])
+
+
+def test_a_long_task_is_waited_for_and_a_sick_part_is_told_once(monkeypatch):
+    monkeypatch.setattr(infra.run, "QUIET_SECONDS", 0)
+    load = "extract_demo_permits"
+    running = {"runs": [a_run(load, "running")], "tasks": [a_task(load, "stage", "running")]}
+    sick = {**running, "unwell": ["triggerer"]}
+    said = []
+
+    class Heard(Watcher):
+        def says(self, text):
+            said.append(text)
+
+    followed([running] * 3 + [sick] * 3 + [{"runs": [a_run(load, "success")]}], watcher=Heard())
+    assert len(said) == 1 and "triggerer" in said[0] and "`cityloom up`" in said[0]
 
 
 def test_short_names():
