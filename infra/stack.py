@@ -123,6 +123,7 @@ def up(report: Report) -> Settings:
                 problems = [str(error) for start in starts if (error := start.exception())]
             except KeyboardInterrupt:
                 enough.set()  # else leaving the pool waits until all is well
+                report("stack", "not waited for any more; `cityloom down` ends what started", False)
                 raise
         if problems:
             raise StackError("\n".join(problems))
