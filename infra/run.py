@@ -215,11 +215,14 @@ class Pipeline:
         for found in self.runs.values():
             if found.dag_id not in newest or found.run_after > newest[found.dag_id].run_after:
                 newest[found.dag_id] = found
-        return [
-            failure
-            for key, failure in self.told.items()
-            if newest[key[0]].run_id == key[1] or newest[key[0]].state == "failed"
-        ]
+        last: dict[tuple[str, str], Failure] = {}
+        for (dag_id, run_id, task_id), failure in sorted(
+            self.told.items(), key=lambda item: self.runs[item[0][:2]].run_after
+        ):
+            if newest[dag_id].run_id == run_id or newest[dag_id].state == "failed":
+                # What failed, and failed again in the next run, is one thing to mend.
+                last[dag_id, task_id] = failure
+        return list(last.values())
 
     def seconds(self) -> dict[str, float]:
         """Return the seconds of each task, over all runs."""

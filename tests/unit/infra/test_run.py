@@ -143,6 +143,22 @@ def test_a_failure_that_a_later_run_made_good_is_none():
     assert followed(looks).failures() == []
 
 
+def test_what_failed_twice_is_told_once():
+    build = "build_warehouse"
+    looks = [
+        {
+            "runs": [a_run(build, "failed", 1, "r1"), a_run(build, "failed", 9, "r2")],
+            "tasks": [
+                a_task(build, "marts", "failed", "r1"),
+                a_task(build, "marts", "failed", "r2"),
+            ],
+        }
+    ]
+    pipeline = followed(looks)
+    assert len(pipeline.told) == 2
+    assert pipeline.failures() == [pipeline.told[build, "r2", "marts"]]
+
+
 def test_what_does_not_move_is_told(monkeypatch):
     monkeypatch.setattr(infra.run, "QUIET_SECONDS", 0)
     monkeypatch.setattr(infra.run, "STALLED_SECONDS", 0)
