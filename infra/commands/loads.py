@@ -21,10 +21,19 @@ from (select l.*, row_number() over (partition by city_id, source_id order by lo
 where nth = 1 or %(every)s
 order by load_id desc limit %(limit)s
 """
+#: A node is gone from the project when what was built beside it was built again without it, in
+#: another run: a retry builds only what failed.
 MODELS = """
-select distinct on (node_id) resource_type, name, status, rows_affected, seconds, failures,
-  message, run_id, completed_at
-from quality.dbt_results order by node_id, completed_at desc
+with newest as materialized (
+  select distinct on (node_id) * from quality.dbt_results order by node_id, completed_at desc
+)
+select resource_type, name, status, rows_affected, seconds, failures, message, run_id, completed_at
+from newest
+where not exists (
+  select 1 from quality.dbt_results beside join newest again on again.node_id = beside.node_id
+  where beside.invocation_id = newest.invocation_id and again.run_id <> newest.run_id
+    and again.completed_at > newest.completed_at)
+order by node_id
 """
 
 

@@ -65,6 +65,36 @@ def test_loads_tell_what_became_of_each_row(typed, warehouse, tmp_path):
     assert typed("loads", "nyc", "trees").output.startswith("no loads of nyc/trees yet")
 
 
+def test_a_model_that_left_the_project_is_told_no_more(typed, warehouse):
+    warehouse.reset()
+    built = [
+        ("first", "run 1", "kept", "success", "2026-01-01"),
+        ("first", "run 1", "gone", "error", "2026-01-01"),
+        ("scores", "run 2", "other", "success", "2026-01-02"),
+        ("second", "run 3", "kept", "success", "2026-01-03"),
+        ("second", "run 3", "mended", "error", "2026-01-03"),
+        ("retry", "run 3", "mended", "success", "2026-01-04"),
+    ]
+
+    def told() -> dict[str, str]:
+        models = json.loads(typed("loads", "--models", "--json").output)
+        return {model["name"]: model["status"] for model in models}
+
+    def build(rows) -> None:
+        with psycopg.connect(warehouse.url) as connection:
+            connection.cursor().executemany(
+                """insert into quality.dbt_results (invocation_id, run_id, name, status,
+                     completed_at, node_id, resource_type, seconds)
+                   values (%s, %s, %s, %s, %s, 'model.' || %s, 'model', 0.5)""",
+                [(*row, row[2]) for row in rows],
+            )
+
+    build(built[:3])
+    assert told() == {"kept": "success", "gone": "error", "other": "success"}
+    build(built[3:])
+    assert told() == {"kept": "success", "mended": "success", "other": "success"}
+
+
 def test_sources_are_listed_and_checked(typed, tmp_path):
     listed = json.loads(typed("sources", "list", "--json").output)
     assert {"demo", "nyc"} <= {row["city"] for row in listed}
