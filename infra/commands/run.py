@@ -80,7 +80,7 @@ def main(
 
 def _sources(city: City, names: list[str] | None) -> list[Source]:
     try:
-        return [city.source(name) for name in names] if names else list(city.sources)
+        return [city.source(name) for name in dict.fromkeys(names or ())] or list(city.sources)
     except KeyError as error:
         raise typer.BadParameter(str(error.args[0]), param_hint="--source") from error
 
