@@ -313,6 +313,7 @@ def _clocks(
     paused = airflow.dags()
     still = {dag_id for dag_id in dag_ids if paused[dag_id]}
     to_stop = to_stop - set(dag_ids) if keep else to_stop | still
+    to_stop &= set(paused)  # a source that is gone has no clock any more
     write_private(note, json.dumps(sorted(to_stop)))  # whole, also on a full disk
     for dag_id in still:
         airflow.pause(dag_id, False)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 
 import pytest
 
 import infra.run
 from infra.airflow import Reason, Run, Task, _why
-from infra.run import Pipeline, RunError, Watcher, short
+from infra.run import Pipeline, RunError, Watcher, _clocks, short
 
 T0 = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -188,6 +190,35 @@ def test_a_long_task_is_waited_for_and_a_sick_part_is_told_once(monkeypatch):
 
     followed([running] * 3 + [sick] * 3 + [{"runs": [a_run(load, "success")]}], watcher=Heard())
     assert len(said) == 1 and "triggerer" in said[0] and "`cityloom up`" in said[0]
+
+
+class Clocks:
+    """Airflow's switches: what is paused, and what was switched."""
+
+    def __init__(self, **paused):
+        self.paused = paused
+
+    def dags(self):
+        return dict(self.paused)
+
+    def pause(self, dag_id, paused):
+        assert dag_id in self.paused
+        self.paused[dag_id] = paused
+
+
+def test_clocks_of_a_snapshot_stand_still_afterwards_also_those_of_a_run_that_was_killed(tmp_path):
+    settings = SimpleNamespace(home=tmp_path)
+    note = tmp_path / "clocks-to-stop.json"
+    airflow = Clocks(a=True, b=False, killed=False)
+    note.write_text('["killed", "source_that_is_gone"]')
+    with _clocks(airflow, settings, ["a", "b"], keep=False):
+        assert airflow.paused == {"a": False, "b": False, "killed": False}
+        assert json.loads(note.read_text()) == ["a", "killed"]
+    assert airflow.paused == {"a": True, "b": False, "killed": True}
+    assert not note.exists()
+    with _clocks(airflow, settings, ["a"], keep=True):
+        pass
+    assert airflow.paused["a"] is False
 
 
 def test_short_names():
