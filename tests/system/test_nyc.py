@@ -7,6 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from dashboards.browser import choose, look, open_dashboard
+from dashboards.code import load_dashboards
+from infra.browser import ensure
+
 pytestmark = [pytest.mark.real_data, pytest.mark.timeout(1200)]
 
 COUNTS = {
@@ -197,3 +201,25 @@ def test_counts_of_every_load_add_up(stack, broken):
 def test_the_city_is_loaded_again_once_it_is_mended(stack, broken, nyc_data):
     outcome = stack.run("nyc", "--snapshot", str(nyc_data), "--source", "collisions")
     assert outcome["loads"]["collisions"]["state"] == "unchanged"
+
+
+def test_the_dashboard_says_in_words_what_new_york_does_not_have(stack, nyc):
+    (overview,) = load_dashboards()
+    settings = stack.settings
+    opened = open_dashboard(
+        settings.url("superset"),
+        settings.admin_user,
+        settings.admin_password,
+        overview.slug,
+        executable=ensure(),
+        filters=choose(overview, City="New York City"),
+    )
+    with opened as page:
+        empty = {chart.title: chart.empty for chart in look(page) if chart.problem}
+        said = page.evaluate(
+            "() => [...document.querySelectorAll('.ant-empty-description')]"
+            ".map(line => getComputedStyle(line, '::after').content)"
+        )
+    words = {chart.title: chart.empty for chart in overview.charts.values() if chart.empty}
+    assert set(empty) == set(words), empty
+    assert {line.strip('"') for line in said} == set(words.values())
