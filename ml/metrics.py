@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -33,6 +35,21 @@ def figures(truth: np.ndarray, guess: np.ndarray) -> dict[str, float]:
         for label, value in zip(LABELS, values, strict=True):
             answer[f"{name}_{label}"] = float(value)
     return answer
+
+
+def by_language(truth: np.ndarray, guess: np.ndarray, languages: Sequence[str]) -> dict[str, float]:
+    """Return macro recall by language; nothing where all is of one.
+
+    A language in which some label never occurs is left out: its mean would be of another kind.
+    """
+    told = np.asarray(languages)
+    answer = {}
+    for language in sorted(set(languages) - {""}):
+        rows = told == language
+        if len(set(truth[rows].tolist())) == len(LABELS):
+            name = re.sub(r"[^\w-]", "_", language)
+            answer[name] = figures(truth[rows], guess[rows])["macro_recall"]
+    return answer if len(set(languages)) > 1 else {}
 
 
 def draw_confusion(table: np.ndarray, title: str, path: Path) -> None:

@@ -10,9 +10,10 @@ import logging
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, redirect_stderr
 from dataclasses import dataclass, field
+from functools import partial
 from importlib.metadata import version as installed
 from pathlib import Path
 from typing import Any
@@ -58,11 +59,12 @@ class Version:
 
 @dataclass(frozen=True)
 class Evaluated:
-    """A split on which a candidate was measured."""
+    """A split on which a candidate was measured; macro recall also by language, where told."""
 
     name: str
     figures: dict[str, float]
     confusion: np.ndarray
+    by_language: dict[str, float] = field(default_factory=dict)
 
 
 class Registry:
@@ -146,8 +148,12 @@ class Registry:
                 for step, values in enumerate(history, 1):
                     self._mlflow.log_metrics(values, step=step)
                 for split in evaluated:
+                    named = split.figures | {
+                        f"macro_recall_{language}": value
+                        for language, value in split.by_language.items()
+                    }
                     self._mlflow.log_metrics(
-                        {f"{split.name}_{name}": value for name, value in split.figures.items()}
+                        {f"{split.name}_{name}": value for name, value in named.items()}
                     )
                 self._log_pictures(params["net"], evaluated, Path(scratch))
                 self._log_model(net_folder, Path(scratch))
@@ -225,17 +231,10 @@ class Registry:
         )
 
     def _model_names(self) -> list[str]:
-        return sorted(model.name for model in self._client.search_registered_models())
+        return sorted(model.name for model in _pages(self._client.search_registered_models))
 
     def _search_versions(self, query: str) -> list[Any]:
-        found: list[Any] = []
-        token = None
-        while True:
-            page = self._client.search_model_versions(query, page_token=token)
-            found.extend(page)
-            token = page.token
-            if not token:
-                return found
+        return _pages(partial(self._client.search_model_versions, query))
 
     def _alias(self, model_name: str) -> int | None:
         from mlflow.exceptions import MlflowException
@@ -259,6 +258,18 @@ class Registry:
                 f"MLflow at {_without_login(self.tracking_uri)}: {str(error).strip()}\n"
                 "`cityloom status` tells whether it is up, `cityloom models list` what it has"
             ) from error
+
+
+def _pages(search: Callable[..., Any]) -> list[Any]:
+    """Return all that a search of MLflow's finds; it answers in pages of a hundred or more."""
+    found: list[Any] = []
+    token = None
+    while True:
+        page = search(page_token=token)
+        found.extend(page)
+        token = page.token
+        if not token:
+            return found
 
 
 def _without_login(uri: str) -> str:

@@ -15,10 +15,10 @@ from typing import Any
 import numpy as np
 
 from ml.champion import Decision, promote
-from ml.metrics import confusion, figures
+from ml.metrics import by_language, confusion, figures
 from ml.nets import NETS, net_class
 from ml.readers import CORPUS, Dataset, Split, read_dataset
-from ml.registry import Evaluated, Registry, Version
+from ml.registry import Evaluated, Registry, RegistryError, Version
 
 BASELINE = "vader"
 CITY_MODEL = "sentiment"
@@ -58,8 +58,11 @@ def train(
     Raises `ml.readers.DataError`, `ml.nets.UnknownNet`, `ml.registry.RegistryError`.
     """
     net_class(net)
-    dataset = read_dataset(data)
     name = model_name or default_name(data)
+    if not re.fullmatch(r"[\w .-]+", name):
+        # MLflow would say so after the training.
+        raise RegistryError(f"model name {name!r}: use letters, digits, spaces and any of . _ -")
+    dataset = read_dataset(data)
     tell(
         f"{dataset.name}: {len(dataset.train):,} texts to train on, {len(dataset.validation):,} "
         f"to choose by" + (f", {len(dataset.unseen):,} kept apart" if len(dataset.unseen) else "")
@@ -71,6 +74,14 @@ def train(
         _candidate(registry, name, candidate, dataset, seed, overrides or {}, tell)
         for candidate in dict.fromkeys((net, BASELINE))
     ]
+    for version in versions:
+        told = ", ".join(
+            f"{metric.replace('_macro_recall_', ' ')} {100 * value:.1f}"
+            for metric, value in sorted(version.figures.items())
+            if "_macro_recall_" in metric
+        )
+        if told:
+            tell(f"{version.net}: macro recall by language: {told}")
     decision = promote(registry, name, dataset.fingerprint, warehouse_url)
     tell(f"champion of {name}: {decision.reason}")
     return Training(dataset, tuple(versions), decision)
@@ -80,8 +91,9 @@ def default_name(data: Path | None) -> str:
     """Return the model's name for a data folder."""
     if data is None or Path(data).resolve() in (CORPUS, CORPUS.parent):
         return CITY_MODEL
-    folder = re.sub(r"[^a-z0-9]+", "-", Path(data).resolve().stem.lower()).strip("-")
-    return f"{CITY_MODEL}-{folder}"
+    path = Path(data).resolve()
+    folder = (path.stem if path.is_file() else path.name).lower()
+    return f"{CITY_MODEL}-" + re.sub(r"[\W_]+", "-", folder).strip("-")
 
 
 def _candidate(
@@ -166,7 +178,14 @@ def _evaluate(classifier: Any, dataset: Dataset) -> list[Evaluated]:
         if len(split):
             guess = classifier.probabilities(split.texts).argmax(axis=1)
             truth = np.asarray(split.labels)
-            answer.append(Evaluated(name, figures(truth, guess), confusion(truth, guess)))
+            answer.append(
+                Evaluated(
+                    name,
+                    figures(truth, guess),
+                    confusion(truth, guess),
+                    by_language(truth, guess, split.languages),
+                )
+            )
     return answer
 
 
