@@ -31,7 +31,7 @@ _UNSCORED = """
             and score.model_name = %(model_name)s
             and score.model_version = %(model_version)s
     where
-        btrim(feedback.text) <> ''
+        feedback.text ~ '[^[:space:]]'
         and (score.text_hash is null or score.text_hash <> hashed.text_hash)
 """
 _WRITE = """
@@ -44,6 +44,8 @@ _WRITE = """
         %s::text[], %s::text[], %s::text[], %s::text[],
         %s::float8[], %s::float8[], %s::float8[], %s::float8[]
     ) as scored
+    -- Locks are taken in one order: two scorers at once wait, and do not block each other.
+    order by 1, 2
     on conflict (city_id, feedback_id, model_name, model_version) do update set
         text_hash = excluded.text_hash,
         sentiment = excluded.sentiment,
@@ -111,7 +113,9 @@ def score_texts(model: Model, texts: Sequence[str]) -> list[Score]:
         return []
     import pandas as pd
 
-    answer = model.predict(pd.DataFrame({"text": list(texts)}))
+    # JSON can spell half a character (a lone surrogate); neither pandas nor the net can hold one.
+    whole = [text.encode("utf-16", "surrogatepass").decode("utf-16", "replace") for text in texts]
+    answer = model.predict(pd.DataFrame({"text": whole}))
     all_three = answer[[f"p_{label}" for label in LABELS]].to_numpy()
     return [
         Score(label, float(probability), tuple(float(p) for p in row))
@@ -213,13 +217,17 @@ def score_lines(
 
 def _read_line(number: int, line: str) -> dict[str, Any] | BadLine:
     try:
-        item = json.loads(line)
-    except ValueError as error:
+        item = json.loads(line.removeprefix("\ufeff"), parse_constant=_no_constant)
+    except (ValueError, RecursionError) as error:
         return BadLine(number, f"is not JSON ({error})")
     if not isinstance(item, dict):
         return BadLine(number, 'is not an object; write {"id": ..., "text": "..."}')
     if "id" not in item:
         return BadLine(number, "has no id")
     if not isinstance(item.get("text"), str):
-        return BadLine(number, f"has no text: {item.get('text')!r}")
+        return BadLine(number, f"has no text: {item.get('text')!r}"[:80])
     return item
+
+
+def _no_constant(name: str) -> None:
+    raise ValueError(f"{name} is no number of JSON's")

@@ -33,8 +33,9 @@ class SentimentClassifier(mlflow.pyfunc.PythonModel):
     def predict(
         self, context: Any, model_input: pd.DataFrame, params: dict[str, Any] | None = None
     ) -> pd.DataFrame:
-        """Return label and probabilities for each text."""
-        return as_frame(self._classifier.probabilities([str(t) for t in model_input["text"]]))
+        """Return label and probabilities for each text; a missing one counts as empty."""
+        texts = model_input["text"].fillna("").astype(str)
+        return as_frame(self._classifier.probabilities(texts.tolist()))
 
 
 def as_frame(probabilities: np.ndarray) -> pd.DataFrame:

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn import metrics as reference
 
 from ml.baseline import Vader
 from ml.champion import decide
 from ml.labels import LABELS
-from ml.metrics import confusion, draw_confusion, figures
+from ml.metrics import by_language, confusion, draw_confusion, figures
 from ml.readers import CORPUS
-from ml.registry import Version
+from ml.registry import RegistryError, Version
 from ml.score import BadLine, Model, Score, score_lines, score_texts
-from ml.serving import as_frame
-from ml.train import default_name
+from ml.serving import SentimentClassifier, as_frame
+from ml.train import default_name, train
 
 
 def test_figures_agree_with_scikit_learn():
@@ -38,6 +41,15 @@ def test_a_class_that_is_never_guessed_counts_as_nought():
     ours = figures(np.array([0, 1, 2]), np.array([0, 0, 0]))
     assert ours["precision_positive"] == ours["recall_positive"] == ours["f1_positive"] == 0
     assert ours["macro_recall"] == pytest.approx(1 / 3)
+
+
+def test_macro_recall_by_language():
+    truth, guess = np.array([0, 1, 2, 0, 1, 2, 0]), np.array([0, 1, 2, 0, 0, 0, 1])
+    languages = ["en", "en", "en", "es", "es", "es", "de"]
+    # One German text says nothing of three labels.
+    assert by_language(truth, guess, languages) == {"en": 1.0, "es": pytest.approx(1 / 3)}
+    assert by_language(truth[:3], guess[:3], languages[:3]) == {}
+    assert by_language(truth, guess, ()) == {}
 
 
 def test_confusion_is_drawn(tmp_path):
@@ -118,6 +130,16 @@ def test_versions_of_other_data_do_not_compete():
 def test_other_data_gets_a_model_of_its_own(tmp_path):
     assert default_name(None) == default_name(CORPUS.parent) == "sentiment"
     assert default_name(tmp_path / "Tweet Eval") == "sentiment-tweet-eval"
+    assert default_name(tmp_path / "tweets.v2") == "sentiment-tweets-v2"
+    assert default_name(tmp_path / "Отзывы") == "sentiment-отзывы"
+    (tmp_path / "ours.tsv").touch()
+    assert default_name(tmp_path / "ours.tsv") == "sentiment-ours"
+
+
+@pytest.mark.parametrize("name", ["a/b", "a:1", "o'brien"])
+def test_a_name_that_mlflow_refuses_is_refused_before_training(name):
+    with pytest.raises(RegistryError, match="use letters, digits"):
+        train("http://127.0.0.1:9", model_name=name)
 
 
 def answering(frame_of):
@@ -141,6 +163,20 @@ def test_scores_come_in_order(vader):
     assert score_texts(vader, []) == []
 
 
+def test_a_missing_text_counts_as_empty():
+    """Not as the word "None" or "nan", as a data frame has it."""
+    classifier = SentimentClassifier()
+    classifier._classifier = Heard()
+    classifier.predict(None, pd.DataFrame({"text": ["None", None, float("nan"), ""]}))
+    assert classifier._classifier.texts == ["None", "", "", ""]
+
+
+class Heard:
+    def probabilities(self, texts):
+        self.texts = texts
+        return np.full((len(texts), 3), 1 / 3)
+
+
 def test_lines_keep_their_order_and_bad_ones_their_number(vader):
     lines = [
         '{"id": 1, "text": "I hate it"}\n',
@@ -162,6 +198,32 @@ def test_lines_keep_their_order_and_bad_ones_their_number(vader):
         assert [a["label"] for a in good[:2]] == ["negative", "positive"]
         assert all(set(a) == {"id", "label", "probability", "model_version"} for a in good)
         assert all(a["model_version"] == 7 for a in good)
+
+
+def test_any_text_and_any_id_that_json_can_spell(vader):
+    ids = [0, -1.5, 10**30, "ñ\u0000", "\ud83d", None, True, [1, {"a": "b"}], {}]
+    texts = ["", " ", "\u0000", "\ud83d", "😡", "日本語", "x" * 100_000, "a\nb", "I love it"]
+    lines = [json.dumps({"id": i, "text": t}) for i, t in zip(ids, texts, strict=True)]
+    lines[0] = "\ufeff" + lines[0]
+    answers = list(score_lines(vader, lines))
+    assert [a["id"] for a in answers] == ids
+    assert answers[-1]["label"] == "positive"
+    assert all(json.loads(json.dumps(a)) == a for a in answers)
+
+
+@pytest.mark.parametrize(
+    "line",
+    ['{"id": NaN, "text": "a"}', "[" * 100_000, '{"id": 1, "text": ' + "9" * 5_000 + "}"],
+)
+def test_a_line_that_json_cannot_hold_stops_nothing(vader, line):
+    bad, good = score_lines(vader, [line, '{"id": 2, "text": "fine"}'])
+    assert isinstance(bad, BadLine) and bad.number == 1
+    assert good["id"] == 2
+
+
+def test_a_message_of_a_bad_line_is_short(vader):
+    (bad,) = score_lines(vader, [json.dumps({"id": 1, "text": ["word"] * 10_000})])
+    assert bad.message.startswith("has no text: ['word'") and len(bad.message) <= 80
 
 
 def test_lines_are_answered_as_they_come(vader):

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import mlflow
@@ -14,8 +15,9 @@ import psycopg
 import pytest
 
 from ml.champion import promote, require_champion
+from ml.labels import LABELS
 from ml.registry import Registry, RegistryError
-from ml.score import load_model, score_lines, score_new_feedback
+from ml.score import _WRITE, load_model, score_lines, score_new_feedback
 from ml.train import train
 
 MOODS = (
@@ -66,7 +68,7 @@ def trained(warehouse, uri, data):
 
 @pytest.fixture(scope="module")
 def feedback(warehouse):
-    """`marts.fct_feedback` with 25 comments of two cities and one without words."""
+    """`marts.fct_feedback` with 25 comments of two cities and two without words."""
     with psycopg.connect(warehouse.url) as connection:
         connection.execute(
             "create table marts.fct_feedback (city_id text, feedback_id text, text text)"
@@ -77,7 +79,8 @@ def feedback(warehouse):
         ]
         with connection.cursor() as cursor:
             cursor.executemany("insert into marts.fct_feedback values (%s, %s, %s)", rows)
-            cursor.execute("insert into marts.fct_feedback values ('demo', 'blank', '  ')")
+            cursor.execute("insert into marts.fct_feedback values ('demo', 'blank', E' \\n\\t')")
+            cursor.execute("insert into marts.fct_feedback values ('demo', 'nothing', null)")
     return rows
 
 
@@ -214,6 +217,26 @@ def test_what_was_scored_before_a_failure_stays(trained, uri, warehouse, feedbac
     assert score_new_feedback(warehouse.url, uri).scored == 26 - kept
 
 
+def test_two_scorers_at_once_wait_and_do_not_block_each_other(warehouse):
+    """Each may read the marts in an order of its own, should dbt have built them in between."""
+    ids = [f"both{n:04}" for n in range(1_000)]
+
+    def write(names):
+        many = len(names)
+        row = (["demo"] * many, names, [""] * many, ["neutral"] * many, *[[0.5] * many] * 4)
+        with psycopg.connect(warehouse.url) as connection:
+            for _ in range(8):
+                connection.execute(_WRITE, ("both", 1, *row))
+                connection.commit()
+
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(write, (ids, ids[::-1])))
+    of_both = "from ml.feedback_score where model_name = 'both'"
+    assert rows_of(warehouse, f"select count(*) {of_both}") == [(1_000,)]
+    with psycopg.connect(warehouse.url) as connection:
+        connection.execute(f"delete {of_both}")
+
+
 def test_a_new_champion_scores_all_anew_and_the_old_scores_stay(trained, uri, warehouse, feedback):
     """Somebody moves the alias in MLflow: scoring follows it, and says so in the warehouse."""
     registry = Registry(uri)
@@ -235,6 +258,30 @@ def test_a_new_champion_scores_all_anew_and_the_old_scores_stay(trained, uri, wa
     assert rows_of(warehouse, "select model_version from ml.champion") == [(old.version,)]
 
 
+def test_figures_are_told_by_language_where_the_data_tells_languages(uri, place):
+    """VADER knows English only: a figure over all languages would hide that."""
+    rows = [
+        f"{split}\t{label}\t{language}\t{text} {street}"
+        for split, street in (("train", "a"), ("train", "b"), ("validation", "c"), ("heldout", "d"))
+        for label, texts in zip(LABELS, MOODS, strict=True)
+        for text in texts
+        for language in ("en", "es")
+    ]
+    folder = place / "languages"
+    folder.mkdir()
+    (folder / "ours.tsv").write_text("\n".join(["split\tsentiment\tlanguage\ttext", *rows]))
+    told = []
+    trained = train(uri, data=folder, tell=told.append)
+    assert trained.decision.champion.model_name == "sentiment-languages"
+    for version in trained.versions:
+        for split in ("validation", "heldout"):
+            both = [version.figures[f"{split}_macro_recall_{code}"] for code in ("en", "es")]
+            # Here the languages hold the same texts.
+            assert both == [pytest.approx(version.figures[f"{split}_macro_recall"])] * 2
+    lines = [line for line in told if "by language: heldout en " in line]
+    assert [line.partition(":")[0] for line in lines] == ["subword", "vader"]
+
+
 def test_models_are_loaded_by_name_version_and_alias(trained, uri):
     champion = trained.decision.champion.version
     vader = trained.versions[1].version
@@ -246,6 +293,13 @@ def test_models_are_loaded_by_name_version_and_alias(trained, uri):
     assert [(a["id"], a["label"], a["model_version"]) for a in answers] == [
         (n, "positive", champion) for n in range(3)
     ]
+
+
+def test_models_are_listed_beyond_mlflows_first_page(trained, uri):
+    client = mlflow.MlflowClient(uri)
+    for number in range(100):
+        client.create_registered_model(f"a{number:03}")
+    assert "sentiment" in {version.model_name for version in Registry(uri).versions()}
 
 
 def test_what_is_not_there_is_said(trained, uri):
