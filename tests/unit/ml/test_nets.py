@@ -8,10 +8,13 @@ import sys
 
 import numpy as np
 import pytest
+import pytorch_lightning as pl
 import torch
 
+from ml.data import SentimentData
 from ml.fit import fit
 from ml.labels import LABELS
+from ml.module import SentimentModule, class_weights
 from ml.nets import NETS, UnknownNet, net_class
 from ml.nets.base import Net, StaleNet, load_net, save_net
 from ml.nets.subword import TooLittleText
@@ -84,6 +87,16 @@ def test_same_seed_same_weights_other_seed_others(fitted):
 def test_stops_early_when_nothing_gets_better():
     stopped = fit(DATASET, {**PARAMS, "learning_rate": 0.0, "epochs": 30, "patience": 2})
     assert len(stopped.epochs) == 3
+
+
+@pytest.mark.parametrize("name", sorted(NETS))
+def test_every_net_goes_through_lightning(name, tmp_path):
+    net = net_class(name).fitted(DATASET.train.texts)
+    module = SentimentModule(net, class_weights(DATASET.train.labels), 0.01, 0.01, 0.1)
+    trainer = pl.Trainer(fast_dev_run=True, devices=1, logger=False, default_root_dir=tmp_path)
+    trainer.fit(module, SentimentData(DATASET, net, batch_size=8))
+    assert trainer.global_step == 1
+    assert 0 <= trainer.callback_metrics["validation_macro_recall"] <= 1
 
 
 @pytest.mark.parametrize("name", sorted(NETS))
