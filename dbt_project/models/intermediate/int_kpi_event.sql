@@ -38,16 +38,20 @@ where days_to_close is not null
 
 union all
 
+-- Residents are those of the districts that told: one that did not is not known, rather than 0.
 select
-    city_id,
+    waste.city_id,
     'refuse_tons_per_1000',
-    district_id,
-    month_start::timestamp,
-    refuse_tons::numeric,
-    null,
+    waste.district_id,
+    waste.month_start::timestamp,
+    sum(waste.refuse_tons::numeric),
+    coalesce(max(district.population) filter (where district.is_residential), 0),
     null
-from {{ ref('fct_waste_tonnage') }}
-where refuse_tons is not null
+from {{ ref('fct_waste_tonnage') }} as waste
+left join {{ ref('dim_district') }} as district
+    on waste.city_id = district.city_id and waste.district_id = district.district_id
+where waste.refuse_tons is not null
+group by waste.city_id, waste.district_id, waste.month_start
 
 union all
 
