@@ -62,9 +62,10 @@ class Reader(Strict):
 class Gate(Strict):
     """Thresholds of the gate that are about a load as a whole.
 
-    `min_rows`: fewer rows read keep the load out. `max_drop`: the share by which rows read may
-    fall below the last accepted load. `max_quarantined`: the share of rows read that may fail
-    alone before the load as a whole is not believed (ten rows of an increment always may).
+    `min_rows`: fewer rows read keep the load out. `max_drop`: the share by which rows read, those
+    of one file, and the number of files may fall below the last kept load. `max_quarantined`: the
+    share of rows read that may fail alone before the load as a whole is not believed (ten rows of
+    an increment always may).
     """
 
     min_rows: int = Field(default=1, ge=0)

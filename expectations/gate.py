@@ -76,6 +76,8 @@ def _decide(
 ) -> tuple[LoadReport, list[Outcome]]:
     previous = ledger.last_kept(connection, source, load.mode, before=load.load_id)
     outcomes = thresholds.volume(source, load, previous)
+    if thresholds.dropped(outcomes):
+        outcomes = thresholds.volume(source, load, previous, _held(connection, source))
     outcomes.append(thresholds.quarantined(source, load, 0, _aside(connection, load)))
     result = None
     if load.state == "staged" and not _failures(outcomes):
@@ -144,6 +146,21 @@ def _set_aside(
 
 def _failures(outcomes: Sequence[Outcome]) -> list[Outcome]:
     return [o for o in outcomes if o.severity == "critical" and not o.success]
+
+
+def _held(connection: psycopg.Connection, source: Source) -> thresholds.Held:
+    """Count the keys in `raw`, in all and by file."""
+    rows = connection.execute(
+        sql.SQL(
+            """select _source_file, count(distinct ({})) from {}
+               group by grouping sets ((), (_source_file))"""
+        ).format(
+            sql.SQL(", ").join(sql.Identifier(name) for name in source.primary_key),
+            sql.Identifier("raw", source.raw_table),
+        )
+    ).fetchall()
+    by_file = dict(rows)
+    return thresholds.Held(by_file.pop(None), by_file)
 
 
 def _aside(connection: psycopg.Connection, load: LoadReport) -> list[str]:

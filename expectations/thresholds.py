@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from fractions import Fraction
 
 from catalog.models import Source
@@ -11,13 +12,30 @@ from extract.loader import LoadReport
 #: In an increment, up to this many failing rows are never too large a share: one bad row among
 #: the three of a quiet night is no reason to keep out the other two.
 FEW_ROWS = 10
+#: How many files a message names.
+NAMED = 3
 
 
-def volume(source: Source, load: LoadReport, previous: LoadReport | None) -> list[Outcome]:
+@dataclass(frozen=True)
+class Held:
+    """How many different keys `raw` holds of a source, in all and by the file they came from."""
+
+    keys: int
+    by_file: dict[str, int]
+
+
+def volume(
+    source: Source, load: LoadReport, previous: LoadReport | None, held: Held | None = None
+) -> list[Outcome]:
     """Hold `min_rows` and `max_drop` against the rows read.
 
-    `previous`: the last load of the same mode whose rows are in `raw`. A load that reads only
-    what is new since a cursor is held to neither: a quiet day is no sign of a broken source.
+    `previous`: the last load of the same mode whose rows are in `raw`. `max_drop` holds for all
+    rows together, for each file that was read then, and for the number of files: of ten files, a
+    short or missing one hardly shows in the sum. `held`: what a load should have at most; where
+    the last one had rows twice, having them once is no drop. Only a drop needs it.
+
+    A load that reads only what is new since a cursor is held to neither: a quiet day is no sign
+    of a broken source.
     """
     if _is_increment(source, load):
         return []
@@ -34,22 +52,56 @@ def volume(source: Source, load: LoadReport, previous: LoadReport | None) -> lis
         )
     ]
     if previous is not None and previous.rows_read:
-        drop = 1 - Fraction(load.rows_read, previous.rows_read)
-        outcomes.append(
-            Outcome(
-                "gate.max_drop",
-                "",
-                "critical",
-                drop <= _exact(source.gate.max_drop),
-                observed=f"{load.rows_read} rows read, {previous.rows_read} in load "
-                f"{previous.load_id}",
-                reason=f"read {load.rows_read} rows, {_percent(drop)} fewer than the "
-                f"{previous.rows_read} of load {previous.load_id}; gate.max_drop allows "
-                f"{_percent(source.gate.max_drop)}. See whether the department's file is whole; "
-                f"if it is, raise gate.max_drop in {source.path} for this load",
-            )
-        )
+        outcomes.append(_drop(source, load, previous, held))
     return outcomes
+
+
+def dropped(outcomes: list[Outcome]) -> bool:
+    """Whether a load was found too small beside the last one."""
+    return any(o.expectation == "gate.max_drop" and not o.success for o in outcomes)
+
+
+def _drop(source: Source, load: LoadReport, previous: LoadReport, held: Held | None) -> Outcome:
+    allowed = _exact(source.gate.max_drop)
+    before, origin = previous.rows_read, f"of load {previous.load_id}"
+    if held is not None and held.keys < before:
+        before, origin = held.keys, "that raw holds"
+    drop = 1 - Fraction(load.rows_read, before) if before else Fraction(0)
+    short = _shorter_files(load, previous, held, allowed)
+    named = "; ".join(short[:NAMED]) + (f"; and {len(short) - NAMED} more" * (len(short) > NAMED))
+    than = f"{_percent(abs(drop))} {'fewer' if drop >= 0 else 'more'} than"
+    return Outcome(
+        "gate.max_drop",
+        "",
+        "critical",
+        drop <= allowed and not short,
+        observed=f"{load.rows_read} rows read, {before} {origin}{f'; {named}' if short else ''}",
+        reason=f"read {load.rows_read} rows, {than} the {before} {origin}"
+        f"{f' ({named})' if short else ''}; gate.max_drop allows "
+        f"{_percent(source.gate.max_drop)} fewer rows, in each file too, and fewer files. See "
+        "whether the department's files are all there and whole; if they are, raise gate.max_drop "
+        f"in {source.path} for this load",
+    )
+
+
+def _shorter_files(
+    load: LoadReport, previous: LoadReport, held: Held | None, allowed: Fraction
+) -> list[str]:
+    """Name the files that lost more rows than allowed, and those that are gone where, without
+    others in their place, more of them are missing than allowed.
+    """
+    now = {file["path"]: file["rows"] for file in load.files}
+    before = {file["path"]: file["rows"] for file in previous.files}
+    if held is not None:
+        before = {path: min(rows, held.by_file.get(path, 0)) for path, rows in before.items()}
+    short = [
+        f"{path} has {now[path]} rows after {rows}"
+        for path, rows in before.items()
+        if path in now and rows - now[path] >= FEW_ROWS and 1 - Fraction(now[path], rows) > allowed
+    ]
+    if before and 1 - Fraction(len(now), len(before)) > allowed:
+        short += [f"{path} is gone" for path in before if path not in now]
+    return short
 
 
 def quarantined(source: Source, load: LoadReport, failing: int, reasons: list[str]) -> Outcome:

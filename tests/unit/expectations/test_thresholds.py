@@ -87,6 +87,59 @@ def test_max_drop(share, read, fine):
     assert passed(thresholds.volume(of, load(read), load(100)))["gate.max_drop"] is fine
 
 
+def files(**rows: int) -> list[dict]:
+    return [{"path": f"{name}.csv", "rows": count} for name, count in rows.items()]
+
+
+@pytest.mark.parametrize(
+    "share, now, named",
+    [
+        (0.1, {"a": 1000, "b": 100}, []),
+        (0.1, {"a": 1100, "b": 90}, []),
+        (0.1, {"a": 1100, "b": 89}, ["b.csv has 89 rows after 100"]),
+        (0.1, {"a": 1200}, ["b.csv is gone"]),
+        (0.49, {"a": 1200}, ["b.csv is gone"]),
+        (0.1, {"a": 1000, "c": 100}, []),  # another file in its place
+        (0.5, {"a": 1000}, []),  # half of the files may be missing
+        (1.0, {"a": 100}, []),
+        (0.0, {"a": 1005, "b": 95}, []),  # a few rows are no truncation
+    ],
+)
+def test_a_file_that_lost_rows_shows_though_the_sum_hardly_fell(share, now, named):
+    before = load(1100, files=files(a=1000, b=100))
+    outcome = thresholds.volume(
+        source(Gate(max_drop=share)), load(sum(now.values()), files=files(**now)), before
+    )[-1]
+    assert outcome.success is (not named)
+    for text in named:
+        assert text in outcome.reason and text in outcome.observed
+
+
+def test_the_message_of_a_drop_names_the_files_and_the_remedy():
+    names = [f"part_{number}" for number in range(5)]
+    before = load(500, load_id=3, files=files(**dict.fromkeys(names, 100)))
+    after = load(300, files=files(**dict.fromkeys(names, 60)))
+    reason = thresholds.volume(source(Gate(max_drop=0.01)), after, before)[-1].reason
+    assert reason.startswith(
+        "read 300 rows, 40.0 % fewer than the 500 of load 3 (part_0.csv has 60 rows after 100; "
+        "part_1.csv has 60 rows after 100; part_2.csv has 60 rows after 100; and 2 more); "
+        "gate.max_drop allows 1.0 % fewer"
+    )
+    assert "raise gate.max_drop in" in reason
+
+
+def test_a_load_that_had_its_rows_twice_sets_no_measure():
+    of = source(Gate(max_drop=0.01))
+    twice = load(2200, files=files(a=1000, b=1200))
+    once = load(1600, files=files(a=1000, b=600))
+    assert thresholds.dropped(thresholds.volume(of, once, twice))
+    held = thresholds.Held(1600, {"a.csv": 1000, "b.csv": 600})
+    assert not thresholds.dropped(thresholds.volume(of, once, twice, held))
+    cut = load(1540, files=files(a=1000, b=540))
+    reason = thresholds.volume(of, cut, twice, held)[-1].reason
+    assert "3.8 % fewer than the 1600 that raw holds (b.csv has 540 rows after 600)" in reason
+
+
 def test_an_increment_is_not_held_to_volume():
     """Only a reader without files reads from a cursor on; a file is read whole."""
     of = Gate(min_rows=10, max_drop=0)

@@ -293,6 +293,39 @@ def test_a_drop_is_refused_even_when_nothing_is_new(town):
     assert town.gate(rows(*range(7)), of).state == "unchanged"
 
 
+def test_rows_that_came_twice_and_come_once_again_are_no_drop(town):
+    of = source(gate=Gate(max_drop=0.0))
+    numbers = range(100, 140)
+    town.gate(rows(*numbers), of)
+    assert town.gate(rows(*numbers, *range(100, 120)), of).rows_unchanged == 60
+    assert town.gate(rows(*numbers), of).state == "unchanged"
+    town.gate(rows(*numbers, *range(100, 120)), of)
+    report = town.gate(rows(*range(100, 120)), of)
+    assert report.state == "blocked"
+    assert (
+        "50.0 % fewer than the 40 that raw holds (requests.csv has 20 rows after 40)"
+        in report.message
+    )
+
+
+def test_a_file_of_many_that_is_cut_between_two_lines_is_refused_by_name(town):
+    of = source(
+        read=Reader(connector="csv", files=("*.csv",)),
+        primary_key=("_source_file", "_source_row"),
+        gate=Gate(max_drop=0.05),
+    )
+    small = town.folder / "small.csv"
+    small.write_text("\n".join([HEADER, *rows(*range(900, 950))]) + "\n")
+    town.gate(rows(*range(800)), of)
+    small.write_text("\n".join([HEADER, *rows(*range(900, 930))]) + "\n")
+    report = town.gate(rows(*range(800)), of)
+    assert (report.state, report.rows_unchanged) == ("blocked", 830)
+    assert "small.csv has 30 rows after 50" in report.message
+    small.unlink()
+    assert "small.csv is gone" in town.gate(rows(*range(800)), of).message
+    assert len(town.raw()) == 850
+
+
 def test_an_unchanged_load_needs_no_great_expectations(town):
     town.gate(rows(1, 2))
     load = loader.stage(source(), town.url, town.folder)
