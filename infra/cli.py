@@ -8,6 +8,7 @@ its functions, so that `cityloom --help` is quick.
 from __future__ import annotations
 
 import errno
+import os
 import sys
 from importlib import import_module
 
@@ -79,6 +80,8 @@ def build() -> typer.Typer:
 
 def main() -> None:
     """Run the command line; a known error prints its message and ends with 1."""
+    # Whatever the user's own, nobody else may write to what is made here.
+    os.umask(os.umask(0o022) | 0o022)
     try:
         build()()
     except Exception as error:
@@ -95,6 +98,8 @@ def explain(error: Exception) -> str | None:
     if room in ROOMS:
         return str(error)
     bases = [base.__name__ for base in type(error).__mro__]
+    if "DiskFull" in bases:
+        return f"{str(error).strip()}\n{FULL}"
     if room == "psycopg" and "OperationalError" in bases:
         return (
             f"{str(error).strip()}\nis the stack up? `cityloom status` tells, `cityloom up` mends"

@@ -1,4 +1,5 @@
 import errno
+import os
 import subprocess
 import sys
 from importlib import import_module
@@ -56,3 +57,17 @@ def test_what_the_machine_refuses_is_a_message_with_a_remedy(tmp_path):
     assert "run as its owner" in cli.explain(PermissionError(errno.EACCES, "Denied", "/a"))
     assert cli.explain(FileNotFoundError(errno.ENOENT, "No such file", "/a")) is None
     assert "cityloom up" in cli.explain(psycopg.errors.AdminShutdown("terminating connection"))
+    assert "free some space" in cli.explain(psycopg.errors.DiskFull("could not extend file"))
+
+
+def test_what_a_command_makes_is_its_users_alone_to_write(tmp_path, monkeypatch):
+    monkeypatch.setenv("CITYLOOM_HOME", str(tmp_path / "home"))
+    monkeypatch.setattr(sys, "argv", ["cityloom", "status"])
+    before = os.umask(0)
+    try:
+        with pytest.raises(SystemExit):
+            cli.main()
+        made = os.umask(0)
+    finally:
+        os.umask(before)
+    assert made == 0o022
