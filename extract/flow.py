@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from queue import Empty, Full, Queue
-from threading import Event, Thread
+from threading import Event, Thread, get_native_id
 from typing import TypeVar
 
 Item = TypeVar("Item")
 _END = object()
+#: What is drawn ahead gives way to whoever uses it and to the database: where cores are few, the
+#: last step of a load would else wait for one while the steps before it fill their queues.
+NICE = 10
 
 
 @contextmanager
@@ -32,6 +36,7 @@ def ahead(items: Iterable[Item], depth: int = 2) -> Iterator[Iterator[Item]]:
 
     def draw() -> None:
         try:
+            os.setpriority(os.PRIO_PROCESS, get_native_id(), NICE)  # on Linux: of this thread
             for item in items:
                 if not put((item, None)):
                     break
