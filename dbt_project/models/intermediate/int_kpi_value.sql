@@ -1,4 +1,12 @@
-{{ config(materialized='table') }}
+{#
+  The planner cannot know how many rows a common table expression has. Left alone it joins every
+  event with every period of its metric, which `materialized` below keeps it from, or loops:
+  minutes where joins by hash on the month take a second.
+#}
+{{ config(
+    materialized='table',
+    pre_hook=['set local enable_mergejoin = off', 'set local enable_nestloop = off'],
+) }}
 
 with events as (
     select
@@ -70,7 +78,7 @@ periods as (
 ),
 
 -- By equality, because a join on a range would compare every event with every period.
-period_months as (
+period_months as materialized (
     select
         periods.city_id,
         periods.metric_id,
