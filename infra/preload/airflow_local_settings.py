@@ -6,6 +6,7 @@ Libraries only: code of the rooms is to be read anew by each task. None of them 
 for a fork has none of the threads that use would start.
 """
 
+import gc
 import os
 import warnings
 from importlib import import_module
@@ -42,3 +43,6 @@ if os.environ.get("CITYLOOM_PRELOAD"):
             import_module(_name)
         except Exception as error:  # then the task that needs it says so, and better
             warnings.warn(f"{_name} is not preloaded: {error}", stacklevel=1)
+    # What is here for good needs no look from any fork's garbage collector.
+    gc.collect()
+    gc.freeze()
