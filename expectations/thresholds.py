@@ -92,8 +92,8 @@ def _shorter_files(
     """
     now = {file["path"]: file["rows"] for file in load.files}
     before = {file["path"]: file["rows"] for file in previous.files}
-    if held is not None:
-        before = {path: min(rows, held.by_file.get(path, 0)) for path, rows in before.items()}
+    if held is not None:  # a file that raw has nothing of, such as a copy of another, is no loss
+        before = {p: min(n, held.by_file[p]) for p, n in before.items() if p in held.by_file}
     short = [
         f"{path} has {now[path]} rows after {rows}"
         for path, rows in before.items()

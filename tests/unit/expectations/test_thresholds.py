@@ -140,6 +140,15 @@ def test_a_load_that_had_its_rows_twice_sets_no_measure():
     assert "3.8 % fewer than the 1600 that raw holds (b.csv has 540 rows after 600)" in reason
 
 
+def test_a_copy_of_a_file_may_go_again():
+    of = source(Gate(max_drop=0.01))
+    copied = load(2000, files=files(a=1000, a_copy=1000))
+    once = load(1000, files=files(a=1000))
+    held = thresholds.Held(1000, {"a.csv": 1000})
+    assert thresholds.dropped(thresholds.volume(of, once, copied))
+    assert not thresholds.dropped(thresholds.volume(of, once, copied, held))
+
+
 def test_an_increment_is_not_held_to_volume():
     """Only a reader without files reads from a cursor on; a file is read whole."""
     of = Gate(min_rows=10, max_drop=0)
