@@ -8,6 +8,7 @@ that fails leaves no trace but its record in `quality.loads`.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -237,10 +238,11 @@ class _Staging:
     def run(self, batches: Iterable) -> None:
         """Stage everything, then settle counts, quarantine and state in one transaction."""
         with (
+            ahead(batches) as read,  # first: there is something to write once all are connected
+            ahead(map(self.preparer.prepare, read)) as prepared,
             psycopg.connect(self.url) as book,
             adbc.connect(self.url) as lane,
-            ahead(batches) as read,
-            ahead(map(self.preparer.prepare, read)) as prepared,
+            ThreadPoolExecutor(1) as aside,
         ):
             columns = tables.table_columns(book, "raw", self.source.raw_table)
             raw = sql.Identifier("raw", self.source.raw_table)
@@ -255,10 +257,12 @@ class _Staging:
             with lane.cursor() as cursor:
                 cursor.execute(tables.create_stage_sql(self.source, columns, self.load_id))
                 self._ingest(cursor, set(columns), self._fresh(prepared, book))
-            lane.commit()
             for file in self.files.values():
                 self.preparer.check_file(file)
-            self._settle(book)
+            on_disk = aside.submit(lane.commit)
+            verdict = self.seen.settle()
+            on_disk.result()
+            self._settle(book, verdict)
 
     def _fresh(self, prepared: Iterable[Prepared], book: psycopg.Connection) -> Iterator[_Staged]:
         """Yield what is new or changed; note everything else."""
@@ -352,8 +356,7 @@ class _Staging:
                 )
         self.quarantined += len(batch.quarantined)
 
-    def _settle(self, book: psycopg.Connection) -> None:
-        verdict = self.seen.settle()
+    def _settle(self, book: psycopg.Connection, verdict: Verdict) -> None:
         self._override(book, verdict)
         _upsert_quarantine(
             book,
