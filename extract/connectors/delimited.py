@@ -136,7 +136,7 @@ def _header(
         if len(names) == 1 and head.lstrip()[:1] in "{[":
             raise ExtractError(
                 str(path),
-                f"is JSON in place of delimited text: {head.strip()[:80]}",
+                "is JSON in place of delimited text",
                 "the source may have answered with an error; fetch the file again",
             )
     stream.read(len(head[: lines.tell()].encode("utf-8")))

@@ -166,7 +166,10 @@ class TextStream(io.RawIOBase):
             )
         if data[:2] == b"\x1f\x8b":
             self._gzip = zlib.decompressobj(wbits=31)
-            head = zlib.decompressobj(wbits=31).decompress(data[:65536], 65536)
+            try:
+                head = zlib.decompressobj(wbits=31).decompress(data[:65536], 65536)
+            except zlib.error as error:
+                raise self._damaged_gzip(error) from error
         else:
             head = data
         for mark, encoding in _BOMS:
@@ -184,8 +187,12 @@ class TextStream(io.RawIOBase):
                 f"options.encoding {self.encoding!r} is no known encoding",
                 "use one such as utf-8, latin-1, cp1252 or utf-16",
             ) from None
-        sample = head[:16384].decode(self.encoding, errors="ignore").lstrip("\ufeff")
-        if _HTML.match(sample):
+        # Read as bytes too: a page comes in an encoding of its own.
+        samples = (
+            head[:16384].decode(encoding, errors="ignore").lstrip("\ufeff")
+            for encoding in (self.encoding, "latin-1")
+        )
+        for sample in filter(_HTML.match, samples):
             title = _TITLE.search(sample)
             says = f" titled {title.group(1)!r}" if title else ""
             raise ExtractError(
@@ -193,6 +200,13 @@ class TextStream(io.RawIOBase):
                 f"is an HTML page{says} in place of data",
                 "the source answered with a page (an error or a login); fetch the file again",
             )
+
+    def _damaged_gzip(self, error: zlib.error) -> ExtractError:
+        return ExtractError(
+            str(self.path),
+            f"its gzip data are damaged after line {self._lines_before()} ({error})",
+            "fetch the file again",
+        )
 
     def _inflate(self, data: bytes, last: bool) -> bytes:
         assert self._gzip is not None
@@ -205,11 +219,7 @@ class TextStream(io.RawIOBase):
                 self._gzip = zlib.decompressobj(wbits=31)
                 out += self._gzip.decompress(rest)
         except zlib.error as error:
-            raise ExtractError(
-                str(self.path),
-                f"its gzip data are damaged after line {self._lines_before()} ({error})",
-                "fetch the file again",
-            ) from error
+            raise self._damaged_gzip(error) from error
         if last and not self._gzip.eof:
             raise ExtractError(
                 str(self.path),
@@ -240,8 +250,21 @@ class TextStream(io.RawIOBase):
                 if tried == "utf-8"
                 else "correct options.encoding in the manifest, or fetch the file again"
             )
+            if last and error.end == len(error.object) and self._decoder is not None:
+                raise ExtractError(
+                    f"{self.path}, line {line}",
+                    f"ends in half a character of {tried}: the file is truncated",
+                    "fetch it again",
+                ) from error
             raise ExtractError(
                 f"{self.path}, line {line}", f"byte 0x{place} is not {tried}", remedy
+            ) from error
+        except UnicodeError as error:
+            raise ExtractError(
+                str(self.path),
+                f"is not {self.encoding} ({error})",
+                "correct options.encoding in the manifest (utf-16-le or utf-16-be where there is "
+                "no byte-order mark), or fetch the file again",
             ) from error
         if self._gzip is not None and self._lines == 0 and data.startswith(codecs.BOM_UTF8):
             data = data[len(codecs.BOM_UTF8) :]

@@ -42,6 +42,9 @@ def csv(folder: Path, data: bytes | str, **options):
 
 # csv
 
+_GZIP = gzip.compress(b"".join(b"%d,%d\n" % (n, n * n) for n in range(5000)))
+DAMAGED = _GZIP[:3000] + b"\xff" * 8 + _GZIP[3008:]
+
 
 @pytest.mark.parametrize("newline", ["\n", "\r\n", "\r"])
 def test_csv_newlines(tmp_path, newline):
@@ -129,12 +132,32 @@ def test_csv_that_is_whole_is_not_called_truncated(tmp_path, end, newline):
         (b"a;b\n1;2,3\n4;5,6\n", "none of its 2 records"),
         (gzip.compress(b"a,b\n" + b"1,2\n" * 9999)[:-9], "gzip file ends too early"),
         (gzip.compress(b"<html></html>"), "HTML page"),
+        (DAMAGED, "gzip data are damaged"),
     ],
 )
 def test_csv_that_is_no_data_is_refused_with_the_place(tmp_path, data, says):
     with pytest.raises(ExtractError, match=says) as caught:
         csv(tmp_path, data)
     assert caught.value.place.startswith(str(tmp_path / "f.csv")) and caught.value.remedy
+
+
+@pytest.mark.parametrize(
+    ("data", "says"),
+    [
+        (b"<html><title>Sorry</title></html>", "HTML page titled 'Sorry'"),
+        (b"a,b\n1,2\n", "is not utf-16.*byte-order mark"),
+        ("a,b\n1,2\n".encode("utf-16") + b"3", r"line 3: ends in half a character.*truncated"),
+    ],
+)
+def test_utf_16_that_is_none_or_is_cut_is_told(tmp_path, data, says):
+    with pytest.raises(ExtractError, match=says):
+        csv(tmp_path, data, encoding="utf-16")
+
+
+def test_json_in_place_of_a_table_is_not_quoted_for_it_may_name_people(tmp_path):
+    with pytest.raises(ExtractError, match="is JSON") as caught:
+        csv(tmp_path, b'[{"name": "Jane Doe"}]')
+    assert "Jane" not in str(caught.value)
 
 
 def test_a_quote_that_swallows_megabytes_is_told(tmp_path, monkeypatch):
