@@ -27,7 +27,9 @@ points as (
 ),
 
 -- A polygon of thousands of corners is kept compressed, out of line, and would be unpacked anew
--- for every point that it is asked for: here each is unpacked once.
+-- for every point that it is asked for: here each is unpacked once. In millionths of a degree,
+-- because PostgreSQL takes as on a line what is near it by 1e-6 of a product of two lengths: in
+-- degrees that is up to 40 m, and both districts would have the point.
 outlines as materialized (
     select
         city_id,
@@ -35,7 +37,7 @@ outlines as materialized (
         polygon_number,
         ring_number,
         is_hole,
-        polygon(path(shape)) as shape
+        polygon(path(shape) * point(1000000, 0)) as shape
     from {{ ref('int_district_polygon') }}
 ),
 
@@ -71,7 +73,7 @@ in_polygon as (
             and in_box.district_id = outlines.district_id
             and in_box.polygon_number = outlines.polygon_number
             and in_box.ring_number = outlines.ring_number
-    where outlines.shape @> point(in_box.longitude, in_box.latitude)
+    where outlines.shape @> point(in_box.longitude * 1000000, in_box.latitude * 1000000)
     group by
         in_box.city_id,
         in_box.latitude,
