@@ -6,6 +6,16 @@
 {%- endmacro %}
 
 
+{# The counts, null below the floor on n: few would point at people, and give the value away. #}
+{% macro sentiment_counts_told(counts, min_n) -%}
+    {%- for part in ['negatives', 'neutrals', 'positives'] -%}
+    case when {{ counts }}.n >= {{ min_n }} then {{ counts }}.{{ part }} end as {{ part }}
+    {{- ",
+    " if not loop.last }}
+    {%- endfor -%}
+{%- endmacro %}
+
+
 {#
   (positive - negative) / n with its 95 % confidence interval (normal approximation); all null
   below the floor on n.

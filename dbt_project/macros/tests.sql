@@ -31,3 +31,28 @@
         and fact.city_id in (select city_id from {{ to }})
     group by fact.city_id, fact.{{ column }}
 {% endtest %}
+
+
+{#
+  Cities of which a metric's numerators, over all months of the whole city, do not add up to its
+  fact: events lost on the way, or counted twice.
+#}
+{% test adds_up_to(model, to, metric_id, expression) %}
+    with told as (
+        select city_id, sum(numerator) as total
+        from {{ model }}
+        where metric_id = '{{ metric_id }}' and district_id = '*'
+        group by city_id
+    ),
+
+    held as (
+        select city_id, {{ expression }} as total
+        from {{ to }}
+        group by city_id
+    )
+
+    select city_id, told.total as told, held.total as held
+    from told
+    full join held using (city_id)
+    where abs(coalesce(told.total, 0) - coalesce(held.total, 0)::double precision) > 0.001
+{% endtest %}

@@ -31,7 +31,13 @@ months as (
         metric_id,
         as_of,
         month,
-        as_of::date + 1 >= (month + interval '1 month')::date as is_complete
+        as_of::date + 1 >= (month + interval '1 month')::date
+        -- A source that begins on the 30th, or again after a gap, has not told of that month.
+        and (
+            min(event_at) < month + interval '7 days'
+            or lag(month) over (partition by city_id, metric_id order by month)
+            is not distinct from (month - interval '1 month')::date
+        ) as is_complete
     from events
     group by city_id, metric_id, as_of, month
 ),
@@ -74,6 +80,7 @@ periods as (
             and months.metric_id = newest.metric_id
             and months.month > newest.last_month - interval '12 months'
             and months.month <= newest.last_month
+            and months.is_complete
     group by months.city_id, months.metric_id, months.as_of, newest.last_month
 ),
 
@@ -91,6 +98,7 @@ period_months as materialized (
             periods.city_id = months.city_id
             and periods.metric_id = months.metric_id
             and months.month between periods.period_start and periods.last_month
+            and (months.is_complete or periods.period_grain = 'month')
 ),
 
 districts as (
@@ -118,7 +126,6 @@ sums as (
         count(*) as n,
         sum(events.numerator) as numerator,
         sum(events.denominator) as denominator,
-        sum(events.numerator * events.numerator) as sum_of_squares,
         percentile_cont(0.5) within group (order by events.sample) as median
     from events
     inner join period_months as periods
@@ -161,7 +168,6 @@ cells as (
                 then districts.residents * periods.n_months
             when definition.aggregate = 'count' then periods.n_months
         end as denominator,
-        sums.sum_of_squares,
         sums.median
     from periods
     inner join districts on periods.city_id = districts.city_id
@@ -188,7 +194,6 @@ select
     n,
     numerator,
     denominator,
-    sum_of_squares,
     case
         -- So few would be noise, and would point at people.
         when n < min_n then null

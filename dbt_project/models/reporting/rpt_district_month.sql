@@ -1,4 +1,7 @@
--- Residents' voice beside the work of the departments.
+{%- set parts = ['requests', 'due', 'closed', 'waste', 'rounds', 'collisions', 'calls', 'voice'] %}
+-- Residents' voice beside the work of the departments. Where a source tells of the city's month,
+-- a district of which it has nothing had none: 0. What is weighed or scheduled stays unknown
+-- without a report.
 with requests as (
     select
         city_id,
@@ -98,22 +101,52 @@ voice as (
     group by city_id, district_id, date_trunc('month', submitted_at)
 ),
 
+seen as (
+    {%- for part in parts %}
+    select
+        city_id,
+        district_id,
+        month,
+        '{{ part }}' as part
+    from {{ part }}
+    {{ 'union all' if not loop.last }}
+    {%- endfor %}
+),
+
+told as (
+    select
+        city_id,
+        month,
+        {%- for part in parts %}
+        bool_or(part = '{{ part }}') as {{ part }}{{ ',' if not loop.last }}
+        {%- endfor %}
+    from seen
+    group by city_id, month
+),
+
 months as (
-    select city_id, district_id, month from requests
+    select
+        city_id,
+        district_id,
+        month
+    from seen
     union
-    select city_id, district_id, month from due
-    union
-    select city_id, district_id, month from closed
-    union
-    select city_id, district_id, month from waste
-    union
-    select city_id, district_id, month from rounds
-    union
-    select city_id, district_id, month from collisions
-    union
-    select city_id, district_id, month from calls
-    union
-    select city_id, district_id, month from voice
+    select
+        told.city_id,
+        district.district_id,
+        told.month
+    from told
+    inner join {{ ref('dim_district') }} as district on told.city_id = district.city_id
+),
+
+whole as (
+    select
+        city_id,
+        period_start as month,
+        bool_and(is_complete) as is_complete
+    from {{ ref('int_kpi_value') }}
+    where period_grain = 'month' and district_id = '*'
+    group by city_id, period_start
 ),
 
 residents as (
@@ -131,14 +164,19 @@ select
     months.district_id,
     residents.district_name,
     months.month,
+    coalesce(whole.is_complete, false) as is_complete,
     residents.residents as population,
-    requests.requests_opened,
-    requests.requests_still_open,
-    due.requests_due,
-    due.requests_closed_on_time,
+    {%- for part, count in [
+        ('requests', 'requests_opened'),
+        ('requests', 'requests_still_open'),
+        ('due', 'requests_due'),
+        ('due', 'requests_closed_on_time'),
+    ] %}
+    case when told.{{ part }} then coalesce({{ part }}.{{ count }}, 0) end as {{ count }},
+    {%- endfor %}
     round(100.0 * due.requests_closed_on_time / due.requests_due, 6)::double precision
         as closed_on_time_pct,
-    closed.requests_closed,
+    case when told.closed then coalesce(closed.requests_closed, 0) end as requests_closed,
     round(closed.median_days_to_close::numeric, 6)::double precision as median_days_to_close,
     waste.refuse_tons::double precision as refuse_tons,
     round(waste.refuse_tons * 1000 / residents.residents, 6)::double precision
@@ -149,16 +187,23 @@ select
     rounds.missed_stops,
     round(10000.0 * rounds.missed_stops / nullif(rounds.scheduled_stops, 0), 6)::double precision
         as missed_stops_per_10000,
-    collisions.collisions,
-    collisions.injury_collisions,
-    round(10000.0 * collisions.injury_collisions / residents.residents, 6)::double precision
-        as injury_collisions_per_10000,
-    calls.calls_offered,
-    calls.calls_answered,
+    case when told.collisions then coalesce(collisions.collisions, 0) end as collisions,
+    case when told.collisions then coalesce(collisions.injury_collisions, 0) end
+        as injury_collisions,
+    case
+        when told.collisions
+            then
+                round(
+                    10000.0 * coalesce(collisions.injury_collisions, 0) / residents.residents, 6
+                )::double precision
+    end as injury_collisions_per_10000,
+    case when told.calls then coalesce(calls.calls_offered, 0) end as calls_offered,
+    case when told.calls then coalesce(calls.calls_answered, 0) end as calls_answered,
     round(calls.mean_wait_seconds, 3)::double precision as mean_wait_seconds,
-    voice.comments,
-    voice.negatives,
-    voice.positives,
+    case when told.voice then coalesce(voice.comments, 0) end as comments,
+    -- Below the floor the counts are kept back, too: they would give the value away.
+    case when voice.comments >= floor.min_n then voice.negatives end as negatives,
+    case when voice.comments >= floor.min_n then voice.positives end as positives,
     case
         when voice.comments >= floor.min_n
             then
@@ -166,13 +211,15 @@ select
                 ::double precision
     end as net_sentiment
 from months
+inner join told on months.city_id = told.city_id and months.month = told.month
 inner join {{ ref('dim_city') }} as city on months.city_id = city.city_id
 left join residents
     on months.city_id = residents.city_id and months.district_id = residents.district_id
+left join whole on months.city_id = whole.city_id and months.month = whole.month
 cross join (
     select min_n from {{ ref('kpi_definition') }} where metric_id = 'net_sentiment'
 ) as floor
-{%- for part in ['requests', 'due', 'closed', 'waste', 'rounds', 'collisions', 'calls', 'voice'] %}
+{%- for part in parts %}
 left join {{ part }}
     on
         months.city_id = {{ part }}.city_id

@@ -24,7 +24,8 @@ with scored as (
         where
             known.city_id = value.city_id
             and known.metric_id = value.metric_id
-            and known.from_date < value.period_end
+            -- As fct_kpi: the target that held when the month, here the last one, began.
+            and known.from_date <= (value.period_end - interval '1 month')::date
         order by known.from_date desc
         limit 1
     ) as target on true

@@ -92,6 +92,39 @@ def test_parks_and_airports_have_no_rates_per_resident(nyc):
     ) == [(0,)]
 
 
+def test_a_week_of_collisions_is_no_month(nyc):
+    """The second file begins on 30 June 2024: of that month, and of July, most is not told."""
+    assert nyc.rows(
+        """
+        select period_start::text, is_complete, n from marts.fct_kpi
+        where city_id = 'nyc' and metric_id = 'injury_collisions_per_10000' and district_id = '*'
+        order by 1
+        """
+    ) == [("2022-01-01", True, 7_659), ("2024-06-01", False, 249), ("2024-07-01", False, 1_626)]
+    assert nyc.rows(
+        """
+        select month::text, month_n, year_n from reporting.rpt_kpi_scorecard
+        where city_id = 'nyc' and metric_id = 'injury_collisions_per_10000' and district_id = '*'
+        """
+    ) == [("2022-01-01", 7_659, 7_659)]
+
+
+def test_the_rate_of_refuse_is_of_the_districts_that_report(nyc):
+    """In January 1990 three districts did; the rest is not told rather than 0."""
+    told = nyc.rows(
+        """
+        select district_id, n, value is null, denominator from marts.fct_kpi
+        where city_id = 'nyc' and metric_id = 'refuse_tons_per_1000'
+            and period_start = '1990-01-01'
+        """
+    )
+    assert sum(n for district, n, _, _ in told if district != "*") == 3
+    assert all(unknown == (n == 0) for _, n, unknown, _ in told)
+    residents = {district: people for district, _, _, people in told}
+    whole = residents.pop("*")
+    assert whole == sum(residents.values()) < 1_000_000
+
+
 def test_the_running_month_of_tonnage_is_not_complete(nyc):
     assert nyc.rows(
         """
