@@ -1,4 +1,12 @@
-{{ config(materialized='table') }}
+{#
+  Refilled in place: a table that is made anew takes along the view on it, rpt_service_status, which
+  a dashboard reads while the build goes on, and all the more after one that failed.
+#}
+{{ config(
+    materialized='incremental',
+    incremental_strategy='append',
+    pre_hook="{% if is_incremental() %}delete from {{ this }}{% endif %}",
+) }}
 
 -- How far each fact of a city tells: the newest event in it, never the clock.
 {%- set events = [
@@ -22,3 +30,11 @@ from {{ ref(model) }}
 group by city_id
 {{ 'union all' if not loop.last }}
 {%- endfor %}
+-- Comments by channel, too, because each channel is a source of its own.
+union all
+select
+    city_id,
+    'feedback_' || channel as fact,
+    max(submitted_at) as as_of
+from {{ ref('int_feedback') }}
+group by city_id, channel

@@ -12,7 +12,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from warehouse import dbt
+from warehouse import dbt, progress
 
 SQUARE = '{"type": "Polygon", "coordinates": [[[0, 0], [0, 10], [10, 10], [10, 0], [0, 0]]]}'
 REQUEST = {
@@ -180,6 +180,83 @@ def test_status_tells_of_a_load_that_was_kept_out_without_a_build(built):
     ) == [("blocked", True, "column `district` is gone", datetime(2024, 1, 3, 9), True)]
     silent = "select count(*) from reporting.rpt_service_status where newest_state is null"
     assert built.rows(silent)[0][0] > 0
+
+
+def _load(built, source: str, state: str, *, age: str = "0", mode: str = "read") -> int:
+    city_id, source_id = source.split(".")
+    query = (
+        "insert into quality.loads (city_id, source_id, mode, state, finished_at) "
+        "values (%s, %s, %s, %s, case when %s not in ('staging', 'staged') "
+        "then now() - %s::interval end) returning load_id"
+    )
+    with psycopg.connect(built.url) as connection:
+        row = connection.execute(query, [city_id, source_id, mode, state, state, age]).fetchone()
+    return row[0]
+
+
+def _status(built, source: str) -> tuple[str, bool]:
+    query = (
+        "select status, is_stale from reporting.rpt_service_status "
+        f"where city_id || '.' || source_id = '{source}'"
+    )
+    return built.rows(query)[0]
+
+
+def test_a_source_stays_stale_until_a_good_load_is_in_the_figures(built):
+    source = "demo.permits"
+    assert _status(built, source) == ("Never loaded", False)
+    first = _load(built, source, "accepted")
+    progress.advance(built.url, "publish", {source: first})
+    assert _status(built, source) == ("Last load good", False)
+    _load(built, source, "blocked")
+    assert _status(built, source) == ("Kept out, last good data shown", True)
+    _load(built, source, "staging")
+    assert _status(built, source) == ("Loading now", True)
+    # accepted, but the build that was to show it failed, or is to come
+    newest = _load(built, source, "accepted")
+    assert _status(built, source) == ("Loaded, not in the figures yet", True)
+    progress.advance(built.url, "publish", {source: newest})
+    assert _status(built, source) == ("Last load good", False)
+
+
+@pytest.mark.parametrize(
+    ("source", "age", "mode", "overdue"),
+    [
+        ("demo.call_log", "1 day", "read", False),  # read every day
+        ("demo.call_log", "3 days", "read", True),
+        ("nyc.capital_projects", "7 days", "read", False),  # every Monday
+        ("nyc.capital_projects", "9 days", "read", True),
+        ("nyc.community_districts", "31 days", "read", False),  # on the first of a month
+        ("nyc.community_districts", "34 days", "read", True),
+        ("nyc.collisions", "900 days", "snapshot", False),  # nobody promised another file
+    ],
+)
+def test_a_source_that_is_silent_for_longer_than_its_cadence_is_overdue(
+    built, source, age, mode, overdue
+):
+    with psycopg.connect(built.url) as connection:
+        connection.execute(
+            "delete from quality.loads where city_id || '.' || source_id = %s", [source]
+        )
+    _load(built, source, "unchanged", age=age, mode=mode)
+    said = "Overdue, last good data shown" if overdue else "Last load good"
+    assert _status(built, source) == (said, overdue)
+
+
+def test_each_channel_of_comments_tells_how_fresh_it_is_itself(built):
+    newest = dict(
+        built.rows(
+            "select source_id, as_of from reporting.rpt_service_status "
+            "where source_id in ('survey_comments', 'email_comments')"
+        )
+    )
+    assert newest == {"survey_comments": COMMENT["submitted_at"], "email_comments": None}
+
+
+def test_the_status_is_there_all_through_a_build(built):
+    """It is a view: a table below it that were made anew would take it along."""
+    built.build(select=["int_as_of", "city", "source_catalog"])
+    assert built.rows("select count(*) > 0 from reporting.rpt_service_status") == [(True,)]
 
 
 def test_a_failing_test_says_which_rows_and_a_retry_goes_on_from_there(built):
