@@ -91,6 +91,37 @@ def test_every_model_says_its_grain_every_column_what_it_is_and_marts_have_contr
             assert node["config"]["contract"]["enforced"], node["name"]
 
 
+def test_a_test_or_a_primary_key_holds_the_grain_of_every_table_and_seed(built):
+    manifest = _manifest(built)
+    held = {
+        node["attached_node"]
+        for node in manifest["nodes"].values()
+        if node["resource_type"] == "test"
+        and node["test_metadata"]["name"] in ("unique", "unique_together")
+    }
+    for name, node in manifest["nodes"].items():
+        if node["resource_type"] not in ("model", "seed") or node["schema"] == "intermediate":
+            continue
+        keys = [c for c in node.get("constraints", []) if c["type"] == "primary_key"]
+        assert keys or name in held, node["name"]
+
+
+def test_a_sql_client_sees_what_dbt_documents(built):
+    """Of every mart, report and column: the descriptions are comments in the database."""
+    silent = built.rows(
+        """
+        select c.oid::regclass::text, a.attname
+        from pg_class as c
+        join pg_attribute as a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
+        where c.relnamespace::regnamespace::text in ('marts', 'reporting')
+            and c.relkind in ('r', 'v')
+            and (obj_description(c.oid, 'pg_class') is null
+                or col_description(c.oid, a.attnum) is null)
+        """
+    )
+    assert silent == []
+
+
 def test_raw_is_read_by_staging_only_and_loads_by_status_only(built):
     for node in _manifest(built)["nodes"].values():
         if node["resource_type"] != "model":
