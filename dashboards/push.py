@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 from dashboards import layout
 from dashboards.code import (
@@ -233,12 +233,13 @@ def _sqlalchemy_uri(url: str) -> str:
 
 
 def _masked(uri: str) -> str:
-    """Return the URI as Superset tells it: the password as X's."""
+    """Return the URI as Superset tells it: the password as X's, options in order of their names."""
     parts = urlsplit(uri)
-    if parts.password is None:
-        return uri
-    address = parts.netloc.rpartition("@")[2]
-    return urlunsplit(parts._replace(netloc=f"{parts.username}:XXXXXXXXXX@{address}"))
+    parts = parts._replace(query=urlencode(sorted(parse_qsl(parts.query))))
+    if parts.password is not None:
+        address = parts.netloc.rpartition("@")[2]
+        parts = parts._replace(netloc=f"{parts.username}:XXXXXXXXXX@{address}")
+    return urlunsplit(parts)
 
 
 # Datasets -------------------------------------------------------------------------------------
