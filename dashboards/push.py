@@ -207,7 +207,7 @@ def _push_database(superset: Superset, warehouse_url: str, report: PushReport) -
 
     def read(pk: int) -> dict[str, Any]:
         held = superset.get(f"/api/v1/database/{pk}/connection")["result"]
-        if superset.find(f"/api/v1/database/{pk}/schemas/", q="(force:!t)") is None:
+        if not superset.reads(f"/api/v1/database/{pk}/schemas/", q="(force:!t)"):
             held["sqlalchemy_uri"] = None  # the password has changed: write the address anew
         return held
 

@@ -64,6 +64,10 @@ class Superset:
             return None
         return self._read(answer, f"read {path}")
 
+    def reads(self, path: str, **parameters: str) -> bool:
+        """Tell whether a path can be read; not when what it leads to refuses Superset."""
+        return self._ask("GET", path, params=parameters).is_success
+
     def items(self, kind: str) -> Iterator[dict[str, Any]]:
         """Yield every object of a kind (`chart`, `dataset`, `dashboard`, `database`)."""
         page = 0
