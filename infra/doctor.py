@@ -229,6 +229,9 @@ def _servers() -> Iterator[Finding]:
         log = settings.log_dir / f"{name}.log"
         if wrong is None and state in ("RUNNING", "external"):
             yield Finding(name, "ok", "well")
+        elif name == "postgres" and not settings.embedded_database:
+            remedy = "see to that server; the others find it again by themselves"
+            yield Finding(name, "bad", f"the external server: {wrong}", remedy)
         else:
             yield Finding(
                 name,
