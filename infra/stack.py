@@ -182,7 +182,7 @@ def _prepare_database(settings: Settings, admin_url: str | None) -> None:
 
     passwords = {role: settings.secret(f"postgres_{role}") for role in OWNERS + READERS}
     try:
-        bootstrap(admin_url, passwords)
+        bootstrap(admin_url, passwords, own_server=settings.embedded_database)
         create_schemas(settings.database_url("warehouse"))
     except psycopg.Error as error:
         if settings.embedded_database:

@@ -16,22 +16,27 @@ from psycopg import sql
 
 OWNERS = ("warehouse", "airflow", "mlflow", "superset")
 READERS = ("analyst", "dashboards")
+#: The comment on each role: names like `airflow` may be another program's on a shared server.
+MARK = "made by Cityloom"
 
 
 class BootstrapError(Exception):
     """The server's login may not make roles or databases; says what is missing."""
 
 
-def bootstrap(admin_url: str, passwords: Mapping[str, str]) -> None:
+def bootstrap(admin_url: str, passwords: Mapping[str, str], *, own_server: bool = False) -> None:
     """Make the roles and databases on a server; safe to repeat and to run concurrently.
 
     `admin_url` logs in as a superuser, or as a role with CREATEROLE and CREATEDB, to any database.
     `passwords` has one entry for each of `OWNERS` and `READERS`; they are sent as SCRAM verifiers,
-    so that no server log holds one. Raises `BootstrapError`.
+    so that no server log holds one. Roles that Cityloom did not make are left alone, unless it is
+    Cityloom's `own_server`. Raises `BootstrapError`.
     """
     with psycopg.connect(admin_url, autocommit=True) as connection:
         connection.execute("select pg_advisory_lock(hashtext('cityloom.bootstrap'))")
         _check_rights(connection)
+        if not own_server:
+            _refuse_what_is_anothers(connection)
         for role in (*OWNERS, *READERS):
             _ensure_role(connection, role, passwords[role])
         for role in OWNERS:
@@ -68,13 +73,35 @@ def _check_rights(connection: psycopg.Connection) -> None:
         )
 
 
+def _refuse_what_is_anothers(connection: psycopg.Connection) -> None:
+    """Raise `BootstrapError` before another program's password is changed, or its tables."""
+    unmarked = connection.execute(
+        "select rolname from pg_roles where rolname = any(%s) "
+        "and shobj_description(oid, 'pg_authid') is distinct from %s order by 1",
+        [[*OWNERS, *READERS], MARK],
+    ).fetchall()
+    foreign = connection.execute(
+        "select datname from pg_database join pg_roles owner on owner.oid = datdba "
+        "where datname = any(%s) and rolname <> datname order by 1",
+        [list(OWNERS)],
+    ).fetchall()
+    taken = [f"role {name}" for (name,) in unmarked] + [f"database {name}" for (name,) in foreign]
+    if taken:
+        raise BootstrapError(
+            f"{', '.join(taken)}: on this server already, and not made by Cityloom. Rename what "
+            "another program has, or give Cityloom a server of its own"
+        )
+
+
 def _ensure_role(connection: psycopg.Connection, role: str, password: str) -> None:
     name = sql.Identifier(role)
     found = connection.execute(
         "select rolsuper from pg_roles where rolname = %s", [role]
     ).fetchone()
     if found is None:
-        connection.execute(sql.SQL("create role {}").format(name))
+        with connection.transaction():  # a killed one leaves no role without its mark
+            connection.execute(sql.SQL("create role {}").format(name))
+            connection.execute(sql.SQL("comment on role {} is {}").format(name, sql.Literal(MARK)))
     elif found[0]:
         raise BootstrapError(
             f"role {role!r} exists on this server and is a superuser; rename it, or give "

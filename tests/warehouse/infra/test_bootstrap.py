@@ -71,3 +71,16 @@ def test_admin_who_is_no_superuser_suffices():
         bootstrap(deployer, passwords)
         create_schemas(role_url(url, "warehouse", passwords["warehouse"]))
         assert one(role_url(url, "analyst", passwords["analyst"]), "select 1") == 1
+
+
+def test_what_another_program_has_on_a_shared_server_is_left_alone():
+    passwords = {role: f"p-{role}" for role in (*OWNERS, *READERS)}
+    with throwaway() as url:
+        with psycopg.connect(url, autocommit=True) as connection:
+            connection.execute("create role airflow login password 'theirs'")
+            connection.execute("create database superset")
+        with pytest.raises(BootstrapError, match="role airflow, database superset: on this server"):
+            bootstrap(url, passwords)
+        theirs = role_url(url, "airflow", "theirs", "postgres")
+        assert one(theirs, "select current_user") == "airflow"
+        assert one(url, "select count(*) from pg_roles where rolname = 'warehouse'") == 0
