@@ -199,15 +199,23 @@ def holder(port: int) -> str:
     return "another program"
 
 
-def runtime_dir() -> Path:
-    """Return the folder of supervisor's socket: under the home, or a short private one."""
+def runtime_dir(make: bool = False) -> Path:
+    """Return the folder of supervisor's socket: under the home, or a short private one.
+
+    Looking alone makes nothing. Raises `StackError` when the short one is somebody else's.
+    """
     inside = cityloom_home() / "supervisor"
     if len(os.fsencode(inside / "supervisor.sock")) <= SOCKET_PATH_LIMIT:
-        inside.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if make:
+            inside.mkdir(mode=0o700, parents=True, exist_ok=True)
         return inside
     short = Path("/tmp") / f"cityloom-{os.getuid()}-{digest(str(cityloom_home()))}"
-    short.mkdir(mode=0o700, exist_ok=True)
-    found = short.lstat()
+    if make:
+        short.mkdir(mode=0o700, exist_ok=True)
+    try:
+        found = short.lstat()
+    except FileNotFoundError:
+        return short
     if short.is_symlink() or found.st_uid != os.getuid() or found.st_mode & 0o077:
         raise StackError(f"{short} is not this user's private folder; remove it and try again")
     return short

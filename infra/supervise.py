@@ -85,6 +85,7 @@ class Supervisor:
         for place in (self.home, ROOT):
             if set(str(place)) & set('%"\n'):
                 raise StackError(f'{place}: supervisor cannot have % or " in a path; move it')
+        runtime_dir(make=True)
         self.config.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         settings.log_dir.mkdir(parents=True, exist_ok=True)
         before = self.config.read_text() if self.config.is_file() else ""

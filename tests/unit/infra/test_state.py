@@ -142,7 +142,8 @@ def test_nothing_started_yet_names_the_command():
 
 def test_socket_of_a_deep_home_goes_to_a_short_private_folder(tmp_path, monkeypatch):
     monkeypatch.setenv("CITYLOOM_HOME", str(tmp_path / ("deep" * 30)))
-    folder = runtime_dir()
+    assert not runtime_dir().exists()  # looking leaves nothing behind
+    folder = runtime_dir(make=True)
     try:
         assert len(str(folder / "supervisor.sock")) < state.SOCKET_PATH_LIMIT
         assert folder.stat().st_mode & 0o777 == 0o700

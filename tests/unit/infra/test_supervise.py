@@ -11,7 +11,7 @@ from sqlalchemy import make_url
 from infra import services
 from infra.services import airflow_environment, mlflow_environment
 from infra.settings import settings_from
-from infra.state import FIRST_PORTS, StackError
+from infra.state import FIRST_PORTS, StackError, runtime_dir
 from infra.supervise import Supervisor
 
 
@@ -25,7 +25,8 @@ def settings(tmp_path, monkeypatch):
         "ports": dict(FIRST_PORTS),
         "database": {"host": "db.example", "port": 5432, "options": ""},
     }
-    return settings_from(home, described)
+    yield settings_from(home, described)
+    Supervisor().forget()  # the socket's folder of a deep home lies in /tmp
 
 
 def test_supervisor_reads_back_what_was_written(settings):
@@ -111,6 +112,7 @@ def test_home_that_supervisor_cannot_have_is_refused(settings, monkeypatch):
 
 def test_stale_socket_is_no_running_supervisor(settings):
     supervisor = Supervisor()
+    runtime_dir(make=True)
     supervisor.socket.touch()
     assert supervisor.pid() is None
     assert supervisor.running() == {}
