@@ -164,6 +164,14 @@ class Preparer:
         for name, column in self.source.columns.items():
             if name in present or column.optional:
                 continue
+            if not any(present) and len(headers) == 1 and len(self.source.columns) > 1:
+                raise ExtractError(
+                    f"{path}, header",
+                    f"is one field, where {name!r} and {len(self.source.columns) - 1} more are "
+                    "due: the columns are parted by another character, or the file is no table",
+                    "set read.options.delimiter to the character that parts them, or fetch the "
+                    "file again",
+                )
             raise ExtractError(
                 f"{path}, header",
                 f"the column {name!r} is missing{_closest(name, column, unknown)}",

@@ -159,9 +159,15 @@ def build(
         whose.write_text(run_id)
         command = ["build", *arguments]
     before = results_file.stat().st_mtime_ns if results_file.is_file() else None
-    with _one_at_a_time(warehouse_url, echo):
+    with _one_at_a_time(warehouse_url, echo) as lock:
         code, tail = _dbt(
-            [*command, "--threads", str(threads)], warehouse_url, folder, target_dir, project, echo
+            [*command, "--threads", str(threads)],
+            warehouse_url,
+            folder,
+            target_dir,
+            project,
+            echo,
+            lock,
         )
     fresh = results_file.is_file() and results_file.stat().st_mtime_ns != before
     if not fresh:
@@ -186,8 +192,13 @@ def _dbt(
     target_dir: Path,
     project: Path,
     echo: Callable[[str], object],
+    lock: int,
 ) -> tuple[int, list[str]]:
-    """Run dbt; return its exit code and the last lines it wrote."""
+    """Run dbt; return its exit code and the last lines it wrote.
+
+    It holds the build lock's connection, `lock`, open: were this process killed, the lock would
+    last for as long as dbt still builds.
+    """
     variables = {
         **os.environ,
         **environment(warehouse_url),
@@ -203,9 +214,10 @@ def _dbt(
         known = next(target_dir.glob("*/partial_parse.msgpack"), None)
         if known:
             variables["DBT_PARTIAL_PARSE_FILE_PATH"] = str(known)
-    process, output = (_fork if "dbt.cli.main" in sys.modules else _spawn)(
-        arguments, variables, project
-    )
+    if "dbt.cli.main" in sys.modules:
+        process, output = _fork(arguments, variables, project)  # which inherits `lock`
+    else:
+        process, output = _spawn(arguments, variables, project, lock)
     tail: list[str] = []
     try:
         for line in output:
@@ -240,7 +252,7 @@ class _Spawned(subprocess.Popen):
 
 
 def _spawn(
-    arguments: list[str], variables: dict[str, str], project: Path
+    arguments: list[str], variables: dict[str, str], project: Path, lock: int
 ) -> tuple[_Spawned, IO[str]]:
     process = _Spawned(
         [sys.executable, "-c", "from dbt.cli.main import cli; cli()", *arguments],
@@ -250,6 +262,7 @@ def _spawn(
         stderr=subprocess.STDOUT,
         text=True,
         errors="replace",
+        pass_fds=(lock,),
     )
     assert process.stdout is not None
     return process, process.stdout
@@ -281,14 +294,17 @@ def _in_fork(arguments: list[str], variables: dict[str, str], project: Path, wri
 
 
 @contextmanager
-def _one_at_a_time(warehouse_url: str, echo: Callable[[str], object]) -> Iterator[None]:
-    """Hold the build lock; two builds would swap each other's tables away."""
+def _one_at_a_time(warehouse_url: str, echo: Callable[[str], object]) -> Iterator[int]:
+    """Hold the build lock, for two builds would swap each other's tables away.
+
+    Yields the file descriptor of the connection that holds it.
+    """
     lock = "hashtext('cityloom.dbt')"
     with psycopg.connect(warehouse_url, autocommit=True) as connection:
         if not connection.execute(f"select pg_try_advisory_lock({lock})").fetchone()[0]:
             echo("waiting for another dbt build to end")
             connection.execute(f"select pg_advisory_lock({lock})")
-        yield
+        yield connection.fileno()
 
 
 def _summary(document: dict[str, Any]) -> DbtSummary:

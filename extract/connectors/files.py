@@ -19,6 +19,15 @@ TAIL = 1 << 16
 _HTML = re.compile(
     r"\s*(<\?xml[^>]*>\s*)?(<!--.*?-->\s*)*<(!doctype\s+html|html|head|body)\b", re.I
 )
+#: How files that are no text begin.
+_BINARY = {
+    b"PK\x03\x04": "a ZIP archive (as an Excel workbook is, too)",
+    b"%PDF-": "a PDF document",
+    b"\xd0\xcf\x11\xe0": "an old Office document (.xls, .doc)",
+    b"SQLite format 3\0": "an SQLite database",
+    b"PAR1\x15": "a Parquet file",
+}
+_XML = re.compile(r"\s*(<\?xml\b|<!--|<\w+[^<>]*>\s*<)", re.I)
 _TITLE = re.compile(r"<title[^>]*>\s*(.*?)\s*</title>", re.I | re.S)
 _BOMS = (
     (codecs.BOM_UTF8, "utf-8"),
@@ -188,10 +197,10 @@ class TextStream(io.RawIOBase):
                 "use one such as utf-8, latin-1, cp1252 or utf-16",
             ) from None
         # Read as bytes too: a page comes in an encoding of its own.
-        samples = (
+        samples = [
             head[:16384].decode(encoding, errors="ignore").lstrip("\ufeff")
             for encoding in (self.encoding, "latin-1")
-        )
+        ]
         for sample in filter(_HTML.match, samples):
             title = _TITLE.search(sample)
             says = f" titled {title.group(1)!r}" if title else ""
@@ -199,6 +208,20 @@ class TextStream(io.RawIOBase):
                 str(self.path),
                 f"is an HTML page{says} in place of data",
                 "the source answered with a page (an error or a login); fetch the file again",
+            )
+        self._refuse_other_formats(head, samples)
+
+    def _refuse_other_formats(self, head: bytes, samples: list[str]) -> None:
+        """Say what the file is, in place of what a reader of lines would miss in it."""
+        found = next((what for mark, what in _BINARY.items() if head.startswith(mark)), None)
+        if found is None and any(map(_XML.match, samples)):
+            found = "an XML document"
+        if found:
+            raise ExtractError(
+                str(self.path),
+                f"is {found} in place of text",
+                "unpack or export it as the manifest's connector reads it, name the connector "
+                "that reads such files, or fetch the file again",
             )
 
     def _damaged_gzip(self, error: zlib.error) -> ExtractError:

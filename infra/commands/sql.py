@@ -36,13 +36,20 @@ def main(
     with psycopg.connect(load_settings().database_url("analyst")) as connection:
         try:
             answer = connection.execute(query)
-            if answer.description is None:
-                raise StackError("the query returns no rows; `sql` only reads")
-            names = [column.name for column in answer.description]
-            rows = answer.fetchall()
+            found = []
+            more: bool | None = True
+            while more:  # a `set` may come before the question
+                if answer.description is not None:
+                    names = [column.name for column in answer.description]
+                    found.append((names, answer.fetchall()))
+                more = answer.nextset()
         except psycopg.Error as error:
             raise StackError(str(error).strip()) from error
-    _PRINTERS[format](names, rows)
+    if not found:
+        raise StackError("the query returns no rows; `sql` only reads")
+    if len(found) > 1:
+        raise StackError(f"these are {len(found)} queries; ask them one by one")
+    _PRINTERS[format](*found[0])
 
 
 def _plain(value: object) -> object:

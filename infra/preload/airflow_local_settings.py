@@ -7,6 +7,7 @@ for a fork has none of the threads that use would start.
 """
 
 import gc
+import inspect
 import os
 import warnings
 from importlib import import_module
@@ -43,6 +44,8 @@ if os.environ.get("CITYLOOM_PRELOAD"):
             import_module(_name)
         except Exception as error:  # then the task that needs it says so, and better
             warnings.warn(f"{_name} is not preloaded: {error}", stacklevel=1)
+    # dbt asks who calls it as it starts; the index of all modules by file is made once, here.
+    inspect.stack()
     # What is here for good needs no look from any fork's garbage collector.
     gc.collect()
     gc.freeze()

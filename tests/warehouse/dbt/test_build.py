@@ -6,6 +6,7 @@ import json
 import shutil
 import subprocess
 import sys
+import time
 from datetime import date, datetime
 from pathlib import Path
 
@@ -399,3 +400,45 @@ except dbt.DbtFailed as error:
         cwd=dbt.PROJECT.parent,
     )
     assert done.stdout == "all is well\n", done.stdout + done.stderr
+
+
+def test_a_killed_build_holds_its_lock_until_its_dbt_has_ended(built, tmp_path: Path):
+    script = """
+import sys
+from pathlib import Path
+from warehouse import dbt
+dbt.build(sys.argv[1], target_dir=Path(sys.argv[2]))
+"""
+    killed = subprocess.Popen(
+        [sys.executable, "-c", script, built.url, str(tmp_path)],
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=dbt.PROJECT.parent,
+    )
+    assert "Running with dbt" in killed.stdout.readline()
+    (child,) = Path(f"/proc/{killed.pid}/task/{killed.pid}/children").read_text().split()
+    killed.kill()
+    killed.wait()
+
+    with psycopg.connect(built.url, autocommit=True) as connection:
+
+        def is_free() -> bool:
+            try_lock = "select pg_try_advisory_lock(hashtext('cityloom.dbt'))"
+            return connection.execute(try_lock).fetchone()[0]
+
+        held, ends = 0, time.monotonic() + 60
+        while not (free := is_free()) and time.monotonic() < ends:
+            held += _runs(child)
+            time.sleep(0.05)
+    assert free and held
+    while _runs(child):  # its files are closed a moment before it is gone
+        assert time.monotonic() < ends
+        time.sleep(0.05)
+    killed.stdout.close()
+
+
+def _runs(pid: str) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False

@@ -112,3 +112,7 @@ def test_sources_are_listed_and_checked(typed, tmp_path):
     (tmp_path / "finance/targets.csv").write_text(header.replace("from_date", "since"))
     said = typed("sources", "check", "demo", "targets", "--data", str(tmp_path)).output
     assert "the column 'from_date' is missing" in said
+    (tmp_path / "finance/targets.csv").write_text(header.replace(",", ";") + "m;1;lower;2024-01;")
+    said = typed("sources", "check", "demo", "targets", "--data", str(tmp_path)).output
+    assert "is one field, where 'metric_id' and 3 more are due" in said
+    assert "read.options.delimiter" in said

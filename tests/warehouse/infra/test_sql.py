@@ -70,6 +70,7 @@ def test_csv_holds_arrays_and_objects_as_json(ask):
     assert json.loads(row["object"]) == {"a": [1.5, "ü"]}
     assert (row["nothing"], row["amount"], row["bytes"]) == ("", "1.50", "\\x00ff")
     assert ask("select 1 as a where false", "csv") == "a\n"
+    assert ask("set search_path = marts; select 1 as a", "csv") == "a\n1\n"
 
 
 def test_table_shows_every_type(ask):
@@ -90,6 +91,7 @@ def test_two_columns_of_one_name_are_not_lost_in_json(ask):
         ("create table marts.mine (n int)", "read-only transaction"),
         ("set transaction read write; create table marts.mine (n int)", "permission denied"),
         ("set search_path = marts", "returns no rows"),
+        ("select 1; select 2", "these are 2 queries"),
     ],
 )
 def test_what_cannot_be_asked_is_a_message(ask, query, said):
