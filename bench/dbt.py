@@ -22,8 +22,8 @@ import time
 from datetime import UTC, datetime
 from statistics import median
 
-from infra.airflow import Airflow
-from infra.run import FOLLOWED, Pipeline, Watcher
+from cli.airflow import Airflow
+from cli.pipeline import FOLLOWED, Pipeline, Watcher
 from infra.settings import Settings
 from infra.stack import up
 from warehouse import progress
@@ -65,9 +65,7 @@ def _filled() -> Settings:
     settings = up(lambda name, text, done: None)
     if progress.due(settings.database_url("warehouse"), "publish"):
         return settings
-    subprocess.run(
-        [sys.executable, "-m", "infra.cli", "run", "demo"], check=True, stdout=sys.stderr
-    )
+    subprocess.run([sys.executable, "-m", "cli.main", "run", "demo"], check=True, stdout=sys.stderr)
     return settings
 
 

@@ -2,7 +2,7 @@
 
 Everything comes from `CITYLOOM_HOME` (default `.cityloom/` in the checkout): `stack.json` holds
 the ports, `secrets/` the passwords, one file each, mode 0600. The rooms never read this module;
-whoever wires them (`dags/`, `infra.cli`) hands them URLs and folders.
+whoever wires them (`dags/`, `cli`) hands them URLs and folders.
 """
 
 from __future__ import annotations

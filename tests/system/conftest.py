@@ -46,7 +46,7 @@ class Stack:
         """Begin a command; its words go to `log`."""
         with log.open("w") as file:
             return subprocess.Popen(
-                [sys.executable, "-m", "infra.cli", *arguments],
+                [sys.executable, "-m", "cli.main", *arguments],
                 cwd=ROOT,
                 env=self.environment,
                 stdout=file,
@@ -59,7 +59,7 @@ class Stack:
     ) -> subprocess.CompletedProcess[str]:
         """Run `cityloom` with these arguments; fail the test unless it ends as expected."""
         done = subprocess.run(
-            [sys.executable, "-m", "infra.cli", *arguments],
+            [sys.executable, "-m", "cli.main", *arguments],
             cwd=ROOT,
             env=self.environment,
             capture_output=True,

@@ -5,7 +5,7 @@ from datetime import date
 from typer.testing import CliRunner
 
 import simulator
-from infra.cli import build
+from cli.main import build
 
 
 def test_days_pass_in_a_folder_that_is_there(tmp_path):

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from catalog.models import City, Source
-    from infra.run import Outcome
+    from cli.pipeline import Outcome
     from infra.settings import Settings
 
 
@@ -41,8 +41,8 @@ def main(
     Example: cityloom run nyc --snapshot ../shared/data/nyc
     """
     from catalog.cities import load_cities, load_city
-    from infra.progress import live, wide_console
-    from infra.run import run
+    from cli.display import live, wide_console
+    from cli.pipeline import run
     from infra.stack import up
 
     chosen = load_city(city)
@@ -166,7 +166,7 @@ def champion_line(champion: dict[str, Any]) -> str:
 
 
 def _print_failure(console: Console, failure) -> None:
-    from infra.run import short
+    from cli.pipeline import short
 
     name = f"{short(failure.dag_id)} {failure.task_id}"
     console.print(f"✗ {name}: {failure.reason}", style="red", markup=False, soft_wrap=True)
@@ -180,7 +180,7 @@ def watching(console: Console):
     from rich.live import Live
     from rich.table import Table
 
-    from infra.run import Failure, Task, Watcher, label
+    from cli.pipeline import Failure, Task, Watcher, label
 
     began = time.monotonic()
 

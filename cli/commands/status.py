@@ -29,7 +29,7 @@ def main(
 def _print(found) -> None:
     from rich.table import Table
 
-    from infra.progress import wide_console
+    from cli.display import wide_console
 
     table = Table(box=None, header_style="bold", pad_edge=False)
     for column in ("service", "", "version", "address", "pid"):

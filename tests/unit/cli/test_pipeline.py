@@ -8,9 +8,9 @@ from types import SimpleNamespace
 
 import pytest
 
-import infra.run
-from infra.airflow import Reason, Run, Task, _why
-from infra.run import Pipeline, RunError, Watcher, _clocks, short
+import cli.pipeline
+from cli.airflow import Reason, Run, Task, _why
+from cli.pipeline import Pipeline, RunError, Watcher, _clocks, short
 
 T0 = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -64,7 +64,7 @@ def a_task(dag_id, task_id, state, run_id="r", seconds=2.0):
 
 @pytest.fixture(autouse=True)
 def hurried(monkeypatch):
-    monkeypatch.setattr(infra.run, "POLL_SECONDS", 0)
+    monkeypatch.setattr(cli.pipeline, "POLL_SECONDS", 0)
 
 
 def followed(looks, own=(("extract_demo_permits", "r"),), watcher=None):
@@ -162,15 +162,15 @@ def test_what_failed_twice_is_told_once():
 
 
 def test_what_does_not_move_is_told(monkeypatch):
-    monkeypatch.setattr(infra.run, "QUIET_SECONDS", 0)
-    monkeypatch.setattr(infra.run, "STALLED_SECONDS", 0)
+    monkeypatch.setattr(cli.pipeline, "QUIET_SECONDS", 0)
+    monkeypatch.setattr(cli.pipeline, "STALLED_SECONDS", 0)
     with pytest.raises(RunError, match=r"extract_demo_permits is not done.*doctor"):
         followed([{"runs": [a_run("extract_demo_permits", "queued")]}])
 
 
 def test_a_task_that_died_with_its_scheduler_is_not_waited_for_without_end(monkeypatch):
-    monkeypatch.setattr(infra.run, "QUIET_SECONDS", 0)
-    monkeypatch.setattr(infra.run, "STALLED_SECONDS", 0)
+    monkeypatch.setattr(cli.pipeline, "QUIET_SECONDS", 0)
+    monkeypatch.setattr(cli.pipeline, "STALLED_SECONDS", 0)
     load = "extract_demo_permits"
     running = {"runs": [a_run(load, "running")], "tasks": [a_task(load, "stage", "running")]}
     with pytest.raises(RunError, match="no sign of life from Airflow's scheduler"):
@@ -178,7 +178,7 @@ def test_a_task_that_died_with_its_scheduler_is_not_waited_for_without_end(monke
 
 
 def test_a_long_task_is_waited_for_and_a_sick_part_is_told_once(monkeypatch):
-    monkeypatch.setattr(infra.run, "QUIET_SECONDS", 0)
+    monkeypatch.setattr(cli.pipeline, "QUIET_SECONDS", 0)
     load = "extract_demo_permits"
     running = {"runs": [a_run(load, "running")], "tasks": [a_task(load, "stage", "running")]}
     sick = {**running, "unwell": ["triggerer"]}

@@ -8,14 +8,14 @@ def main() -> None:
 
     Example: cityloom up
     """
-    from infra.progress import live
+    from cli.display import live
     from infra.stack import up
 
     with live("Starting Cityloom") as report:
         settings = up(report)
     from rich.table import Table
 
-    from infra.progress import wide_console
+    from cli.display import wide_console
 
     table = Table(box=None, show_header=False, padding=(0, 2))
     for title, service in {

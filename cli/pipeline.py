@@ -22,7 +22,7 @@ import psycopg
 from psycopg.rows import dict_row
 
 from catalog.models import City, Source
-from infra.airflow import Airflow, Run, Task
+from cli.airflow import Airflow, Run, Task
 from infra.services import write_private
 from infra.settings import Settings
 from warehouse import progress

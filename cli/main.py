@@ -1,4 +1,4 @@
-"""The `cityloom` command: a table of commands, each a small module in `infra/commands/`.
+"""The `cityloom` command: a table of commands, each a small module in `cli/commands/`.
 
 A command's module has `main`, a function that Typer makes a command of, or `app`, a
 `typer.Typer` with commands of its own (`cityloom sources list`). It imports what is heavy inside
@@ -43,6 +43,7 @@ ROOMS = {
     "ml",
     "dashboards",
     "infra",
+    "cli",
 }
 
 
@@ -70,7 +71,7 @@ def build() -> typer.Typer:
         context_settings={"help_option_names": ["-h", "--help"]},
     )
     for name in COMMANDS:
-        module = import_module(f"infra.commands.{name}")
+        module = import_module(f"cli.commands.{name}")
         if hasattr(module, "app"):
             app.add_typer(module.app, name=name)
         else:

@@ -49,7 +49,7 @@ def list_(
         return
     from rich.table import Table
 
-    from infra.progress import wide_console
+    from cli.display import wide_console
 
     columns = ["city", "department", "source", "connector", "snapshot", "key", "cadence", "tier"]
     table = Table(*columns, box=None, header_style="bold", pad_edge=False)

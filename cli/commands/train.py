@@ -30,7 +30,7 @@ def main(
     """
     import os
 
-    from infra.commands.models import as_dict, print_versions
+    from cli.commands.models import as_dict, print_versions
     from infra.settings import load_settings
     from ml.train import train
 

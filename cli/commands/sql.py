@@ -86,7 +86,7 @@ def _print_table(names: list[str], rows: list[tuple]) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    from infra.progress import wide_console
+    from cli.display import wide_console
 
     table = Table(box=None, header_style="bold", pad_edge=False)
     for index, name in enumerate(names):

@@ -8,7 +8,7 @@ import psycopg
 import pytest
 from typer.testing import CliRunner
 
-from infra import cli
+from cli import main as cli
 from infra.doctor import read_pins
 from infra.settings import NotSetUp
 
@@ -18,7 +18,7 @@ HEAVY = ("pandas", "polars", "pyarrow", "psycopg", "torch", "mlflow", "great_exp
 
 def test_help_is_quick_because_commands_import_lazily():
     program = (
-        "import sys; from infra.cli import build; build();"
+        "import sys; from cli.main import build; build();"
         f"print([name for name in {HEAVY!r} if name in sys.modules])"
     )
     said = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
@@ -30,7 +30,7 @@ def test_each_command_helps_with_an_example(command):
     runner = CliRunner()
     said = runner.invoke(cli.build(), [command, "--help"]).output
     assert "Example" in said
-    group = getattr(import_module(f"infra.commands.{command}"), "app", None)
+    group = getattr(import_module(f"cli.commands.{command}"), "app", None)
     for info in group.registered_commands if group else ():
         name = info.name or info.callback.__name__
         assert "Example" in runner.invoke(cli.build(), [command, name, "--help"]).output

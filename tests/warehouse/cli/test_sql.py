@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 import pytest
 from typer.testing import CliRunner
 
-from infra import cli
+from cli import main as cli
 from infra.state import FIRST_PORTS, LAYOUT, StackError
 
 ODD = """

@@ -8,7 +8,7 @@ def main() -> None:
 
     Example: cityloom down
     """
-    from infra.progress import live
+    from cli.display import live
     from infra.stack import down
 
     with live("Stopping Cityloom") as report:

@@ -10,8 +10,9 @@ import pytest
 from typer.testing import CliRunner
 
 from catalog.models import Column, Reader, Source
+from cli import main as cli
 from extract import loader
-from infra import cli, settings
+from infra import settings
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ def main(
 
     What an external database holds is left alone. Example: cityloom reset --yes
     """
-    from infra.progress import live
+    from cli.display import live
     from infra.settings import cityloom_home
     from infra.stack import remove_state, stop_whatever_runs
 

@@ -124,7 +124,7 @@ def _print(rows: list[dict[str, Any]], columns: list[str]) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    from infra.progress import wide_console
+    from cli.display import wide_console
 
     table = Table(box=None, header_style="bold", pad_edge=False)
     for column in columns:
