@@ -19,16 +19,6 @@ from catalog.cities import CITIES_DIR, ManifestError, load_cities
 from catalog.models import City, Source
 
 DBT_PROJECT = Path(__file__).resolve().parents[1] / "dbt_project"
-#: PostgreSQL's type of a manifest's.
-POSTGRES_TYPES = {
-    "text": "text",
-    "integer": "bigint",
-    "double": "double precision",
-    "numeric": "numeric",
-    "boolean": "boolean",
-    "date": "date",
-    "timestamp": "timestamp without time zone",
-}
 LOADER_COLUMNS = (
     ("_load_id", "bigint", "Load that brought this version of the row; see quality.loads"),
     ("_row_hash", "text", "Hash of the row's content"),
@@ -137,7 +127,7 @@ def _source_table(city: City, source: Source) -> dict[str, Any]:
     columns = [
         {
             "name": name,
-            "data_type": POSTGRES_TYPES[column.type],
+            "data_type": column.type.postgres,
             **({"description": column.description} if column.description else {}),
         }
         for name, column in source.columns.items()

@@ -8,12 +8,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-Identifier = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=40)]
-ColumnType = Literal["text", "integer", "double", "numeric", "boolean", "date", "timestamp"]
-Severity = Literal["critical", "row", "info"]
+from catalog.types import ColumnType
 
-#: What two sources may never call a column: the loader's own.
-RESERVED_PREFIX = "_"
+Identifier = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=40)]
+Severity = Literal["critical", "row", "info"]
 
 
 class Strict(BaseModel):
@@ -30,7 +28,7 @@ class Column(Strict):
     failing row does: `row` quarantines it, `critical` keeps the load out, `info` only tells.
     """
 
-    type: ColumnType = "text"
+    type: ColumnType = ColumnType.TEXT
     description: str = ""
     aliases: tuple[str, ...] = ()
     optional: bool = False
@@ -74,7 +72,10 @@ class Gate(Strict):
 
 
 class Source(Strict):
-    """A source: one manifest, one raw table."""
+    """A source: one manifest, one raw table.
+
+    `feeds`: the conformed fact to which the source's staging model contributes, if any.
+    """
 
     source: Identifier
     department: Identifier
@@ -91,6 +92,7 @@ class Source(Strict):
     columns: dict[str, Column]
     other_columns: Literal["keep", "drop"] = "keep"
     gate: Gate = Gate()
+    feeds: Identifier | None = None
     city_id: str = ""
     path: Path = Path()
 
@@ -117,6 +119,11 @@ class Source(Strict):
     def raw_table(self) -> str:
         """Name of the table in schema `raw`, as `<city>__<source>`."""
         return f"{self.city_id}__{self.source}"
+
+    @property
+    def staging_model(self) -> str:
+        """Name of the dbt model that stages the source, as `stg_<city>__<source>`."""
+        return f"stg_{self.city_id}__{self.source}"
 
 
 class City(Strict):

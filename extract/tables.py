@@ -7,7 +7,6 @@ from psycopg import sql
 
 from catalog.models import City, Source
 from extract.errors import ExtractError
-from extract.types import POSTGRES
 
 #: The loader's own columns, last in every table of `raw` and `stage`.
 OWN_COLUMNS = {
@@ -31,7 +30,7 @@ def raw_columns(source: Source) -> dict[str, str]:
     What is dropped as personal is not among them; what is hashed is text.
     """
     return {
-        name: "text" if column.personal == "hash" else POSTGRES[column.type]
+        name: "text" if column.personal == "hash" else column.type.postgres
         for name, column in source.columns.items()
         if column.personal != "drop"
     }

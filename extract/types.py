@@ -16,25 +16,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from catalog.models import Column
+from catalog.types import ColumnType
 
-#: Column types as PostgreSQL names them in `raw` and `stage`.
-POSTGRES = {
-    "text": "text",
-    "integer": "bigint",
-    "double": "double precision",
-    "numeric": "numeric",
-    "boolean": "boolean",
-    "date": "date",
-    "timestamp": "timestamp without time zone",
-}
-ARROW = {
-    "text": pa.string(),
-    "integer": pa.int64(),
-    "double": pa.float64(),
-    "boolean": pa.bool_(),
-    "date": pa.date32(),
-    "timestamp": pa.timestamp("us"),
-}
+ARROW = {kind: pa.type_for_alias(kind.arrow) for kind in ColumnType if kind.arrow}
 #: Digits after the point that a stage can hold of a numeric; the first that suffices is taken.
 SCALES = (2, 6, 12, 18)
 TRUE = ("true", "t", "yes", "y", "1", "on")
