@@ -204,7 +204,7 @@ class Pipeline:
         """Start what a killed process never told of: steps that are behind and did not fail."""
         for dag_id, step in STEPS.items():
             failed = any(failure.dag_id in FOLLOWED for failure in self.failures())
-            if not failed and progress.behind(self.warehouse, step):
+            if not failed and progress.is_behind(self.warehouse, step):
                 self.watcher.says(f"{dag_id} is behind; starting it")
                 self.start(dag_id, f"{run_id}_{step}")
                 self.follow()

@@ -2,9 +2,9 @@
 
 From `raw` to marts with dbt, whenever a load was accepted: one build for many loads.
 
-`landed` waits for the loads under way, and ends the run when the marts hold already all that was
-accepted. `marts` is one dbt invocation of all that needs no scores: what every model did is in the
-task's log and in `quality.dbt_results`. A retry goes on where dbt stopped.
+`wait_for_loads` waits for the loads under way, and ends the run when the marts already hold every
+accepted load. `marts` is one dbt invocation of all that needs no scores: what every model did is
+in the task's log and in `quality.dbt_results`. A retry goes on where dbt stopped.
 
 Trigger it by hand to build in any case, say after a change of a model.
 """
@@ -33,24 +33,24 @@ SOURCES = [source for city in load_cities() for source in city.sources]
     tags=tags("build", "internal"),
 )
 def build_warehouse() -> None:
-    """Wire `landed` and `marts`."""
+    """Wire `wait_for_loads` and `marts`."""
 
     @task.short_circuit
-    def landed(ti: Any, triggering_asset_events: Any) -> dict[str, Any] | None:
+    def wait_for_loads(ti: Any, triggering_asset_events: Any) -> dict[str, Any] | None:
         """Wait for the loads under way; return which loads a build would include now."""
         from infra.settings import load_settings
         from warehouse import progress
 
         wait_for_runs([extract_dag_id(source) for source in SOURCES], ti)
         warehouse = load_settings().database_url("warehouse")
-        by_hand = not triggering_asset_events
-        if by_hand or progress.behind(warehouse, "build"):
-            return {"loads": progress.due(warehouse, "build")}
+        triggered_by_hand = not triggering_asset_events
+        if triggered_by_hand or progress.is_behind(warehouse, "build"):
+            return {"watermark": progress.pending_watermark(warehouse, "build")}
         return None
 
     @task(outlets=[MARTS])
-    def marts(landed: dict[str, Any], ti: Any, run_id: str, outlet_events: Any) -> None:
-        """dbt: seeds, staging, facts and dimensions, with their tests; not what needs scores."""
+    def marts(loads: dict[str, Any], ti: Any, run_id: str, outlet_events: Any) -> None:
+        """Run dbt: seeds, staging, facts and dimensions, with tests; not what needs scores."""
         from infra.settings import load_settings
         from warehouse import dbt, progress
 
@@ -63,7 +63,7 @@ def build_warehouse() -> None:
             run_id=run_id,
             retry=ti.try_number > 1,
         )
-        progress.advance(warehouse, "build", landed["loads"], run_id)
+        progress.advance_watermark(warehouse, "build", loads["watermark"], run_id)
         outlet_events[MARTS].extra = {
             "rows": {
                 node.name: node.rows_affected
@@ -72,7 +72,7 @@ def build_warehouse() -> None:
             }
         }
 
-    marts(landed())
+    marts(wait_for_loads())
 
 
 build_warehouse()

@@ -52,7 +52,7 @@ def extract_dag(city: City, source: Source) -> DAG:
         if report.load.state == "blocked":
             raise AirflowFailException(report.load.message)
         # A process that was killed after its commit never told of it: the gate tells now.
-        return load.load_id if progress.untold(warehouse, source) else None
+        return load.load_id if progress.has_unbuilt_load(warehouse, source) else None
 
     @task(outlets=[asset])
     def gate(load_id: int, outlet_events: Any) -> None:
@@ -66,7 +66,7 @@ def extract_dag(city: City, source: Source) -> DAG:
         report = gates.run(source, load_id, warehouse, settings.data_docs_dir)
         if report.load.state == "blocked":
             raise AirflowFailException(report.load.message)
-        if not progress.untold(warehouse, source):
+        if not progress.has_unbuilt_load(warehouse, source):
             raise AirflowSkipException("nothing was accepted, so nothing is built")
         outlet_events[asset].extra = {
             "load_id": load_id,

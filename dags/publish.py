@@ -33,7 +33,7 @@ def publish() -> None:
 
         settings = load_settings()
         warehouse = settings.database_url("warehouse")
-        mark = progress.due(warehouse, "publish")
+        watermark = progress.pending_watermark(warehouse, "publish")
         dbt.build(
             warehouse,
             select=["source:ml+"],
@@ -41,10 +41,10 @@ def publish() -> None:
             run_id=run_id,
             retry=ti.try_number > 1,
         )
-        return mark
+        return watermark
 
     @task(outlets=[PUBLISHED])
-    def dashboards(mark: dict[str, int], run_id: str) -> None:
+    def dashboards(watermark: dict[str, int], run_id: str) -> None:
         """Superset: database, datasets, charts and dashboard as the code says."""
         from dashboards.push import push
         from infra.settings import load_settings
@@ -58,7 +58,7 @@ def publish() -> None:
             settings.database_url("dashboards"),
         )
         print(pushed.summary)
-        progress.advance(settings.database_url("warehouse"), "publish", mark, run_id)
+        progress.advance_watermark(settings.database_url("warehouse"), "publish", watermark, run_id)
 
     dashboards(reports())
 

@@ -36,16 +36,16 @@ def score_feedback() -> None:
 
         settings = load_settings()
         warehouse = settings.database_url("warehouse")
-        mark = progress.due(warehouse, "score")
-        if not mark:
+        watermark = progress.pending_watermark(warehouse, "score")
+        if not watermark:
             raise AirflowSkipException("no marts or no champion yet; starts again with either")
         os.environ.update(settings.mlflow_environment)
         from ml.score import score_new_feedback
 
         scored = score_new_feedback(warehouse, settings.url("mlflow"), tell=print)
         # Scoring follows a champion that a person chose in MLflow.
-        mark |= {f"model.{scored.model_name}": scored.model_version}
-        progress.advance(warehouse, "score", mark, run_id)
+        watermark |= {f"model.{scored.model_name}": scored.model_version}
+        progress.advance_watermark(warehouse, "score", watermark, run_id)
         outlet_events[SCORES].extra = {
             "model_version": scored.model_version,
             "scored": scored.scored,

@@ -67,7 +67,7 @@ def table(rows: Iterable[tuple[str, str]]) -> str:
 def wait_for_runs(dag_ids: list[str], ti: Any, *, longest: float = 900, every: float = 3) -> None:
     """Return when none of the DAGs has a run queued or under way, or after `longest` seconds.
 
-    Whatever comes later tells of itself, and starts another run of whoever waited here.
+    A load that comes later emits its own event, which starts another run of the caller's DAG.
     """
     deadline = time.monotonic() + longest
     while time.monotonic() < deadline:
@@ -75,4 +75,4 @@ def wait_for_runs(dag_ids: list[str], ti: Any, *, longest: float = 900, every: f
         if not any(ti.get_dr_count(d, states=["queued", "running"]) for d in dag_ids):
             return
         time.sleep(every)
-    print(f"still loading after {longest:.0f} s; going on with what has landed")
+    print(f"still loading after {longest:.0f} s; building what is accepted so far")

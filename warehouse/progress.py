@@ -1,11 +1,11 @@
-"""How far each step has come: which loads, and which champion, its results include.
+"""Watermarks of each step: the loads, and the champion, that its results include.
 
-Airflow forgets what a killed process meant to tell. These marks are kept with the data, so that
-whoever comes next sees what is still to do.
+Airflow loses an asset event when a process is killed before it emits the event. Watermarks are
+stored with the data, so the next run sees what is still pending.
 
-A mark is the newest accepted load of each source, `{"demo.call_log": 17}`: loads of one source
-follow each other, so the newest stands for all before it. Scores and reports also carry the
-champion's version, `{"model.sentiment": 2}`.
+A watermark is the newest accepted load of each source, `{"demo.call_log": 17}`: loads of one
+source follow each other, so the newest stands for all before it. The watermarks of scores and
+reports also hold the champion's version, `{"model.sentiment": 2}`.
 """
 
 from __future__ import annotations
@@ -19,33 +19,36 @@ from catalog.models import Source
 
 #: `build`: marts without scores. `score`: feedback. `publish`: sentiment, KPIs and reports.
 Step = Literal["build", "score", "publish"]
-Mark = dict[str, int]
+Watermark = dict[str, int]
 
 MODEL = "sentiment"
 
 
-def due(warehouse_url: str, step: Step) -> Mark:
-    """Return what a step would include if it began now; empty while it lacks what it needs."""
+def pending_watermark(warehouse_url: str, step: Step) -> Watermark:
+    """Return what a step would include if it began now; empty while its inputs are missing."""
     with psycopg.connect(warehouse_url) as connection:
-        return _due(connection, step)
+        return _pending(connection, step)
 
 
-def behind(warehouse_url: str, step: Step) -> bool:
-    """Tell whether a step could include more than it does."""
+def is_behind(warehouse_url: str, step: Step) -> bool:
+    """Return whether a step would include more than its results do."""
     with psycopg.connect(warehouse_url) as connection:
-        wanted = _due(connection, step)
-        return bool(wanted) and wanted != _mark(connection, step)
+        pending = _pending(connection, step)
+        return bool(pending) and pending != _stored(connection, step)
 
 
-def untold(warehouse_url: str, source: Source) -> bool:
-    """Tell whether the marts lack an accepted load of this source."""
+def has_unbuilt_load(warehouse_url: str, source: Source) -> bool:
+    """Return whether the marts lack an accepted load of this source."""
     name = f"{source.city_id}.{source.source}"
     with psycopg.connect(warehouse_url) as connection:
-        return _due(connection, "build").get(name, 0) > _mark(connection, "build").get(name, 0)
+        newest = _pending(connection, "build").get(name, 0)
+        return newest > _stored(connection, "build").get(name, 0)
 
 
-def advance(warehouse_url: str, step: Step, mark: Mark, run_id: str = "") -> None:
-    """Note what a step includes: the mark that was due when it began."""
+def advance_watermark(
+    warehouse_url: str, step: Step, watermark: Watermark, run_id: str = ""
+) -> None:
+    """Store what a step includes: the watermark that was pending when it began."""
     with psycopg.connect(warehouse_url) as connection:
         connection.execute(
             """
@@ -54,11 +57,11 @@ def advance(warehouse_url: str, step: Step, mark: Mark, run_id: str = "") -> Non
             on conflict (step) do update set
                 mark = excluded.mark, run_id = excluded.run_id, advanced_at = excluded.advanced_at
             """,
-            [step, Jsonb(mark), run_id],
+            [step, Jsonb(watermark), run_id],
         )
 
 
-def _due(connection: psycopg.Connection, step: Step) -> Mark:
+def _pending(connection: psycopg.Connection, step: Step) -> Watermark:
     if step == "build":
         rows = connection.execute(
             """
@@ -68,14 +71,14 @@ def _due(connection: psycopg.Connection, step: Step) -> Mark:
         )
         return dict(rows.fetchall())
     if step == "publish":
-        return _mark(connection, "score")
-    built = _mark(connection, "build")
+        return _stored(connection, "score")
+    built = _stored(connection, "build")
     champion = connection.execute(
         "select model_version from ml.champion where model_name = %s", [MODEL]
     ).fetchone()
     return {**built, f"model.{MODEL}": champion[0]} if built and champion else {}
 
 
-def _mark(connection: psycopg.Connection, step: Step) -> Mark:
+def _stored(connection: psycopg.Connection, step: Step) -> Watermark:
     row = connection.execute("select mark from quality.progress where step = %s", [step]).fetchone()
     return row[0] if row else {}

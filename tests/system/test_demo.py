@@ -43,7 +43,7 @@ def test_one_executed_run_for_each_family_of_dag(stack, demo):
     assert {
         "extract_demo_service_requests.stage",
         "extract_demo_service_requests.gate",
-        "build_warehouse.landed",
+        "build_warehouse.wait_for_loads",
         "build_warehouse.marts",
         "train_sentiment.train",
         "score_feedback.score",

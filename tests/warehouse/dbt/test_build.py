@@ -238,7 +238,7 @@ def test_a_source_stays_stale_until_a_good_load_is_in_the_figures(built):
     source = "demo.permits"
     assert _status(built, source) == ("Never loaded", False)
     first = _load(built, source, "accepted")
-    progress.advance(built.url, "publish", {source: first})
+    progress.advance_watermark(built.url, "publish", {source: first})
     assert _status(built, source) == ("Last load good", False)
     _load(built, source, "blocked")
     assert _status(built, source) == ("Kept out, last good data shown", True)
@@ -247,7 +247,7 @@ def test_a_source_stays_stale_until_a_good_load_is_in_the_figures(built):
     # accepted, but the build that was to show it failed, or is to come
     newest = _load(built, source, "accepted")
     assert _status(built, source) == ("Loaded, not in the figures yet", True)
-    progress.advance(built.url, "publish", {source: newest})
+    progress.advance_watermark(built.url, "publish", {source: newest})
     assert _status(built, source) == ("Last load good", False)
 
 
