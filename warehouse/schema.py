@@ -13,6 +13,8 @@ from __future__ import annotations
 
 import psycopg
 
+from warehouse.reasons import Reason
+
 SCHEMAS = (
     "stage",
     "raw",
@@ -27,6 +29,12 @@ SCHEMAS = (
 DASHBOARD_SCHEMAS = ("marts", "reporting", "quality")
 
 CONTROL_TABLES = """
+-- What each code in quality.loads.reason_code means; see warehouse.reasons.
+create table if not exists quality.load_reason (
+    reason_code text primary key,
+    reason text not null                        -- one sentence, without values of the source
+);
+
 create table if not exists quality.loads (
     load_id bigint generated always as identity primary key,
     city_id text not null,
@@ -49,8 +57,11 @@ create table if not exists quality.loads (
     cursor_after text,
     files jsonb not null default '[]',          -- [{path, sha256, bytes, rows, columns}]
     message text,                               -- why it was blocked or failed, with the remedy
-    data_docs text                              -- path of the gate's HTML report
+    data_docs text,                             -- path of the gate's HTML report
+    reason_code text references quality.load_reason  -- why it was blocked or failed; else null
 );
+alter table quality.loads
+    add column if not exists reason_code text references quality.load_reason;
 create index if not exists loads_by_source on quality.loads (city_id, source_id, load_id desc);
 
 create table if not exists quality.quarantine (
@@ -143,3 +154,11 @@ def create_schemas(warehouse_url: str) -> None:
                 f"alter default privileges in schema {schema} grant select on tables to {readers}"
             )
         connection.execute(CONTROL_TABLES)
+        with connection.cursor() as cursor:
+            cursor.executemany(
+                """
+                insert into quality.load_reason (reason_code, reason) values (%s, %s)
+                on conflict (reason_code) do update set reason = excluded.reason
+                """,
+                [(reason.value, reason.sentence) for reason in Reason],
+            )

@@ -10,7 +10,7 @@ import pytest
 
 from infra.postgres import throwaway
 from warehouse.bootstrap import OWNERS, READERS, bootstrap, role_url
-from warehouse.schema import SCHEMAS, create_schemas
+from warehouse.schema import create_schemas
 
 
 @dataclass(frozen=True)
@@ -54,11 +54,5 @@ def postgres() -> Iterator[Warehouse]:
 @pytest.fixture(scope="module")
 def warehouse(postgres: Warehouse) -> Warehouse:
     """Warehouse with empty control tables; fresh for each test module."""
-    with psycopg.connect(postgres.url) as connection:
-        tables = connection.execute(
-            "select count(*) from pg_tables where schemaname = any(%s)", [list(SCHEMAS)]
-        ).fetchone()[0]
-        loads = connection.execute("select count(*) from quality.loads").fetchone()[0]
-    if tables > 6 or loads:
-        postgres.reset()
+    postgres.reset()
     return postgres
