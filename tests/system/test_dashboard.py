@@ -240,7 +240,7 @@ def test_superset_reads_the_warehouse_as_its_reader_only(stack, superset):
 
 def test_the_browser_says_that_a_login_is_refused(stack):
     url = stack.settings.url("superset")
-    arguments = {"executable": ensure(), "timeout": 15}
+    arguments = {"executable": ensure(), "timeout": 60}
     with (
         pytest.raises(PageError, match="refuses the login of 'admin' in the browser"),
         open_dashboard(url, "admin", "not the password", "city-overview", **arguments),

@@ -46,7 +46,7 @@ def parsed(tmp_path_factory):
         },
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=600,
     )
     assert answer.returncode == 0, answer.stdout + answer.stderr
     return json.loads(found.read_text())

@@ -42,7 +42,7 @@ def csv(folder: Path, data: bytes | str, **options):
 
 # csv
 
-_GZIP = gzip.compress(b"".join(b"%d,%d\n" % (n, n * n) for n in range(5000)))
+_GZIP = gzip.compress(b"".join(b"%d,%d\n" % (n, n * n) for n in range(5000)), mtime=0)
 DAMAGED = _GZIP[:3000] + b"\xff" * 8 + _GZIP[3008:]
 
 
@@ -60,7 +60,7 @@ def test_csv_newlines(tmp_path, newline):
 @pytest.mark.parametrize("packed", [False, True])
 def test_csv_encodings_plain_and_gzip(tmp_path, encoding, given, packed):
     data = "é,b\nñ,\nü,ß\n".encode(encoding)
-    rows, _, batches = csv(tmp_path, gzip.compress(data) if packed else data, **given)
+    rows, _, batches = csv(tmp_path, gzip.compress(data, mtime=0) if packed else data, **given)
     assert rows == [{"#": 1, "é": "ñ", "b": None}, {"#": 2, "é": "ü", "b": "ß"}]
     assert batches[0].file.columns == ["é", "b"] and len(batches[0].file.sha256) == 64
 
@@ -129,13 +129,13 @@ def test_csv_that_is_whole_is_not_called_truncated(tmp_path, end, newline):
         (b"\n <html><body>", "HTML page"),
         (b'{"error": true}', "is JSON in place of delimited text"),
         (b"PK\x03\x04\x14\0", "ZIP archive .* in place of text"),
-        (gzip.compress(b"%PDF-1.7\n"), "PDF document in place of text"),
+        (gzip.compress(b"%PDF-1.7\n", mtime=0), "PDF document in place of text"),
         (b'<?xml version="1.0"?>\n<response><row/></response>', "XML document in place of text"),
         (b"<Error>\n  <Code>AccessDenied</Code></Error>", "XML document in place of text"),
         (b"a,b\n1,2\n2,\xe9\n", r"line 3: byte 0xe9 is not utf-8.*encoding"),
         (b"a;b\n1;2,3\n4;5,6\n", "none of its 2 records"),
-        (gzip.compress(b"a,b\n" + b"1,2\n" * 9999)[:-9], "gzip file ends too early"),
-        (gzip.compress(b"<html></html>"), "HTML page"),
+        (gzip.compress(b"a,b\n" + b"1,2\n" * 9999, mtime=0)[:-9], "gzip file ends too early"),
+        (gzip.compress(b"<html></html>", mtime=0), "HTML page"),
         (DAMAGED, "gzip data are damaged"),
     ],
 )
@@ -421,7 +421,7 @@ def features(crs: str | None, *points: tuple[float, float]) -> str:
 def test_geojson_in_feet_comes_out_in_degrees(tmp_path):
     # City Hall of New York in State Plane feet.
     text = features("urn:ogc:def:crs:EPSG::2263", (982000, 198900))
-    (tmp_path / "f.geojson.gz").write_bytes(gzip.compress(text.encode()))
+    (tmp_path / "f.geojson.gz").write_bytes(gzip.compress(text.encode(), mtime=0))
     (row,), _, _ = read(tmp_path, "geojson", "f.geojson.gz")
     longitude, latitude = json.loads(row["geometry"])["coordinates"]
     assert abs(longitude + 74.006) < 0.01 and abs(latitude - 40.7127) < 0.01

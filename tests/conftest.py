@@ -1,0 +1,18 @@
+"""For every tier: no time limit on examples, and ids that every process collects alike."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+# How long an example takes depends on what else the machine does.
+settings.register_profile("cityloom", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("cityloom")
+
+
+def pytest_make_parametrize_id(config: pytest.Config, val: object, argname: str) -> str | None:
+    """Keep bytes out of a test's id: compressed ones may hold the time at which they were made.
+
+    xdist's processes must collect the same ids, or no test runs at all.
+    """
+    return argname if isinstance(val, bytes) else None
