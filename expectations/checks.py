@@ -12,12 +12,12 @@ from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 from catalog.models import Source
-from expectations.light import gx
 from expectations.outcomes import Outcome
+from expectations.slim_gx import gx
 from expectations.suite import SEVERITIES, SuiteError, suite
 
 # isort: split
-# After expectations.light, which imports less of it than it would by itself.
+# After expectations.slim_gx, which imports less of it than it would by itself.
 import sqlalchemy as sa
 from great_expectations.data_context.types.base import ProgressBarsConfig
 from great_expectations.validator.metric_configuration import MetricConfiguration

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from expectations.light import gx
+from expectations.slim_gx import gx
 from expectations.suite import SEVERITIES
 
 

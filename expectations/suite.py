@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from catalog.models import Column, Source
-from expectations.light import gx
+from expectations.slim_gx import gx
 
 #: Severity in a manifest -> in Great Expectations.
 SEVERITIES = {"critical": "critical", "row": "warning", "info": "info"}

@@ -17,7 +17,7 @@ class SourceFile:
 
     `path` is relative to the source's folder. `columns` are the department's own names.
     `sparse`: rows name only what they have (JSON), so that a column is missing only when no row
-    of the file has it. `may_hold_nul`: a NUL character was seen or cannot be ruled out.
+    of the file has it. `may_hold_nul`: a NUL character was found or cannot be ruled out.
     """
 
     path: str
@@ -40,8 +40,8 @@ class SourceFile:
 
 
 @dataclass(frozen=True)
-class Aside:
-    """A row that a connector met but cannot give columns to, with its text and the reason."""
+class RejectedRow:
+    """A row that a connector cannot split into columns, with its text and the reason."""
 
     row: int
     reason: str
@@ -53,14 +53,14 @@ class SourceBatch:
     """Rows of one file, under the department's names, text or typed. Empty text comes as null.
 
     `rows` holds for each row its number in the file: 1 for the first record after the header.
-    `aside` are rows of the same stretch that could not be read. `cursor`: how far the source has
+    `rejected` are rows of the same stretch that could not be read. `cursor`: how far the source has
     been read, where the connector keeps a position that is no column.
     """
 
     file: SourceFile
     table: pa.RecordBatch
     rows: np.ndarray
-    aside: tuple[Aside, ...] = ()
+    rejected: tuple[RejectedRow, ...] = ()
     cursor: str | None = None
 
 
@@ -89,7 +89,7 @@ def _joined(batches: list[SourceBatch]) -> SourceBatch:
         batches[0].file,
         pa.concat_batches([batch.table for batch in batches]),
         np.concatenate([batch.rows for batch in batches]),
-        tuple(aside for batch in batches for aside in batch.aside),
+        tuple(row for batch in batches for row in batch.rejected),
         batches[-1].cursor,
     )
 

@@ -25,10 +25,10 @@ from extract import ledger, tables
 from extract.batches import SourceFile
 from extract.connectors import connector
 from extract.errors import ExtractError
-from extract.flow import ahead
 from extract.hashing import to_text
 from extract.history import NOTHING, UNCHANGED, Seen, Verdict, known
 from extract.ledger import LoadError, LoadReport, source_lock
+from extract.prefetch import prefetch
 from extract.prepare import Prepared, Preparer, previous_columns
 from extract.tables import OWN_COLUMNS, ensure_raw_table, ensure_raw_tables
 from extract.types import cast
@@ -238,8 +238,8 @@ class _Staging:
     def run(self, batches: Iterable) -> None:
         """Stage everything, then settle counts, quarantine and state in one transaction."""
         with (
-            ahead(batches) as read,  # first: there is something to write once all are connected
-            ahead(map(self.preparer.prepare, read)) as prepared,
+            prefetch(batches) as read,  # first: there is something to write once all are connected
+            prefetch(map(self.preparer.prepare, read)) as prepared,
             psycopg.connect(self.url) as book,
             adbc.connect(self.url) as lane,
             ThreadPoolExecutor(1) as aside,

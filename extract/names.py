@@ -28,7 +28,7 @@ from functools import lru_cache
 
 import polars as pl
 
-from extract.words import COMMON, JOINING, NO_NAMES, PARTICLES
+from extract.name_words import COMMON, JOINING, NO_NAMES, PARTICLES
 
 TOKEN = "[name]"
 #: Names have no more words than this; what has more is masked as a whole, up to some length.

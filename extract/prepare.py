@@ -24,7 +24,7 @@ NAME_LENGTH = 63
 
 @dataclass(frozen=True)
 class Quarantined:
-    """A row put aside: why, and the row as read, redacted."""
+    """A row for quarantine: the reasons, and the row as read, redacted."""
 
     row: int
     reasons: list[str]
@@ -32,7 +32,7 @@ class Quarantined:
 
     @property
     def row_hash(self) -> str:
-        """Hash of the record: the same row set aside again is the same entry."""
+        """Hash of the record: the same row quarantined again is the same entry."""
         return sha256(json.dumps(self.record, sort_keys=True).encode()).hexdigest()[:16]
 
 
@@ -95,8 +95,8 @@ class Preparer:
         typed = pa.RecordBatch.from_arrays(arrays, names=names)
         self._require_keys(typed, reasons)
         quarantined = [
-            Quarantined(aside.row, [aside.reason], {"text": protect_line(aside.text, self.source)})
-            for aside in batch.aside
+            Quarantined(row.row, [row.reason], {"text": protect_line(row.text, self.source)})
+            for row in batch.rejected
         ]
         rows = batch.rows
         if reasons:

@@ -87,23 +87,23 @@ def check(
         typer.echo(f"{city_id}: {len(found.sources)} manifests are good")
         if data is not None:
             for one in [found.source(source)] if source else found.sources:
-                good &= _try(one, data, "snapshot" if snapshot else "read")
+                good &= _check(one, data, "snapshot" if snapshot else "read")
     if not good:
         raise typer.Exit(1)
 
 
-def _try(source, data: Path, mode: str) -> bool:
+def _check(source, data: Path, mode: str) -> bool:
+    from extract.dry_run import dry_run
     from extract.errors import ExtractError
-    from extract.trial import read_through
 
     try:
-        trial = read_through(source, data, mode)
+        found = dry_run(source, data, mode)
     except ExtractError as error:
         typer.echo(f"  {source.source}: {error}", err=True)
         return False
-    typer.echo(f"  {source.source}: {trial.rows} rows, {trial.quarantined} to be set aside")
-    for reason, count in trial.reasons:
+    typer.echo(f"  {source.source}: {found.rows} rows, {found.quarantined} to be quarantined")
+    for reason, count in found.reasons:
         typer.echo(f"    {count} like: {reason}")
-    if trial.undeclared:
-        typer.echo(f"    columns that the manifest does not declare: {', '.join(trial.undeclared)}")
+    if found.undeclared:
+        typer.echo(f"    columns that the manifest does not declare: {', '.join(found.undeclared)}")
     return True

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.csv as arrow_csv
 
 from catalog.models import Reader, Source
-from extract.batches import Aside, SourceBatch, SourceFile, gathered, no_rows, numbered
+from extract.batches import RejectedRow, SourceBatch, SourceFile, gathered, no_rows, numbered
 from extract.connectors import option
 from extract.connectors.files import TextStream, find, relative
 from extract.errors import ExtractError
@@ -33,7 +33,7 @@ def read(
 
     Options: `delimiter` (","), `encoding` (utf-8), `quote` ('"'; "" for none), `skip_rows` (lines
     before the header), `header` (names, where the file has none), `nulls` (texts that mean
-    nothing, such as "N/A"). A record with too many or too few fields is set aside; as the last
+    nothing, such as "N/A"). A record with too many or too few fields is rejected; as the last
     record of a file without a final newline it means that the file is truncated.
     """
     for path in find(reader, base_dir):
@@ -54,13 +54,13 @@ def _read_file(path: Path, reader: Reader, base_dir: Path) -> Iterator[SourceBat
         width = len(file.columns)
         # A batch without rows announces the file, so that its header is checked before it is read.
         yield SourceBatch(file, no_rows(file.columns), numbered(1, 0))
-        ragged: list[Aside] = []
+        ragged: list[RejectedRow] = []
         short: set[int] = set()
 
-        def set_aside(row) -> str:
+        def reject(row) -> str:
             fields = "field" if row.actual_columns == 1 else "fields"
             ragged.append(
-                Aside(
+                RejectedRow(
                     row.number or 0,
                     f"has {row.actual_columns} {fields} where the header has {width}",
                     row.text,
@@ -71,7 +71,7 @@ def _read_file(path: Path, reader: Reader, base_dir: Path) -> Iterator[SourceBat
             return "skip"
 
         last = _Last()
-        # Read serially: only then does Arrow number the rows that it sets aside.
+        # Read serially: only then does Arrow number the rows that it rejects.
         names = [str(position) for position in range(width)]
         try:
             batches = arrow_csv.open_csv(
@@ -81,7 +81,7 @@ def _read_file(path: Path, reader: Reader, base_dir: Path) -> Iterator[SourceBat
                     delimiter=delimiter,
                     quote_char=quote or False,
                     newlines_in_values=bool(quote),
-                    invalid_row_handler=set_aside,
+                    invalid_row_handler=reject,
                 ),
                 arrow_csv.ConvertOptions(
                     column_types=dict.fromkeys(names, pa.string()),
@@ -111,9 +111,9 @@ class _Last:
 
     row: int = 0
     value: str = ""
-    ragged: Aside | None = None
+    ragged: RejectedRow | None = None
     good: int = 0
-    aside: int = 0
+    rejected: int = 0
 
 
 def _header(
@@ -143,8 +143,10 @@ def _header(
     return names
 
 
-def _numbered(batches, file: SourceFile, ragged: list[Aside], last: _Last) -> Iterator[SourceBatch]:
-    """Give each row its number; Arrow reads ahead, so some rows set aside are still to come."""
+def _numbered(
+    batches, file: SourceFile, ragged: list[RejectedRow], last: _Last
+) -> Iterator[SourceBatch]:
+    """Give each row its number; Arrow reads ahead, so some rejected rows are still to come."""
     upcoming = 1
     while True:
         try:
@@ -154,12 +156,12 @@ def _numbered(batches, file: SourceFile, ragged: list[Aside], last: _Last) -> It
         if table is not None and not len(table):
             continue
         if table is not None:
-            skipped = {aside.row for aside in ragged}
+            skipped = {row.row for row in ragged}
             span = np.arange(upcoming, upcoming + len(table) + len(skipped), dtype=np.int64)
             rows = span[~np.isin(span, list(skipped))] if skipped else span
             rows = rows[: len(table)]
             upcoming = int(rows[-1]) + 1
-            fresh = tuple(aside for aside in ragged if aside.row < upcoming)
+            fresh = tuple(row for row in ragged if row.row < upcoming)
             ragged[:] = ragged[len(fresh) :]
             last.value = table.column(table.num_columns - 1)[-1].as_py() or ""
         else:
@@ -167,10 +169,10 @@ def _numbered(batches, file: SourceFile, ragged: list[Aside], last: _Last) -> It
                 return
             table, rows, fresh = no_rows(file.columns), numbered(upcoming, 0), tuple(ragged)
             ragged.clear()
-        last.row = max(upcoming - 1, *(aside.row for aside in fresh), 0)
+        last.row = max(upcoming - 1, *(row.row for row in fresh), 0)
         last.ragged = fresh[-1] if fresh and fresh[-1].row == last.row else None
         last.good += len(table)
-        last.aside += len(fresh)
+        last.rejected += len(fresh)
         yield SourceBatch(file, table.rename_columns(file.columns), rows, fresh)
 
 
@@ -189,10 +191,10 @@ def _check_end(
             before = tail[len(tail) - len(value) - 2 : len(tail) - len(value)]
             if before in (delimiter + quote, "\n" + quote) or len(last.value) > len(tail):
                 raise _truncated(path, last.row, "the last, opens a quote that nothing closes")
-    if last.aside and not last.good:
+    if last.rejected and not last.good:
         raise ExtractError(
             str(path),
-            f"none of its {last.aside} records has as many fields as its header",
+            f"none of its {last.rejected} records has as many fields as its header",
             "check delimiter and skip_rows under `options:`, or fetch the file again",
         )
 

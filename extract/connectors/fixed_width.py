@@ -11,7 +11,7 @@ import polars as pl
 import pyarrow as pa
 
 from catalog.models import Reader, Source
-from extract.batches import Aside, SourceBatch, SourceFile, no_rows, numbered
+from extract.batches import RejectedRow, SourceBatch, SourceFile, no_rows, numbered
 from extract.connectors import option
 from extract.connectors.files import TextStream, find, relative
 from extract.errors import ExtractError
@@ -28,7 +28,7 @@ def read(
     Options: `layout`, a list of {name, start, length} where `start` counts characters from 1;
     `encoding` (utf-8; cp037 for EBCDIC); `skip_rows`, lines before the first record;
     `record_length` for files without newlines; `nulls`, texts that mean nothing (00000000). A
-    line that is shorter than the layout is set aside; as the last of a file without a final
+    line that is shorter than the layout is rejected; as the last of a file without a final
     newline it means that the file is truncated.
     """
     layout = _layout(reader, source)
@@ -51,16 +51,18 @@ def read(
                 text = pl.Series("line", block, dtype=pl.String)
                 fits = (text.str.len_chars() >= needed).to_numpy()
                 rows = np.arange(first, first + len(block), dtype=np.int64)
-                aside = tuple(
-                    Aside(
+                rejected = tuple(
+                    RejectedRow(
                         int(rows[p]),
                         f"has {len(block[p])} characters where the layout needs {needed}",
                         block[p],
                     )
                     for p in np.flatnonzero(~fits)
                 )
-                yield SourceBatch(file, _cut(text.filter(fits), layout, nulls), rows[fits], aside)
-                good, bad = good + int(fits.sum()), bad + len(aside)
+                yield SourceBatch(
+                    file, _cut(text.filter(fits), layout, nulls), rows[fits], rejected
+                )
+                good, bad = good + int(fits.sum()), bad + len(rejected)
                 last, last_fits = int(rows[-1]), bool(fits[-1])
             if not last_fits and not stream.ends_in_newline:
                 raise ExtractError(

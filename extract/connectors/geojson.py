@@ -14,7 +14,7 @@ from pyproj import CRS, Transformer
 from pyproj.exceptions import CRSError
 
 from catalog.models import Reader, Source
-from extract.batches import Aside, SourceBatch, SourceFile, no_rows, numbered
+from extract.batches import RejectedRow, SourceBatch, SourceFile, no_rows, numbered
 from extract.connectors import option
 from extract.connectors.files import find, relative
 from extract.connectors.json_records import load_document
@@ -28,7 +28,7 @@ ROWS = 1_000
 
 
 class _Malformed(ValueError):
-    """A feature that is not what GeoJSON says; put aside with the reason."""
+    """A feature that is not what GeoJSON says; rejected with the reason."""
 
 
 def read(
@@ -38,7 +38,7 @@ def read(
 
     Coordinates come out as longitude and latitude. Option `crs`: the file's reference system
     (EPSG:2263), where the file names none. What is no feature, or has a geometry that cannot be
-    read, is set aside.
+    read, is rejected.
     """
     given = option(reader, "crs", None, str, OPTIONS)
     for path in find(reader, base_dir):
@@ -52,14 +52,16 @@ def read(
         yield SourceBatch(file, no_rows(["geometry"]), numbered(1, 0))
         features = document["features"]
         for start in range(0, len(features), ROWS):
-            objects, rows, aside = [], [], []
+            objects, rows, rejected = [], [], []
             for number, feature in enumerate(features[start : start + ROWS], start + 1):
                 try:
                     objects.append(_row(feature, transformer, path, number))
                     rows.append(number)
                 except _Malformed as error:
-                    aside.append(Aside(number, str(error), json.dumps(feature)[:500]))
-            yield SourceBatch(file, from_objects(objects), np.array(rows, np.int64), tuple(aside))
+                    rejected.append(RejectedRow(number, str(error), json.dumps(feature)[:500]))
+            yield SourceBatch(
+                file, from_objects(objects), np.array(rows, np.int64), tuple(rejected)
+            )
 
 
 def _transformer(document: dict[str, Any], given: str | None, path: Path) -> Transformer | None:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from catalog.models import Reader, Source
-from extract.batches import Aside, SourceBatch, SourceFile, no_rows, numbered
+from extract.batches import RejectedRow, SourceBatch, SourceFile, no_rows, numbered
 from extract.connectors import option
 from extract.connectors.files import TextStream, find, relative
 from extract.connectors.records import ROWS, from_objects
@@ -26,7 +26,7 @@ def read_lines(
 ) -> Iterator[SourceBatch]:
     """Yield the objects of JSON-lines files, plain or gzip; nested values stay JSON text.
 
-    Option: `encoding` (utf-8). A line that is no object is set aside; as the last line of a file
+    Option: `encoding` (utf-8). A line that is no object is rejected; as the last line of a file
     without a final newline it means that the file is truncated.
     """
     encoding = option(reader, "encoding", "utf-8", str, LINE_OPTIONS)
@@ -36,7 +36,7 @@ def read_lines(
             file.may_hold_nul = True
             objects: list[dict[str, Any]] = []
             rows: list[int] = []
-            aside: list[Aside] = []
+            rejected: list[RejectedRow] = []
             number = 0
             for line in io.BufferedReader(stream, 1 << 20):
                 if not line.strip():
@@ -54,20 +54,24 @@ def read_lines(
                         ) from error
                     problem = f"is not JSON ({error})"
                 if problem:
-                    aside.append(Aside(number, problem, line.decode("utf-8", "replace").strip()))
+                    rejected.append(
+                        RejectedRow(number, problem, line.decode("utf-8", "replace").strip())
+                    )
                 else:
                     objects.append(item)
                     rows.append(number)
-                if len(objects) + len(aside) >= ROWS:
+                if len(objects) + len(rejected) >= ROWS:
                     yield SourceBatch(
-                        file, from_objects(objects), np.array(rows, np.int64), tuple(aside)
+                        file, from_objects(objects), np.array(rows, np.int64), tuple(rejected)
                     )
-                    objects, rows, aside = [], [], []
-            if number and len(aside) == number:
+                    objects, rows, rejected = [], [], []
+            if number and len(rejected) == number:
                 raise ExtractError(
                     str(path), f"none of its {number} lines is a JSON object", "fetch it again"
                 )
-            yield SourceBatch(file, from_objects(objects), np.array(rows, np.int64), tuple(aside))
+            yield SourceBatch(
+                file, from_objects(objects), np.array(rows, np.int64), tuple(rejected)
+            )
 
 
 def read_document(
@@ -111,16 +115,16 @@ def load_document(path: Path, file: SourceFile, encoding: str = "utf-8") -> Any:
 
 
 def from_list(file: SourceFile, records: list[Any], first: int) -> SourceBatch:
-    """Return one batch of a list of objects; what is no object is set aside."""
-    objects, rows, aside = [], [], []
+    """Return one batch of a list of objects; what is no object is rejected."""
+    objects, rows, rejected = [], [], []
     for number, item in enumerate(records, first):
         problem = _problem(item)
         if problem:
-            aside.append(Aside(number, problem, json.dumps(item)[:500]))
+            rejected.append(RejectedRow(number, problem, json.dumps(item)[:500]))
         else:
             objects.append(item)
             rows.append(number)
-    return SourceBatch(file, from_objects(objects), np.array(rows, np.int64), tuple(aside))
+    return SourceBatch(file, from_objects(objects), np.array(rows, np.int64), tuple(rejected))
 
 
 def _problem(item: Any) -> str | None:

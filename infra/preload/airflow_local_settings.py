@@ -31,7 +31,7 @@ LIBRARIES = (
     "dbt.task.retry",
     "dbt_common.clients.agate_helper",
     # Great Expectations, by the door that leaves half of it out.
-    "expectations.light",
+    "expectations.slim_gx",
     "great_expectations.data_context.types.base",
     "great_expectations.render.renderer.page_renderer",
     "great_expectations.render.view.view",

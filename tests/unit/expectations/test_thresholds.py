@@ -168,17 +168,20 @@ def test_an_increment_is_not_held_to_volume():
 @given(
     share=st.integers(0, 100),
     read=st.integers(0, 1000),
-    aside=st.integers(0, 1000),
+    quarantined=st.integers(0, 1000),
     failing=st.integers(0, 1000),
 )
-def test_max_quarantined_counts_both_kinds(share, read, aside, failing):
-    aside = min(aside, read)
-    failing = min(failing, read - aside)
+def test_max_quarantined_counts_both_kinds(share, read, quarantined, failing):
+    quarantined = min(quarantined, read)
+    failing = min(failing, read - quarantined)
     outcome = thresholds.quarantined(
-        source(Gate(max_quarantined=share / 100)), load(read, aside), failing, ["x: is empty (1)"]
+        source(Gate(max_quarantined=share / 100)),
+        load(read, quarantined),
+        failing,
+        ["x: is empty (1)"],
     )
-    assert outcome.success is ((aside + failing) * 100 <= share * read)
-    assert outcome.observed == f"{aside + failing} of {read} rows"
+    assert outcome.success is ((quarantined + failing) * 100 <= share * read)
+    assert outcome.observed == f"{quarantined + failing} of {read} rows"
     assert "x: is empty (1)" in outcome.reason
 
 

@@ -1,4 +1,4 @@
-"""Connectors on files as departments leave them: what is read, what is put aside, what refused."""
+"""Connectors on files as departments leave them: what is read, what is rejected, what refused."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from extract.errors import ExtractError
 
 
 def read(folder: Path, name: str, pattern: str | None = None, cursor=None, **options):
-    """Return (rows as dicts with `#` their number, rows set aside, batches)."""
+    """Return (rows as dicts with `#` their number, rejected rows, batches)."""
     reader = Reader(connector=name, files=(pattern,) if pattern else (), options=options)
     source = Source(
         source="s", department="d", title="t", grain="g", owner="o", licence="l", tier="open",
@@ -32,7 +32,7 @@ def read(folder: Path, name: str, pattern: str | None = None, cursor=None, **opt
         for batch in batches
         for number, row in zip(batch.rows, batch.table.to_pylist(), strict=True)
     ]
-    return rows, [aside for batch in batches for aside in batch.aside], batches
+    return rows, [row for batch in batches for row in batch.rejected], batches
 
 
 def csv(folder: Path, data: bytes | str, **options):
@@ -48,8 +48,8 @@ DAMAGED = _GZIP[:3000] + b"\xff" * 8 + _GZIP[3008:]
 
 @pytest.mark.parametrize("newline", ["\n", "\r\n", "\r"])
 def test_csv_newlines(tmp_path, newline):
-    rows, aside, _ = csv(tmp_path, newline.join(["a,b", "1,2", '3,"4"', ""]))
-    assert rows == [{"#": 1, "a": "1", "b": "2"}, {"#": 2, "a": "3", "b": "4"}] and not aside
+    rows, rejected, _ = csv(tmp_path, newline.join(["a,b", "1,2", '3,"4"', ""]))
+    assert rows == [{"#": 1, "a": "1", "b": "2"}, {"#": 2, "a": "3", "b": "4"}] and not rejected
 
 
 @pytest.mark.parametrize(
@@ -88,12 +88,12 @@ def test_csv_rows_keep_their_numbers_around_ragged_ones(tmp_path, monkeypatch):
     monkeypatch.setattr("extract.connectors.delimited.BLOCK", 256)
     monkeypatch.setattr("extract.connectors.delimited.BATCH", 600)
     lines = [f"{n},x" if n % 7 else f"{n}" if n % 2 else f"{n},x,y" for n in range(1, 501)]
-    rows, aside, batches = csv(tmp_path, "a,b\n" + "\n".join(lines) + "\n")
+    rows, rejected, batches = csv(tmp_path, "a,b\n" + "\n".join(lines) + "\n")
     assert len(batches) > 5
     assert [row["#"] for row in rows] == [int(row["a"]) for row in rows]
-    assert [item.row for item in aside] == [n for n in range(1, 501) if n % 7 == 0]
-    assert aside[0].reason == "has 1 field where the header has 2" and aside[0].text == "7"
-    assert aside[1].reason == "has 3 fields where the header has 2"
+    assert [item.row for item in rejected] == [n for n in range(1, 501) if n % 7 == 0]
+    assert rejected[0].reason == "has 1 field where the header has 2" and rejected[0].text == "7"
+    assert rejected[1].reason == "has 3 fields where the header has 2"
 
 
 def test_csv_of_many_files_in_order_of_names(tmp_path):
@@ -105,8 +105,8 @@ def test_csv_of_many_files_in_order_of_names(tmp_path):
 
 
 def test_csv_header_only_is_a_file_without_rows(tmp_path):
-    rows, aside, batches = csv(tmp_path, "a,b\n")
-    assert rows == [] and aside == [] and batches[0].file.columns == ["a", "b"]
+    rows, rejected, batches = csv(tmp_path, "a,b\n")
+    assert rows == [] and rejected == [] and batches[0].file.columns == ["a", "b"]
 
 
 @pytest.mark.parametrize("end", ['3,"whole"', '3,"a""b"', '3,"two\nlines"', "3,", "3,x"])
@@ -197,11 +197,11 @@ def test_jsonl_values_of_every_kind(tmp_path):
     assert batches[0].file.sparse
 
 
-def test_jsonl_lines_that_are_no_object_are_set_aside(tmp_path):
+def test_jsonl_lines_that_are_no_object_are_rejected(tmp_path):
     (tmp_path / "f.jsonl").write_text('{"a": 1}\n{"a": 2,}\n[3]\n{}\n{"a": 5}\n')
-    rows, aside, _ = read(tmp_path, "jsonl", "f.jsonl")
+    rows, rejected, _ = read(tmp_path, "jsonl", "f.jsonl")
     assert [(row["#"], row["a"]) for row in rows] == [(1, "1"), (5, "5")]
-    assert [(item.row, item.reason[:13]) for item in aside] == [
+    assert [(item.row, item.reason[:13]) for item in rejected] == [
         (2, "is not JSON ("), (3, "is not a JSON"), (4, "is an empty o"),
     ]  # fmt: skip
 
@@ -228,8 +228,8 @@ def test_json_that_is_no_data_is_refused(tmp_path, name, data, says):
 
 def test_json_document_with_its_list_inside(tmp_path):
     (tmp_path / "f.json").write_text(json.dumps({"response": {"items": [{"a": 1}, 7, {"a": 3}]}}))
-    rows, aside, _ = read(tmp_path, "json", "f.json", records="response.items")
-    assert [row["a"] for row in rows] == ["1", "3"] and aside[0].row == 2
+    rows, rejected, _ = read(tmp_path, "json", "f.json", records="response.items")
+    assert [row["a"] for row in rows] == ["1", "3"] and rejected[0].row == 2
     with pytest.raises(ExtractError, match="there is no 'item'; found: items"):
         read(tmp_path, "json", "f.json", records="response.item")
 
@@ -246,7 +246,7 @@ LAYOUT = [
 def test_fixed_width_cuts_by_characters(tmp_path):
     lines = ["0001José  20240102", "0002      00000000", "000", "0004Ann   20240105 more"]
     (tmp_path / "f.txt").write_bytes(("\r\n".join(lines) + "\r\n\x1a").encode("latin-1"))
-    rows, aside, _ = read(
+    rows, rejected, _ = read(
         tmp_path, "fixed_width", "f.txt", layout=LAYOUT, encoding="latin-1", nulls=["00000000"]
     )
     assert rows == [
@@ -254,7 +254,7 @@ def test_fixed_width_cuts_by_characters(tmp_path):
         {"#": 2, "number": "0002", "name": None, "day": None},
         {"#": 4, "number": "0004", "name": "Ann", "day": "20240105"},
     ]
-    assert aside[0].row == 3 and "3 characters where the layout needs 18" in aside[0].reason
+    assert rejected[0].row == 3 and "3 characters where the layout needs 18" in rejected[0].reason
 
 
 def test_fixed_width_of_a_mainframe_without_newlines(tmp_path):
@@ -442,14 +442,14 @@ def test_geojson_in_feet_comes_out_in_degrees(tmp_path):
         ({"geometry": {"type": "Polygon", "coordinates": [[["a", "b"]]]}}, "has no coordinates"),
     ],
 )
-def test_a_malformed_feature_is_set_aside_and_the_others_are_read(tmp_path, feature, reason):
+def test_a_malformed_feature_is_rejected_and_the_others_are_read(tmp_path, feature, reason):
     collection = json.loads(features(None, (-74, 40.5), (-74, 40.6)))
     collection["features"].insert(1, feature)
     collection["crs"] = "EPSG:4326"  # as some write it
     (tmp_path / "f.geojson").write_text(json.dumps(collection))
-    rows, aside, _ = read(tmp_path, "geojson", "f.geojson")
+    rows, rejected, _ = read(tmp_path, "geojson", "f.geojson")
     assert [row["#"] for row in rows] == [1, 3]
-    assert aside[0].row == 2 and reason in aside[0].reason
+    assert rejected[0].row == 2 and reason in rejected[0].reason
 
 
 def test_a_feature_without_coordinates_has_no_geometry(tmp_path):

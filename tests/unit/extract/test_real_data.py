@@ -9,8 +9,8 @@ import pytest
 from catalog.cities import load_city
 from catalog.models import Column, Reader, Source
 from extract.connectors import connector
+from extract.dry_run import dry_run
 from extract.errors import ExtractError
-from extract.trial import read_through
 
 DATA = Path(__file__).resolve().parents[4] / "shared/data"
 pytestmark = [
@@ -32,8 +32,8 @@ pytestmark = [
     ],
 )
 def test_new_yorks_files_are_read_to_the_last_row(source, rows):
-    trial = read_through(load_city("nyc").source(source), DATA / "nyc", "snapshot")
-    assert (trial.rows, trial.quarantined) == (rows, 0)
+    result = dry_run(load_city("nyc").source(source), DATA / "nyc", "snapshot")
+    assert (result.rows, result.quarantined) == (rows, 0)
 
 
 def read(name: str, file: str, **options) -> tuple[list[dict], int]:
@@ -44,11 +44,11 @@ def read(name: str, file: str, **options) -> tuple[list[dict], int]:
     )  # fmt: skip
     batches = list(connector(name)(reader, source, DATA / "messy", None))
     rows = [row for batch in batches for row in batch.table.to_pylist()]
-    return rows, sum(len(batch.aside) for batch in batches)
+    return rows, sum(len(batch.rejected) for batch in batches)
 
 
 @pytest.mark.parametrize(
-    ("file", "options", "rows", "aside", "first"),
+    ("file", "options", "rows", "rejected", "first"),
     [
         ("csvkit/examples/test_utf16_little.csv", {}, 2, 0, {"a": "1", "b": "2", "c": "3"}),
         ("csvkit/examples/test_utf8_bom.csv", {}, 2, 0, {"foo": "1", "bar": "2", "baz": "3"}),
@@ -64,15 +64,17 @@ def read(name: str, file: str, **options) -> tuple[list[dict], int]:
         ("messytables/horror/skip_initials.csv", {}, 2, 0, None),
     ],
 )  # fmt: skip
-def test_ugly_text_files(file, options, rows, aside, first):
-    found, set_aside = read("csv", file, **options)
-    assert (len(found), set_aside) == (rows, aside)
+def test_ugly_text_files(file, options, rows, rejected, first):
+    found, dropped = read("csv", file, **options)
+    assert (len(found), dropped) == (rows, rejected)
     assert first is None or first.items() <= found[0].items()
 
 
-def test_latin1_of_montreal_with_its_short_rows_aside():
-    found, aside = read("csv", "latin1/montreal_bikes_2012.csv", delimiter=";", encoding="latin-1")
-    assert len(found) + aside == 310 and "Brébeuf (données non disponibles)" in found[0]
+def test_latin1_of_montreal_with_its_short_rows_rejected():
+    found, rejected = read(
+        "csv", "latin1/montreal_bikes_2012.csv", delimiter=";", encoding="latin-1"
+    )
+    assert len(found) + rejected == 310 and "Brébeuf (données non disponibles)" in found[0]
 
 
 def test_rows_that_all_lack_fields_are_refused():
@@ -114,6 +116,6 @@ def test_fixed_width_of_the_census():
         {"name": "sumlev", "start": 9, "length": 3},
     ]
     file = "csvkit/examples/realdata/census_2010/ilgeo2010_excerpt.pl"
-    found, aside = read("fixed_width", file, layout=layout, encoding="latin-1")
-    assert len(found) == 1000 and aside == 0
+    found, rejected = read("fixed_width", file, layout=layout, encoding="latin-1")
+    assert len(found) == 1000 and rejected == 0
     assert found[0] == {"fileid": "PLST", "stusab": "IL", "sumlev": "040"}

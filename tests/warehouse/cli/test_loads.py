@@ -108,7 +108,7 @@ def test_sources_are_listed_and_checked(typed, tmp_path):
     header = "metric_id,target,direction,from_date,extra\n"
     (tmp_path / "finance/targets.csv").write_text(header + "m,abc,lower,2024-01-01,\n")
     said = typed("sources", "check", "demo", "targets", "--data", str(tmp_path)).output
-    assert "1 rows, 1 to be set aside" in said and "cannot read 'abc' as double" in said
+    assert "1 rows, 1 to be quarantined" in said and "cannot read 'abc' as double" in said
     assert "does not declare: extra" in said
     (tmp_path / "finance/targets.csv").write_text(header.replace("from_date", "since"))
     said = typed("sources", "check", "demo", "targets", "--data", str(tmp_path)).output

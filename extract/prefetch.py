@@ -17,7 +17,7 @@ NICE = 10
 
 
 @contextmanager
-def ahead(items: Iterable[Item], depth: int = 2) -> Iterator[Iterator[Item]]:
+def prefetch(items: Iterable[Item], depth: int = 2) -> Iterator[Iterator[Item]]:
     """Give an iterator over `items` that a thread draws up to `depth` items ahead.
 
     An exception of `items` is raised where the items are used. Leaving the block ends the thread.
@@ -63,7 +63,7 @@ def ahead(items: Iterable[Item], depth: int = 2) -> Iterator[Iterator[Item]]:
                 return
             yield item
 
-    thread = Thread(target=draw, name="cityloom-ahead", daemon=True)
+    thread = Thread(target=draw, name="cityloom-prefetch", daemon=True)
     thread.start()
     try:
         yield use()

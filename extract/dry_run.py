@@ -1,4 +1,4 @@
-"""Reading a source through without a database: what a load would say of it."""
+"""Reading a source without a database: what a load of it would find."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from extract.connectors import connector
 from extract.errors import ExtractError
 from extract.prepare import Preparer
 
-#: Hashes made with it are thrown away; nobody else may use it.
-_NO_SALT = b"trial"
+#: Salt of hashes that are thrown away; nothing else may use it.
+_NO_SALT = b"dry run"
 _VALUE = re.compile(r"cannot read .* as")
 
 
 @dataclass(frozen=True)
-class Trial:
-    """What a source gives: rows in all, those to be set aside, columns not declared.
+class DryRun:
+    """What a load would read: rows in all, those it would quarantine, columns not declared.
 
     `reasons` has one example of each kind of reason, and how many rows there are of the kind.
     """
@@ -30,8 +30,8 @@ class Trial:
     undeclared: list[str]
 
 
-def read_through(source: Source, base_dir: Path, mode: str = "read") -> Trial:
-    """Read all of a source as a load would; raise `ExtractError` as a load would."""
+def dry_run(source: Source, base_dir: Path, mode: str = "read") -> DryRun:
+    """Read all of a source as a load would, and raise `ExtractError` where a load would."""
     reader = source.read if mode == "read" else source.snapshot
     if reader is None:
         raise ExtractError(
@@ -61,4 +61,4 @@ def read_through(source: Source, base_dir: Path, mode: str = "read") -> Trial:
     for file in files.values():
         preparer.check_file(file)
     counted = [(examples[kind], count) for kind, count in reasons.most_common(10)]
-    return Trial(rows, quarantined, counted, list(undeclared))
+    return DryRun(rows, quarantined, counted, list(undeclared))
