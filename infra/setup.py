@@ -71,7 +71,9 @@ def make_environments() -> None:
     venv = ROOT / ".venv"
     superset_venv = Path(os.environ.get("CITYLOOM_SUPERSET_VENV") or ROOT / ".venv-superset")
     cuda = wants_cuda()
-    platform = fingerprint("pyproject.toml", "constraints/platform.txt", f"cuda={cuda}")
+    platform = fingerprint(
+        "pyproject.toml", "constraints/platform.txt", "constraints/overrides.txt", f"cuda={cuda}"
+    )
     superset = fingerprint("constraints/superset.in", "constraints/superset.txt")
     todo = [
         name
@@ -98,6 +100,7 @@ def make_environments() -> None:
                 *(uv, "pip", "install", *quiet(), "--python", python),
                 *("--editable", str(ROOT), "--group", f"{ROOT / 'pyproject.toml'}:dev"),
                 *("--constraints", str(CONSTRAINTS / "platform.txt")),
+                *("--overrides", str(CONSTRAINTS / "overrides.txt")),
                 *torch,
                 *no_index(environment),
             ],
@@ -140,6 +143,7 @@ def make_pins(upgrade: bool) -> None:
             [
                 *(uv, "pip", "compile", *sources, "--output-file", f"constraints/{target}"),
                 *("--universal", "--python-version", f"{SUPPORTED[0][0]}.{SUPPORTED[0][1]}"),
+                *("--overrides", "constraints/overrides.txt"),
                 *("--no-header", "--no-annotate", "--no-emit-index-url", "--no-emit-find-links"),
                 *("--quiet", *(["--upgrade"] if upgrade else [])),
                 *no_index(environment),

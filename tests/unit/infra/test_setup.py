@@ -177,3 +177,12 @@ cat "{tmp_path}/$name" 2>/dev/null || {{ echo "error: no cache" >&2; exit 2; }}
     except setup.SetupError as error:
         said = str(error)
     assert wanted in said
+
+
+def test_dbts_parser_that_downloads_from_outside_the_index_is_left_out():
+    (line,) = [
+        line
+        for line in (setup.CONSTRAINTS / "overrides.txt").read_text().splitlines()
+        if not line.startswith("#")
+    ]
+    assert line == 'dbt-core-experimental-parser ; sys_platform == "never"'
