@@ -34,9 +34,11 @@ test-warehouse: setup ## Run the warehouse tier (embedded PostgreSQL)
 test-system: setup browser ## Run the system tier (the real servers and a browser)
 	@$(BIN)/python -m infra.tiers system
 
-lint: setup ## Check style, the rooms' walls, and that generated files are current
+lint: setup ## Check style, types, dependencies, the rooms' walls, and that generated files are current
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/deptry .
 	@$(BIN)/lint-imports
 	@$(BIN)/python -m catalog.generate --check
 	@$(BIN)/cityloom dashboards check
@@ -58,6 +60,6 @@ pins: ## Resolve constraints/*.txt for what pyproject.toml asks (UPGRADE=1: newe
 
 clean: ## Stop the servers, remove environments and caches; the data under CITYLOOM_HOME stays
 	@$(MAKE) --no-print-directory stop || echo "clean: servers that still run are ended by the next 'cityloom up'"
-	rm -rf .venv .venv-superset build *.egg-info .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	rm -rf .venv .venv-superset build *.egg-info .ruff_cache .mypy_cache .pytest_cache .import_linter_cache .hypothesis
 	rm -rf dbt_project/target dbt_project/logs
 	find . -name __pycache__ -type d -not -path './.cityloom/*' -prune -exec rm -rf {} +
