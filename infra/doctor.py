@@ -16,7 +16,7 @@ from typing import Literal
 from infra import services as catalogue
 from infra.postgres import PostgresError
 from infra.settings import ROOT, Settings, cityloom_home, settings_from
-from infra.state import StackError, holder, is_free, is_held_by, read_state
+from infra.state import ADMIN_URL, StackError, holder, is_free, is_held_by, read_state
 from infra.supervise import Supervisor
 
 DISK_BAD_GB, DISK_WARN_GB = 2, 10
@@ -264,6 +264,25 @@ def _database() -> Iterator[Finding]:
         f"{size}, {sessions} of {limit} connections",
         "end idle clients" if verdict == "warn" else "",
     )
+    yield from _roles(settings)
+
+
+def _roles(settings: Settings) -> Iterator[Finding]:
+    """Compare logins, rights and session defaults with what `up` gives them."""
+    from warehouse.bootstrap import find_faults
+
+    found = find_faults(settings.database_url)
+    for fault in found:
+        if fault.needs_superuser and not settings.embedded_database:
+            remedy = f"set {ADMIN_URL} to a superuser's login and run `cityloom up`, or accept it"
+            yield Finding("roles", "warn", fault.text, remedy)
+        else:
+            remedy = "`cityloom up` restores it"
+            if not settings.embedded_database:
+                remedy += f" when {ADMIN_URL} names a login that may"
+            yield Finding("roles", "bad", fault.text, remedy)
+    if not found:
+        yield Finding("roles", "ok", "logins, rights and limits are as they should be")
 
 
 def _settings() -> Settings | None:

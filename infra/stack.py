@@ -148,7 +148,8 @@ def _start_database(
             supervisor.start_program("postgres")
             _await(supervisor, "postgres", settings, lambda: None if cluster.accepts() else "")
         admin = cluster.url(password)
-    _prepare_database(settings, admin)
+    for fault in _prepare_database(settings, admin):
+        report("stack", f"restored, because {fault}", False)
     if not settings.embedded_database:
         wrong = catalogue.probe_family("postgres", settings)["postgres"]
         if wrong is not None:
@@ -156,8 +157,16 @@ def _start_database(
     report("postgres", f"up ({time.monotonic() - began:.1f} s)", True)
 
 
-def _prepare_database(settings: Settings, admin_url: str | None) -> None:
-    """Make roles, databases and schemas, once for each version of what makes them."""
+def _prepare_database(settings: Settings, admin_url: str | None) -> list[str]:
+    """Make roles, databases and schemas where missing, and restore what was changed since.
+
+    Returns what was found to be changed.
+    """
+    import psycopg
+
+    from warehouse.bootstrap import OWNERS, READERS, bootstrap, find_faults
+    from warehouse.schema import create_schemas
+
     made_by = "".join(
         (ROOT / "warehouse" / name).read_text() for name in ("bootstrap.py", "schema.py")
     )
@@ -168,18 +177,21 @@ def _prepare_database(settings: Settings, admin_url: str | None) -> None:
             catalogue.write_private(settings.home / "prepared.json", "{}\n")
         _set_stamp(settings, "address", address)
     fingerprint = digest(made_by if settings.embedded_database else made_by + address)
+    faults: list[str] = []
     if _stamp(settings, "database") == fingerprint:
-        return
+        try:
+            found = find_faults(settings.database_url)
+        except psycopg.OperationalError as error:
+            raise StackError(f"the database {address}: {str(error).strip()}") from error
+        # On another's server, a superuser's rights are asked for by doctor, not by each start.
+        faults = [fault.text for fault in found if admin_url or not fault.needs_superuser]
+        if not faults:
+            return []
     if admin_url is None:
         raise StackError(
             f"the roles and databases on {address} are to be made or renewed: set {ADMIN_URL} "
-            "to a login that may do so, for this once"
+            "to a login that may do so, for this once" + "".join(f"\n  {fault}" for fault in faults)
         )
-    import psycopg
-
-    from warehouse.bootstrap import OWNERS, READERS, bootstrap
-    from warehouse.schema import create_schemas
-
     passwords = {role: settings.secret(f"postgres_{role}") for role in OWNERS + READERS}
     try:
         bootstrap(admin_url, passwords, own_server=settings.embedded_database)
@@ -191,6 +203,8 @@ def _prepare_database(settings: Settings, admin_url: str | None) -> None:
             f"the roles and databases on {address} cannot be made: {str(error).strip()}"
         ) from error
     _set_stamp(settings, "database", fingerprint)
+    left = {fault.text for fault in find_faults(settings.database_url)} if faults else set()
+    return [fault for fault in faults if fault not in left]
 
 
 def _address(settings: Settings) -> str:

@@ -4,24 +4,63 @@
 |---|---|
 | `warehouse`, `airflow`, `mlflow`, `superset` | own and enter the database of its name only |
 | `analyst`, `dashboards` | log in to `warehouse` and read what `warehouse.schema` grants |
+
+PostgreSQL lets every role change its own password and session defaults, and nothing can forbid
+it. So `find_faults` compares what the roles are with what they should be; `bootstrap` restores it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from urllib.parse import quote, urlsplit, urlunsplit
 
 import psycopg
 from psycopg import sql
+
+from warehouse.schema import find_grant_faults
 
 OWNERS = ("warehouse", "airflow", "mlflow", "superset")
 READERS = ("analyst", "dashboards")
 #: The comment on each role: names like `airflow` may be another program's on a shared server.
 MARK = "made by Cityloom"
 
+#: Sessions that a reader may hold at once, so that the loader always finds a connection.
+READER_CONNECTIONS = 40
+#: Defaults of a reader's session. One that holds a transaction open keeps dbt from replacing the
+#: tables that it read, so none lasts. `transaction_timeout` needs PostgreSQL 17.
+READER_SETTINGS = {
+    "default_transaction_read_only": "on",
+    "statement_timeout": "10min",
+    "lock_timeout": "1min",
+    "idle_in_transaction_session_timeout": "1min",
+    "transaction_timeout": "20min",
+    "idle_session_timeout": "1h",
+}
+#: Functions by which a reader could leave large objects behind, or hold the lock of a load.
+#: PostgreSQL grants them to everybody; here only each database's owner has them.
+OWNER_FUNCTIONS = """
+select p.oid::regprocedure::text from pg_proc p
+where p.pronamespace = 'pg_catalog'::regnamespace
+  and p.proname ~ '^(lo_|loread$|lowrite$|pg_(try_)?advisory_)'
+  and has_function_privilege('public', p.oid, 'execute')
+order by 1
+"""
+
 
 class BootstrapError(Exception):
     """The server's login may not make roles or databases; says what is missing."""
+
+
+@dataclass(frozen=True)
+class Fault:
+    """Something about roles or databases that is not as it should be.
+
+    `needs_superuser`: a login with CREATEROLE and CREATEDB cannot restore it.
+    """
+
+    text: str
+    needs_superuser: bool = False
 
 
 def bootstrap(admin_url: str, passwords: Mapping[str, str], *, own_server: bool = False) -> None:
@@ -30,17 +69,21 @@ def bootstrap(admin_url: str, passwords: Mapping[str, str], *, own_server: bool 
     `admin_url` logs in as a superuser, or as a role with CREATEROLE and CREATEDB, to any database.
     `passwords` has one entry for each of `OWNERS` and `READERS`; they are sent as SCRAM verifiers,
     so that no server log holds one. Roles that Cityloom did not make are left alone, unless it is
-    Cityloom's `own_server`. Raises `BootstrapError`.
+    Cityloom's `own_server`. What only a superuser may do is left out for another login;
+    `find_faults` names it. Raises `BootstrapError`.
     """
     with psycopg.connect(admin_url, autocommit=True) as connection:
+        connection.execute("set lock_timeout = '1min'")
         connection.execute("select pg_advisory_lock(hashtext('cityloom.bootstrap'))")
-        _check_rights(connection)
-        if not own_server:
+        superuser = _check_rights(connection)
+        if own_server:  # its other databases are nobody's: a reader could lock and store there
+            connection.execute("revoke all on database postgres, template1 from public")
+        else:
             _refuse_what_is_anothers(connection)
         for role in (*OWNERS, *READERS):
-            _ensure_role(connection, role, passwords[role])
+            _ensure_role(connection, role, passwords[role], superuser and own_server)
         for role in OWNERS:
-            _ensure_database(connection, role)
+            _ensure_database(connection, role, superuser)
         connection.execute(
             sql.SQL("grant connect on database warehouse to {}").format(_names(READERS))
         )
@@ -48,6 +91,39 @@ def bootstrap(admin_url: str, passwords: Mapping[str, str], *, own_server: bool 
         # As its owner: on an external server the admin may not touch another's schema.
         with psycopg.connect(role_url(admin_url, role, passwords[role])) as connection:
             connection.execute("revoke create on schema public from public")
+    if superuser:
+        for role in OWNERS:
+            database = urlunsplit(urlsplit(admin_url)._replace(path=f"/{role}"))
+            with psycopg.connect(database) as connection:
+                for (function,) in connection.execute(OWNER_FUNCTIONS).fetchall():
+                    connection.execute(f"grant execute on function {function} to {role}")
+                    connection.execute(f"revoke execute on function {function} from public")
+
+
+def find_faults(url: Callable[[str], str]) -> list[Fault]:
+    """Return what of roles, databases and grants is not as `bootstrap` and `warehouse.schema` say.
+
+    `url` returns a role's URL. Logs in as each role once; needs no other login. Raises
+    `psycopg.OperationalError` when no server answers.
+    """
+    faults: list[Fault] = []
+    for role in (*OWNERS, *READERS):
+        try:
+            connection = psycopg.connect(url(role), connect_timeout=10)
+        except psycopg.OperationalError as error:
+            _, refused, reason = str(error).rpartition("FATAL:")
+            if not refused:
+                raise
+            if "too many connections" not in reason and "connection slots" not in reason:
+                faults.append(Fault(f"{role} cannot log in: {reason.strip()}"))
+            continue
+        with connection:
+            if role in OWNERS:
+                faults += _database_faults(connection, role)
+            if role == "warehouse":
+                faults += _role_faults(connection)
+                faults += [Fault(text) for text in find_grant_faults(connection)]
+    return faults
 
 
 def role_url(admin_url: str, role: str, password: str, database: str | None = None) -> str:
@@ -60,17 +136,18 @@ def role_url(admin_url: str, role: str, password: str, database: str | None = No
     return urlunsplit(parts._replace(netloc=f"{login}@{address}", path=f"/{database}"))
 
 
-def _check_rights(connection: psycopg.Connection) -> None:
-    row = connection.execute(
-        "select current_user, rolsuper or (rolcreaterole and rolcreatedb) "
+def _check_rights(connection: psycopg.Connection) -> bool:
+    """Return whether the login is a superuser; raise `BootstrapError` when it may too little."""
+    name, superuser, suffices = connection.execute(
+        "select rolname, rolsuper, rolsuper or (rolcreaterole and rolcreatedb) "
         "from pg_roles where rolname = current_user"
     ).fetchone()
-    if row is None or not row[1]:
-        name = row[0] if row else "the login"
+    if not suffices:
         raise BootstrapError(
             f"{name} may not make roles and databases on this server; let its administrator run "
             f"`alter role {name} createrole createdb`"
         )
+    return superuser
 
 
 def _refuse_what_is_anothers(connection: psycopg.Connection) -> None:
@@ -93,7 +170,9 @@ def _refuse_what_is_anothers(connection: psycopg.Connection) -> None:
         )
 
 
-def _ensure_role(connection: psycopg.Connection, role: str, password: str) -> None:
+def _ensure_role(
+    connection: psycopg.Connection, role: str, password: str, may_demote: bool
+) -> None:
     name = sql.Identifier(role)
     found = connection.execute(
         "select rolsuper from pg_roles where rolname = %s", [role]
@@ -102,6 +181,10 @@ def _ensure_role(connection: psycopg.Connection, role: str, password: str) -> No
         with connection.transaction():  # a killed one leaves no role without its mark
             connection.execute(sql.SQL("create role {}").format(name))
             connection.execute(sql.SQL("comment on role {} is {}").format(name, sql.Literal(MARK)))
+    elif may_demote:
+        connection.execute(
+            sql.SQL("alter role {} nosuperuser noreplication nobypassrls").format(name)
+        )
     elif found[0]:
         raise BootstrapError(
             f"role {role!r} exists on this server and is a superuser; rename it, or give "
@@ -111,22 +194,42 @@ def _ensure_role(connection: psycopg.Connection, role: str, password: str) -> No
         password.encode(), role.encode(), b"scram-sha-256"
     ).decode()
     connection.execute(
-        sql.SQL("alter role {} with login nocreatedb nocreaterole password {}").format(
-            name, sql.Literal(verifier)
-        )
+        sql.SQL(
+            "alter role {} with login nocreatedb nocreaterole connection limit {} "
+            "valid until 'infinity' password {}"
+        ).format(name, READER_CONNECTIONS if role in READERS else -1, sql.Literal(verifier))
     )
+    for group, grantor in connection.execute(
+        "select roleid::regrole::text, grantor::regrole::text from pg_auth_members "
+        "where member = %s::regrole",
+        [role],
+    ).fetchall():
+        connection.execute(f"revoke {group} from {role} granted by {grantor}")
     if role in READERS:
-        # A second wall beside the grants, and the one a client's error message names.
-        connection.execute(
-            sql.SQL("alter role {} set default_transaction_read_only = on").format(name)
-        )
+        for (database,) in connection.execute(
+            "select datname from pg_db_role_setting join pg_database d on d.oid = setdatabase "
+            "where setrole = %s::regrole",
+            [role],
+        ).fetchall():
+            in_database = sql.SQL("alter role {} in database {} reset all")
+            connection.execute(in_database.format(name, sql.Identifier(database)))
+        connection.execute(sql.SQL("alter role {} reset all").format(name))
+        for setting, value in _reader_settings(connection).items():
+            connection.execute(
+                sql.SQL("alter role {} set {} = {}").format(name, sql.Identifier(setting), value)
+            )
 
 
-def _ensure_database(connection: psycopg.Connection, role: str) -> None:
+def _reader_settings(connection: psycopg.Connection) -> dict[str, str]:
+    """Return those of `READER_SETTINGS` that this version of PostgreSQL knows."""
+    known = connection.execute(
+        "select name from pg_settings where name = any(%s)", [list(READER_SETTINGS)]
+    ).fetchall()
+    return {name: READER_SETTINGS[name] for (name,) in known}
+
+
+def _ensure_database(connection: psycopg.Connection, role: str, superuser: bool) -> None:
     name = sql.Identifier(role)
-    superuser = connection.execute(
-        "select rolsuper from pg_roles where rolname = current_user"
-    ).fetchone()[0]
     if not superuser:  # only a member may hand a role a database
         connection.execute(sql.SQL("grant {} to current_user").format(name))
     found = connection.execute("select 1 from pg_database where datname = %s", [role]).fetchone()
@@ -137,6 +240,70 @@ def _ensure_database(connection: psycopg.Connection, role: str) -> None:
             )
         )
     connection.execute(sql.SQL("revoke all on database {} from public").format(name))
+
+
+def _role_faults(connection: psycopg.Connection) -> Iterator[Fault]:
+    """Yield what is wrong with attributes, settings and memberships of the roles."""
+    roles = connection.execute(
+        """
+        select rolname, rolconnlimit, rolcreaterole or rolcreatedb as makes,
+               array_remove(array[case when rolsuper then 'superuser' end,
+                                  case when rolreplication then 'replication' end,
+                                  case when rolbypassrls then 'bypassrls' end], null) as privileges
+        from pg_roles where rolname = any(%s) order by 1
+        """,
+        [[*OWNERS, *READERS]],
+    ).fetchall()
+    for role, limit, makes, privileges in roles:
+        wanted = READER_CONNECTIONS if role in READERS else -1
+        if limit != wanted:
+            yield Fault(f"{role} may hold {limit} connections, not {wanted}")
+        if makes:
+            yield Fault(f"{role} may make roles or databases")
+        for privilege in privileges:
+            yield Fault(f"{role} has the attribute {privilege}", needs_superuser=True)
+    for role, group in connection.execute(
+        "select member::regrole::text, roleid::regrole::text from pg_auth_members "
+        "where member::regrole::text = any(%s) order by 1, 2",
+        [[*OWNERS, *READERS]],
+    ):
+        yield Fault(f"{role} is a member of {group}")
+    found: dict[str, dict[str, str]] = {reader: {} for reader in READERS}
+    for role, database, setting in connection.execute(
+        "select setrole::regrole::text, datname, unnest(setconfig) from pg_db_role_setting "
+        "left join pg_database d on d.oid = setdatabase where setrole::regrole::text = any(%s)",
+        [list(READERS)],
+    ):
+        name, _, value = setting.partition("=")
+        found[role][f"{name} in database {database}" if database else name] = value
+    wanted_settings = _reader_settings(connection)
+    for role, settings in found.items():
+        for name in sorted(settings.keys() | wanted_settings.keys()):
+            if settings.get(name) != wanted_settings.get(name):
+                yield Fault(
+                    f"{role} begins with {name} = {settings.get(name, 'its default')}, "
+                    f"not {wanted_settings.get(name, 'the default')}"
+                )
+
+
+def _database_faults(connection: psycopg.Connection, database: str) -> Iterator[Fault]:
+    """Yield what everybody may do in the database that `connection` leads to."""
+    for privilege in ("connect", "temporary", "create"):
+        row = connection.execute(
+            "select has_database_privilege('public', current_database(), %s)", [privilege]
+        ).fetchone()
+        if row[0]:
+            yield Fault(f"every login has the right {privilege} on database {database}")
+    row = connection.execute("select has_schema_privilege('public', 'public', 'create')").fetchone()
+    if row[0]:
+        yield Fault(f"every login may create tables in schema public of database {database}")
+    open_ones = connection.execute(OWNER_FUNCTIONS).fetchall()
+    if open_ones:
+        yield Fault(
+            f"every login that enters database {database} may execute {len(open_ones)} functions "
+            "that hold locks or store large objects",
+            needs_superuser=True,
+        )
 
 
 def _names(roles: tuple[str, ...]) -> sql.Composed:

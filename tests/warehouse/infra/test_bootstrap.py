@@ -1,8 +1,12 @@
+from contextlib import ExitStack
+from types import SimpleNamespace
+from urllib.parse import urlsplit, urlunsplit
+
 import psycopg
 import pytest
 
 from infra.postgres import throwaway
-from warehouse.bootstrap import OWNERS, READERS, BootstrapError, bootstrap, role_url
+from warehouse.bootstrap import OWNERS, READERS, BootstrapError, bootstrap, find_faults, role_url
 from warehouse.schema import create_schemas
 
 
@@ -84,3 +88,175 @@ def test_what_another_program_has_on_a_shared_server_is_left_alone():
         theirs = role_url(url, "airflow", "theirs", "postgres")
         assert one(theirs, "select current_user") == "airflow"
         assert one(url, "select count(*) from pg_roles where rolname = 'warehouse'") == 0
+
+
+@pytest.fixture(scope="module")
+def own_server():
+    """A server for tests that damage roles and restore them: its admin's URL and a role's."""
+    with throwaway() as url:
+        passwords = {role: f"test-{role}" for role in (*OWNERS, *READERS)}
+
+        def restore():
+            bootstrap(url, passwords, own_server=True)
+            create_schemas(role_url(url, "warehouse", passwords["warehouse"]))
+
+        restore()
+        yield SimpleNamespace(
+            admin=url, restore=restore, url=lambda role: role_url(url, role, passwords[role])
+        )
+
+
+def texts(server):
+    return [fault.text for fault in find_faults(server.url)]
+
+
+def by_itself(server, role, *statements):
+    """Run statements as a reader would in a client of its own, each committed."""
+    with psycopg.connect(server.url(role), autocommit=True) as connection:
+        connection.execute("set default_transaction_read_only = off")
+        for statement in statements:
+            connection.execute(statement)
+
+
+DAMAGE = {
+    "alter role analyst password 'short'": "analyst cannot log in: password authentication failed",
+    "alter role analyst set default_transaction_read_only = off": (
+        "analyst begins with default_transaction_read_only = off, not on"
+    ),
+    "alter role dashboards reset statement_timeout": (
+        "dashboards begins with statement_timeout = its default, not 10min"
+    ),
+    "alter role analyst set work_mem = '2GB'": "analyst begins with work_mem = 2GB, not the",
+    "alter role analyst in database warehouse set lock_timeout = 0": (
+        "analyst begins with lock_timeout in database warehouse = 0, not the default"
+    ),
+}
+
+
+@pytest.mark.parametrize("statement", DAMAGE)
+def test_what_a_reader_changes_about_itself_is_found_and_restored(own_server, statement):
+    assert texts(own_server) == []
+    by_itself(own_server, statement.split()[2], statement)
+    (found,) = texts(own_server)
+    assert DAMAGE[statement] in found
+    own_server.restore()
+    assert texts(own_server) == []
+
+
+def test_what_an_administrator_changed_is_found_and_restored(own_server):
+    damage = {
+        "alter role analyst superuser": "analyst has the attribute superuser",
+        "alter role dashboards createdb": "dashboards may make roles or databases",
+        "alter role analyst connection limit -1": "analyst may hold -1 connections, not 40",
+        "grant pg_read_all_data to dashboards": "dashboards is a member of pg_read_all_data",
+        "alter role mlflow valid until '2020-01-01'": "mlflow cannot log in",
+        "alter role superset nologin": "superset cannot log in",
+        "grant connect on database airflow to public": "every login has the right connect on data",
+    }
+    with psycopg.connect(own_server.admin, autocommit=True) as connection:
+        for statement in damage:
+            connection.execute(statement)
+    found = "\n".join(texts(own_server))
+    for said in damage.values():
+        assert said in found
+    own_server.restore()
+    assert texts(own_server) == []
+
+
+def test_what_readers_may_read_is_found_and_restored(own_server):
+    with psycopg.connect(own_server.url("warehouse")) as connection:
+        connection.execute("create table marts.closed as select 1 as n")
+        connection.execute("revoke select on marts.closed from dashboards")
+        connection.execute("grant usage on schema quality to dashboards")
+        connection.execute("grant select on quality.quarantine to dashboards")
+        connection.execute("grant insert on marts.closed to analyst")
+        connection.execute(
+            "alter default privileges in schema quality grant select on tables to dashboards"
+        )
+    found = texts(own_server)
+    assert "dashboards may not read table marts.closed" in found
+    assert "dashboards reads schema quality" in found
+    assert "dashboards may read or change table quality.quarantine" in found
+    assert "analyst may read or change table marts.closed" in found
+    own_server.restore()
+    assert texts(own_server) == []
+
+
+ATTACKS = (
+    "select lo_from_bytea(0, 'left behind')",
+    "select lo_create(0)",
+    "select pg_advisory_lock(hashtext('cityloom.load'), hashtext('demo.permits'))",
+    "select pg_try_advisory_xact_lock_shared(1)",
+    "create temporary table mine (n int)",
+    "create table public.mine (n int)",
+)
+
+
+@pytest.mark.parametrize("role", READERS)
+@pytest.mark.parametrize("statement", ATTACKS)
+def test_a_reader_neither_stores_nor_locks_anything(warehouse, role, statement):
+    with psycopg.connect(warehouse.role_url(role), autocommit=True) as connection:
+        connection.execute("set default_transaction_read_only = off")
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            connection.execute(statement)
+
+
+def test_a_reader_enters_no_database_but_the_warehouse(own_server):
+    for database in ("postgres", "template1", "airflow"):
+        url = urlunsplit(urlsplit(own_server.url("analyst"))._replace(path=f"/{database}"))
+        with pytest.raises(psycopg.OperationalError, match="permission denied for database"):
+            psycopg.connect(url)
+
+
+def test_owners_keep_the_locks_that_readers_lost(warehouse):
+    for role in OWNERS:
+        assert one(warehouse.role_url(role), "select pg_try_advisory_lock(1)") is True
+    assert one(warehouse.url, "select lo_unlink(lo_from_bytea(0, 'kept'))") == 1
+
+
+def test_readers_leave_connections_for_the_loader(warehouse):
+    with ExitStack() as sessions:
+        with pytest.raises(
+            psycopg.OperationalError, match='too many connections for role "analyst"'
+        ):
+            for _ in range(130):
+                sessions.enter_context(psycopg.connect(warehouse.role_url("analyst")))
+        assert one(warehouse.url, "select 1") == 1
+        assert find_faults(warehouse.role_url) == []  # a busy role is none that must be restored
+
+
+@pytest.mark.parametrize("role", READERS)
+def test_a_readers_session_ends_by_itself(warehouse, role):
+    assert one(
+        warehouse.role_url(role),
+        "select bool_and(setting::bigint > 0) from pg_settings where name in ('statement_timeout',"
+        " 'lock_timeout', 'idle_in_transaction_session_timeout', 'transaction_timeout',"
+        " 'idle_session_timeout')",
+    )
+
+
+def test_dashboards_read_neither_quarantine_nor_messages(warehouse):
+    url = warehouse.role_url("dashboards")
+    with psycopg.connect(warehouse.url) as connection:
+        connection.execute("create table quality.later (n int)")
+        connection.execute("create view reporting.shown as select message from quality.loads")
+    try:
+        for table in ("quarantine", "loads", "dbt_results", "later"):
+            with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                one(url, f"select count(*) from quality.{table}")
+        assert one(url, "select count(*) from reporting.shown") == 0
+    finally:
+        with psycopg.connect(warehouse.url) as connection:
+            connection.execute("drop table quality.later; drop view reporting.shown")
+
+
+def test_without_a_superuser_what_stays_open_is_named():
+    with throwaway() as url:
+        with psycopg.connect(url, autocommit=True) as connection:
+            connection.execute("create role deployer login createrole createdb password 'd'")
+        passwords = {role: f"p-{role}" for role in (*OWNERS, *READERS)}
+        bootstrap(role_url(url, "deployer", "d", "postgres"), passwords)
+        create_schemas(role_url(url, "warehouse", passwords["warehouse"]))
+        found = find_faults(lambda role: role_url(url, role, passwords[role]))
+        assert found and all(fault.needs_superuser for fault in found)
+        assert "every login that enters database warehouse may execute" in found[0].text

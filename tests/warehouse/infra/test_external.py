@@ -29,7 +29,20 @@ def test_external_server_is_prepared_once_and_its_login_not_kept(tmp_path, monke
             name = connection.execute("select current_setting('application_name')").fetchone()
             assert name == ("cityloom",)
         assert "hush" not in state_file().read_text()
-        assert [finding.verdict for finding in _database()] == ["ok"]
+        server, *rights = _database()
+        assert server.verdict == "ok" and {finding.verdict for finding in rights} == {"warn"}
+        assert "a superuser's login" in rights[0].remedy
+
+        with psycopg.connect(settings.database_url("analyst"), autocommit=True) as connection:
+            connection.execute("set default_transaction_read_only = off")
+            connection.execute("alter role analyst password 'short'")
+        assert "analyst cannot log in" in next(f.found for f in _database() if f.verdict == "bad")
+        with pytest.raises(StackError, match="analyst cannot log in"):
+            stack._prepare_database(settings, None)
+        (restored,) = stack._prepare_database(settings, deployer)
+        assert "analyst cannot log in" in restored
+        assert len(stack._prepare_database(settings, admin)) == 4  # the functions, per database
+        assert [finding.verdict for finding in _database()] == ["ok", "ok"]
 
         found = {service.name: service for service in stack.status().services}
         assert found["postgres"].up and found["postgres"].detail == "external server"
