@@ -14,6 +14,8 @@ from importlib import import_module
 
 import typer
 
+from cli.display import printable
+
 #: In the order of `cityloom --help`. To add a command: write its module, add its name.
 COMMANDS = (
     "up",
@@ -89,7 +91,7 @@ def main() -> None:
         message = explain(error)
         if message is None:
             raise
-        typer.secho(f"error: {message}", fg=typer.colors.RED, err=True)
+        typer.secho(f"error: {printable(message)}", fg=typer.colors.RED, err=True)
         sys.exit(1)
 
 

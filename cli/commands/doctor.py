@@ -6,6 +6,8 @@ from typing import Annotated
 
 import typer
 
+from cli.display import print_json, printable
+
 
 def main(
     json: Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")] = False,
@@ -19,9 +21,8 @@ def main(
     findings = examine()
     if json:
         from dataclasses import asdict
-        from json import dumps
 
-        typer.echo(dumps([asdict(finding) for finding in findings], indent=2))
+        print_json([asdict(finding) for finding in findings])
     else:
         from rich.console import Console
         from rich.markup import escape
@@ -29,7 +30,8 @@ def main(
         marks = {"ok": "[green]ok  [/]", "warn": "[yellow]warn[/]", "bad": "[red]bad [/]"}
         console = Console(highlight=False, soft_wrap=True)
         for finding in findings:
-            console.print(f"{marks[finding.verdict]}  {finding.check}: {escape(finding.found)}")
+            found = escape(printable(f"{finding.check}: {finding.found}"))
+            console.print(f"{marks[finding.verdict]}  {found}")
             if finding.remedy:
-                console.print(f"      -> {escape(finding.remedy)}")
+                console.print(f"      -> {escape(printable(finding.remedy))}")
     raise typer.Exit(1 if any(finding.verdict == "bad" for finding in findings) else 0)

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from cli.display import echo, print_json, table, wide_console
+
 if TYPE_CHECKING:
     import psycopg
 
@@ -62,13 +64,11 @@ def main(
         asked = {"city": city, "source": source, "every": every, "limit": limit}
         found = outcomes if models else _rows(connection, LOADS, asked)
     if json:
-        from json import dumps
-
-        typer.echo(dumps(found, indent=2, default=str))
+        print_json(found)
     elif models:
         _print(found, ["name", "resource_type", "status", "rows_affected", "seconds", "failures"])
         for node in _failing(found):
-            typer.echo(f"\n{node['name']} {node['status']}: {node['message']}")
+            echo(f"\n{node['name']} {node['status']}: {node['message']}")
     else:
         _print_loads(found, city, source)
         _print_summary(outcomes)
@@ -84,7 +84,7 @@ def _rows(connection: psycopg.Connection, query: str, values: dict) -> list[dict
 def _print_loads(loads: list[dict[str, Any]], city: str | None, source: str | None) -> None:
     if not loads:
         of = f" of {'/'.join(filter(None, (city, source)))}" if city else ""
-        typer.echo(f"no loads{of} yet; `cityloom run {city or 'demo'}` makes some")
+        echo(f"no loads{of} yet; `cityloom run {city or 'demo'}` makes some")
         return
     shown = [
         {
@@ -103,15 +103,15 @@ def _print_loads(loads: list[dict[str, Any]], city: str | None, source: str | No
     _print(shown, list(shown[0]))
     for load in loads:
         if load["message"]:
-            typer.echo(f"\nload {load['load_id']} {load['state']}: {load['message']}")
+            echo(f"\nload {load['load_id']} {load['state']}: {load['message']}")
 
 
 def _print_summary(outcomes: list[dict[str, Any]]) -> None:
     if not outcomes:
         return
     bad = sorted(node["name"] for node in _failing(outcomes))
-    told = f"; failing: {', '.join(bad)}" if bad else ""
-    typer.echo(f"\ndbt: {len(outcomes)} nodes{told} (`cityloom loads --models` lists them)")
+    failing = f"; failing: {', '.join(bad)}" if bad else ""
+    echo(f"\ndbt: {len(outcomes)} nodes{failing} (`cityloom loads --models` lists them)")
 
 
 def _failing(outcomes: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -121,16 +121,9 @@ def _failing(outcomes: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def _print(rows: list[dict[str, Any]], columns: list[str]) -> None:
-    from rich.table import Table
-    from rich.text import Text
+    values = [[row[column] for column in columns] for row in rows]
+    wide_console().print(table(columns, values, text=_text))
 
-    from cli.display import wide_console
 
-    table = Table(box=None, header_style="bold", pad_edge=False)
-    for column in columns:
-        numeric = any(isinstance(row[column], int | float) for row in rows)
-        table.add_column(column, justify="right" if numeric else "left", no_wrap=True)
-    for row in rows:
-        cells = ("" if row[column] is None else row[column] for column in columns)
-        table.add_row(*(Text(f"{c:.1f}" if isinstance(c, float) else str(c)) for c in cells))
-    wide_console().print(table)
+def _text(value: object) -> str:
+    return f"{value:.1f}" if isinstance(value, float) else str(value)

@@ -6,12 +6,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from cli.display import print_json, table
+
 if TYPE_CHECKING:
     from ml.registry import Version
 
 app = typer.Typer(help="Models in MLflow's registry. Example: `cityloom models list`")
 
-#: Splits whose figures are shown; validation decides, the rest is only told.
+#: Splits whose figures are shown; the rule for the champion uses validation alone.
 _SPLITS = ("validation", "heldout", "test")
 
 
@@ -34,9 +36,7 @@ def list_(
     os.environ.update(settings.mlflow_environment)
     versions = Registry(settings.url("mlflow")).versions()
     if json:
-        from json import dumps
-
-        typer.echo(dumps([as_dict(version) for version in versions], indent=2))
+        print_json([as_dict(version) for version in versions])
     elif versions:
         print_versions(versions)
     else:
@@ -63,37 +63,36 @@ def as_dict(version: Version, champion: int | None = None) -> dict[str, Any]:
 
 
 def print_versions(versions: list[Version], champions: dict[str, int] | None = None) -> None:
-    """Print a table of versions with macro recall, and recall of each label on validation."""
+    """Print a table of versions with macro recall, and recall of each label on validation.
+
+    `champions`: version of each model's champion, where that of `versions` is out of date.
+    """
     from rich.console import Console
-    from rich.table import Table
+    from rich.text import Text
 
     splits = [s for s in _SPLITS if any(f"{s}_macro_recall" in v.figures for v in versions)]
-    table = Table(box=None, header_style="bold", pad_edge=False)
-    for column in ("model", "version", "net", "data", ""):
-        table.add_column(column, no_wrap=True)
-    for split in splits:
-        table.add_column(f"{split}\nmacro recall", justify="right", no_wrap=True)
-    for label in ("negative", "neutral", "positive"):
-        table.add_column(f"recall\n{label}", justify="right", no_wrap=True)
+    figures = {f"{split}\nmacro recall": f"{split}_macro_recall" for split in splits}
+    labels = ("negative", "neutral", "positive")
+    figures |= {f"recall\n{label}": f"validation_recall_{label}" for label in labels}
 
-    def percent(version: Version, name: str) -> str:
-        return f"{100 * version.figures[name]:.1f}" if name in version.figures else ""
-
-    for version in versions:
+    def row(version: Version) -> list[object]:
         champion = version.is_champion
         if champions is not None:
             champion = champions.get(version.model_name) == version.version
-        table.add_row(
+        return [
             version.model_name,
-            str(version.version),
+            Text(str(version.version)),
             version.net,
             version.data,
-            "[green]champion[/]" if champion else "",
-            *(percent(version, f"{split}_macro_recall") for split in splits),
-            *(
-                percent(version, f"validation_recall_{label}")
-                for label in ("negative", "neutral", "positive")
-            ),
-        )
+            Text("champion" if champion else "", "green"),
+            *(100 * found if (found := version.figures.get(f)) is not None else None
+              for f in figures.values()),
+        ]  # fmt: skip
+
+    shown = table(
+        ["model", "version", "net", "data", "", *figures],
+        [row(version) for version in versions],
+        text=lambda value: f"{value:.1f}" if isinstance(value, float) else str(value),
+    )
     # Figures that are cut off are worse than a line that the terminal folds.
-    Console(width=max(Console().width, 150)).print(table)
+    Console(width=max(Console().width, 150)).print(shown)

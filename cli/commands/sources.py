@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from cli.display import echo, print_json, table, wide_console
+
 app = typer.Typer(
     help="Cities and sources as their manifests say. Example: `cityloom sources list`"
 )
@@ -43,19 +45,10 @@ def list_(
         for source in found.sources
     ]
     if json:
-        from json import dumps
-
-        typer.echo(dumps(rows, indent=2))
+        print_json(rows)
         return
-    from rich.table import Table
-
-    from cli.display import wide_console
-
     columns = ["city", "department", "source", "connector", "snapshot", "key", "cadence", "tier"]
-    table = Table(*columns, box=None, header_style="bold", pad_edge=False)
-    for row in rows:
-        table.add_row(*(str(row[column] or "") for column in columns))
-    wide_console().print(table)
+    wide_console().print(table(columns, [[row[column] for column in columns] for row in rows]))
 
 
 @app.command()
@@ -82,9 +75,9 @@ def check(
         except ManifestError as error:
             good = False
             for problem in error.problems:
-                typer.echo(problem, err=True)
+                echo(problem, err=True)
             continue
-        typer.echo(f"{city_id}: {len(found.sources)} manifests are good")
+        echo(f"{city_id}: {len(found.sources)} manifests are good")
         if data is not None:
             for one in [found.source(source)] if source else found.sources:
                 good &= _check(one, data, "snapshot" if snapshot else "read")
@@ -99,11 +92,11 @@ def _check(source, data: Path, mode: str) -> bool:
     try:
         found = dry_run(source, data, mode)
     except ExtractError as error:
-        typer.echo(f"  {source.source}: {error}", err=True)
+        echo(f"  {source.source}: {error}", err=True)
         return False
-    typer.echo(f"  {source.source}: {found.rows} rows, {found.quarantined} to be quarantined")
+    echo(f"  {source.source}: {found.rows} rows, {found.quarantined} to be quarantined")
     for reason, count in found.reasons:
-        typer.echo(f"    {count} like: {reason}")
+        echo(f"    {count} like: {reason}")
     if found.undeclared:
-        typer.echo(f"    columns that the manifest does not declare: {', '.join(found.undeclared)}")
+        echo(f"    columns that the manifest does not declare: {', '.join(found.undeclared)}")
     return True

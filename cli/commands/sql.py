@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+
+from cli.display import print_json, printable, spreadsheet_cell, table, wide_console
 
 
 class Format(StrEnum):
@@ -16,40 +18,76 @@ class Format(StrEnum):
     json = "json"
 
 
+class QueryError(Exception):
+    """The query cannot be asked, or has no rows to show; says why."""
+
+
 def main(
     query: Annotated[str, typer.Argument(help="One SELECT; `-` reads it from stdin.")],
     format: Annotated[Format, typer.Option("--format", help="table, csv or json.")] = Format.table,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="NAME=VALUE", help="Setting for the query; repeatable."),
+    ] = None,
+    exact: Annotated[
+        bool, typer.Option("--exact", help="csv: text as stored, also what looks like a formula.")
+    ] = False,
 ) -> None:
-    """Ask the warehouse, as the read-only role `analyst`.
+    """Ask the warehouse, as the role `analyst`, in a transaction that is rolled back.
+
+    For machines: json is exact. table and csv show escape sequences as text, and csv puts ' before
+    text that a spreadsheet would run as a formula, unless `--exact` is given.
 
     Example: cityloom sql "select city_id, count(*) from marts.fct_service_request group by 1"
     """
     import sys
 
-    import psycopg
-
     from infra.settings import load_settings
-    from infra.state import StackError
 
     if query == "-":
         query = sys.stdin.read()
-    with psycopg.connect(load_settings().database_url("analyst")) as connection:
+    names, rows = ask(load_settings().database_url("analyst"), query, settings or ())
+    if format is Format.table:
+        console = wide_console()
+        console.print(table(names, rows, text=_text))
+        console.print(f"({len(rows)} row{'' if len(rows) == 1 else 's'})", style="dim")
+    elif format is Format.csv:
+        _print_csv(names, rows, exact)
+    else:
+        _print_json(names, rows)
+
+
+def ask(url: str, query: str, settings: Any = ()) -> tuple[list[str], list[tuple]]:
+    """Return the column names and rows of one query, and leave nothing behind on the server.
+
+    `settings`: `NAME=VALUE`, for this query. Raises `QueryError`.
+    """
+    from contextlib import closing
+
+    import psycopg
+
+    # Closed without a commit, so that the server rolls back.
+    with closing(psycopg.connect(url)) as connection:
+        connection.read_only = True
         try:
-            answer = connection.execute(query)
-            found = []
-            more: bool | None = True
-            while more:  # a `set` may come before the question
-                if answer.description is not None:
-                    names = [column.name for column in answer.description]
-                    found.append((names, answer.fetchall()))
-                more = answer.nextset()
+            for setting in settings:
+                name, _, value = setting.partition("=")
+                connection.execute("select set_config(%s, %s, true)", [name.strip(), value])
+            # The extended protocol takes a single statement: no `commit; ...` can end the
+            # read-only transaction and go on.
+            answer = connection.execute(query, prepare=True)
+            if answer.description is None:
+                raise QueryError("the query returns no rows; `sql` only reads")
+            return [column.name for column in answer.description], answer.fetchall()
+        except psycopg.errors.SyntaxError as error:
+            if "multiple commands" not in str(error):
+                raise QueryError(str(error).strip()) from error
+            raise QueryError(
+                "these are several statements; ask them one by one, and give settings as "
+                "`--set search_path=marts`"
+            ) from error
         except psycopg.Error as error:
-            raise StackError(str(error).strip()) from error
-    if not found:
-        raise StackError("the query returns no rows; `sql` only reads")
-    if len(found) > 1:
-        raise StackError(f"these are {len(found)} queries; ask them one by one")
-    _PRINTERS[format](*found[0])
+            raise QueryError(str(error).strip()) from error
 
 
 def _plain(value: object) -> object:
@@ -82,42 +120,24 @@ def _text(value: object) -> str:
     return "" if value is None else str(value)
 
 
-def _print_table(names: list[str], rows: list[tuple]) -> None:
-    from rich.table import Table
-    from rich.text import Text
-
-    from cli.display import wide_console
-
-    table = Table(box=None, header_style="bold", pad_edge=False)
-    for index, name in enumerate(names):
-        numbers = all(isinstance(row[index], int | float) or row[index] is None for row in rows)
-        table.add_column(name, justify="right" if rows and numbers else "left")
-    for row in rows:
-        table.add_row(*(Text(_text(value)) for value in row))
-    console = wide_console()
-    console.print(table)
-    console.print(f"({len(rows)} row{'' if len(rows) == 1 else 's'})", style="dim")
-
-
-def _print_csv(names: list[str], rows: list[tuple]) -> None:
+def _print_csv(names: list[str], rows: list[tuple], exact: bool) -> None:
     import csv
     import sys
+    from decimal import Decimal
+
+    def cell(value: object) -> str:
+        text = _text(value)
+        if exact or isinstance(value, int | float | Decimal):
+            return text
+        return printable(spreadsheet_cell(text))
 
     writer = csv.writer(sys.stdout, lineterminator="\n")
-    writer.writerow(names)
-    writer.writerows([_text(value) for value in row] for row in rows)
+    writer.writerow([cell(name) for name in names])
+    writer.writerows([cell(value) for value in row] for row in rows)
 
 
 def _print_json(names: list[str], rows: list[tuple]) -> None:
-    import json
-
-    from infra.state import StackError
-
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
-        raise StackError(f"two columns are called {twice[0]!r}; tell them apart with `as`")
-    found = [dict(zip(names, map(_plain, row), strict=True)) for row in rows]
-    typer.echo(json.dumps(found, ensure_ascii=False, indent=2))
-
-
-_PRINTERS = {Format.table: _print_table, Format.csv: _print_csv, Format.json: _print_json}
+        raise QueryError(f"two columns are called {twice[0]!r}; tell them apart with `as`")
+    print_json([dict(zip(names, map(_plain, row), strict=True)) for row in rows])

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from cli.display import print_json, printable, table, wide_console
+
+if TYPE_CHECKING:
+    from infra.stack import StackStatus
 
 
 def main(
@@ -18,37 +23,33 @@ def main(
 
     found = status()
     if json:
-        from json import dumps
-
-        typer.echo(dumps(as_json(found), indent=2))
+        print_json(as_json(found))
     else:
         _print(found)
     raise typer.Exit(0 if found.up else 1)
 
 
-def _print(found) -> None:
-    from rich.table import Table
+def _print(found: StackStatus) -> None:
+    from rich.text import Text
 
-    from cli.display import wide_console
-
-    table = Table(box=None, header_style="bold", pad_edge=False)
-    for column in ("service", "", "version", "address", "pid"):
-        table.add_column(column, no_wrap=column == "address")
-    table.add_column("memory", justify="right")
-    table.add_column("restarts", justify="right")
-    for service in found.services:
-        table.add_row(
+    rows: list[list[object]] = [
+        [
             service.name,
-            "[green]up[/]" if service.up else f"[red]down: {service.detail}[/]",
+            Text("up", "green")
+            if service.up
+            else Text(f"down: {printable(service.detail)}", "red"),
             service.version,
-            service.url or "",
-            str(service.pid or ""),
-            f"{service.memory_mb:,.0f} MB" if service.pid else "",
-            str(service.restarts) if service.restarts else "",
-        )
-    table.add_row("total", "", "", "", "", f"{found.memory_mb:,.0f} MB", "", style="bold")
+            service.url,
+            service.pid,
+            Text(f"{service.memory_mb:,.0f} MB" if service.pid else "", justify="right"),
+            service.restarts or None,
+        ]
+        for service in found.services
+    ]
+    memory = Text(f"{found.memory_mb:,.0f} MB", "bold", justify="right")
+    rows.append([Text("total", "bold"), "", "", "", None, memory, None])
     console = wide_console()
-    console.print(table)
+    console.print(table(["service", "", "version", "address", "pid", "memory", "restarts"], rows))
     console.print(f"login      {found.admin_user}, password in {found.admin_password_file}")
     console.print(f"data docs  file://{found.data_docs}", soft_wrap=True)
     console.print(f"logs       {found.logs}", soft_wrap=True)

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from cli.display import echo, print_json
+
 
 def main(
     net: Annotated[str, typer.Option("--net", help="Net to train, by name.")] = "subword",
@@ -43,24 +45,19 @@ def main(
         model_name=name,
         warehouse_url=settings.database_url("warehouse"),
         seed=seed,
-        tell=lambda line: typer.echo(line, err=True),
+        tell=lambda line: echo(line, err=True),
     )
     champion = training.decision.champion
     if json:
-        from json import dumps
-
-        typer.echo(
-            dumps(
-                {
-                    "model_name": champion.model_name,
-                    "data": training.dataset.name,
-                    "data_fingerprint": training.dataset.fingerprint,
-                    "champion": champion.version,
-                    "reason": training.decision.reason,
-                    "versions": [as_dict(v, champion.version) for v in training.versions],
-                },
-                indent=2,
-            )
+        print_json(
+            {
+                "model_name": champion.model_name,
+                "data": training.dataset.name,
+                "data_fingerprint": training.dataset.fingerprint,
+                "champion": champion.version,
+                "reason": training.decision.reason,
+                "versions": [as_dict(v, champion.version) for v in training.versions],
+            }
         )
         return
     shown = {version.version: version for version in (*training.versions, champion)}
