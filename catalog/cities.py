@@ -1,125 +1,299 @@
-"""Reading `cities/`: a folder a city, a manifest a source, errors that say what to mend."""
+"""Reading `cities/`: a folder a city, a manifest a source.
+
+A file that cannot be used costs what it describes and nothing else: `read_cities` returns the
+cities and sources that are right, and beside them what is wrong with the others. Here a manifest
+is held to the schema in `catalog.models`; `extract.manifests` reads with the connectors' rules too,
+and is what programs call.
+"""
 
 from __future__ import annotations
 
-from difflib import get_close_matches
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
 import yaml
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
-from catalog.models import City, Column, Gate, Reader, Source
+from catalog.models import City, Source
+from catalog.problems import ManifestError, Problem, problems_of
 
-Model = TypeVar("Model", bound=BaseModel)
+__all__ = [
+    "CITIES_DIR",
+    "BrokenManifest",
+    "Cities",
+    "ManifestError",
+    "city_ids",
+    "load_cities",
+    "load_city",
+    "read_cities",
+]
+
+Model = TypeVar("Model", City, Source)
+Location = tuple[str | int, ...]
+#: What else a source must satisfy: yields (location of a key, what is wrong and what to do).
+SourceCheck = Callable[[Source], Iterable[tuple[Location, str]]]
 
 CITIES_DIR = Path(__file__).resolve().parents[1] / "cities"
 
 
-class ManifestError(Exception):
-    """One or more files under `cities/` that do not say what they must.
+@dataclass(frozen=True)
+class BrokenManifest:
+    """A source that cannot be used: its manifest is wrong, or its city's city.yml is."""
 
-    Each problem names the file, the key and the remedy.
+    city_id: str
+    department: str
+    source_id: str
+    path: Path
+    problems: tuple[Problem, ...]
+
+
+@dataclass(frozen=True)
+class Cities:
+    """What `cities/` holds: `cities` with their usable sources, and what is wrong beside them.
+
+    `problems` are those of all files, the broken manifests' among them.
     """
 
-    def __init__(self, problems: list[str]) -> None:
-        self.problems = problems
-        super().__init__("\n".join(problems))
+    cities: tuple[City, ...] = ()
+    broken: tuple[BrokenManifest, ...] = ()
+    problems: tuple[Problem, ...] = ()
 
-
-def load_city(city_id: str, cities_dir: Path = CITIES_DIR) -> City:
-    """Read and validate one city with all its sources.
-
-    Raises `ManifestError` listing every problem in every file, not just the first.
-    """
-    folder = cities_dir / city_id
-    city_file = folder / "city.yml"
-    if not city_file.is_file():
-        raise ManifestError(
-            [f"{city_file}: no such file. Cities here: {', '.join(city_ids(cities_dir)) or 'none'}"]
-        )
-    problems: list[str] = []
-    sources: dict[str, Source] = {}
-    for path in sorted((folder / "sources").glob("*/*.yml")):
-        try:
-            source = _parse(Source, path, city_id=city_id, department=path.parent.name)
-            if source.source != path.stem:
-                problems.append(
-                    f"{path}: source: is {source.source!r}; name it {path.stem!r} as the file"
-                )
-            if source.source in sources:
-                problems.append(
-                    f"{path}: source: {source.source!r} is also in {sources[source.source].path}; "
-                    "names are unique in a city"
-                )
-            sources[source.source] = source
-        except ManifestError as error:
-            problems.extend(error.problems)
-    city = None
-    try:
-        city = _parse(City, city_file, city_id=city_id, sources=tuple(sources.values()))
-    except ManifestError as error:
-        problems.extend(error.problems)
-    if problems or city is None:
-        raise ManifestError(problems)
-    return city
+    @property
+    def sources(self) -> list[Source]:
+        """The usable sources of all cities."""
+        return [source for city in self.cities for source in city.sources]
 
 
 def city_ids(cities_dir: Path = CITIES_DIR) -> list[str]:
-    """Return the ids of all cities, in order."""
-    return sorted(p.parent.name for p in cities_dir.glob("*/city.yml"))
+    """Return the ids of all cities, in order: the folders that hold a city.yml or sources."""
+    return sorted(
+        folder.name
+        for folder in cities_dir.glob("[!._]*")
+        if (folder / "city.yml").is_file() or (folder / "sources").is_dir()
+    )
+
+
+def read_cities(
+    cities_dir: Path = CITIES_DIR, only: str | None = None, check: SourceCheck | None = None
+) -> Cities:
+    """Read all cities, or `only` one; raise `ManifestError` for a city that is not there.
+
+    `check` looks at each source whose manifest agrees with the schema.
+    """
+    known = city_ids(cities_dir)
+    if only is not None and only not in known:
+        raise ManifestError(
+            [f"{cities_dir / only / 'city.yml'}: no such file. Cities here: {', '.join(known)}"]
+        )
+    found = [_read_city(cities_dir / city_id, check) for city_id in ([only] if only else known)]
+    return Cities(
+        tuple(city for part in found for city in part.cities),
+        tuple(broken for part in found for broken in part.broken),
+        tuple(problem for part in found for problem in part.problems),
+    )
+
+
+def load_city(city_id: str, cities_dir: Path = CITIES_DIR) -> City:
+    """Return one city with all its sources.
+
+    Raises `ManifestError` with every problem in every file of the city, not just the first.
+    """
+    found = read_cities(cities_dir, city_id)
+    if found.problems:
+        raise ManifestError(found.problems)
+    return found.cities[0]
 
 
 @cache
 def load_cities(cities_dir: Path = CITIES_DIR) -> tuple[City, ...]:
-    """Read and validate every city; read once a process."""
-    return tuple(load_city(city_id, cities_dir) for city_id in city_ids(cities_dir))
+    """Return every city, read once a process; raise `ManifestError` with all problems."""
+    found = read_cities(cities_dir)
+    if found.problems:
+        raise ManifestError(found.problems)
+    return found.cities
 
 
-def _parse(model: type[Model], path: Path, **given: Any) -> Model:
-    try:
-        text = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        place = f" line {mark.line + 1}" if mark else ""
-        raise ManifestError([f"{path}:{place} is not YAML: {error}"]) from error
-    if not isinstance(text, dict):
-        raise ManifestError([f"{path}: holds no keys; see docs/add-a-source.md for an example"])
-    for key in given:
-        if key in text and text[key] != given[key]:
-            raise ManifestError(
-                [f"{path}: {key}: comes from the folder ({given[key]!r}); remove it here"]
+def _read_city(folder: Path, check: SourceCheck | None) -> Cities:
+    path = folder / "city.yml"
+    if path.is_file():
+        city, city_problems = _parse(City, path, city_id=folder.name)
+    else:
+        missing = "is missing; write it, see docs/add-a-source.md for an example"
+        city, city_problems = None, [Problem(path, "", missing)]
+    problems = [*city_problems, *_misplaced(folder / "sources")]
+    sources: dict[str, Source] = {}
+    broken = []
+    for manifest in sorted((folder / "sources").glob("*/*.yml")):
+        source, found = _read_source(manifest, city, sources, check)
+        problems += found
+        if source is not None and not found and city is not None:
+            sources[source.source] = source
+        else:
+            cause = tuple(found or city_problems)
+            broken.append(
+                BrokenManifest(folder.name, manifest.parent.name, manifest.stem, manifest, cause)
             )
+    cities = (
+        (city.model_copy(update={"sources": tuple(sources.values())}),) if city is not None else ()
+    )
+    return Cities(cities, tuple(broken), tuple(problems))
+
+
+def _read_source(
+    path: Path, city: City | None, before: dict[str, Source], check: SourceCheck | None
+) -> tuple[Source | None, list[Problem]]:
+    """Return a manifest's source, or what is wrong with it; `before`: the city's sources so far."""
+    city_id, department = path.parents[2].name, path.parent.name
+    source, problems = _parse(Source, path, city_id=city_id, department=department)
+    if source is None:
+        return None, problems
+    wrong: list[tuple[Location, str]] = []
+    if source.source != path.stem:
+        wrong.append((("source",), f"is {source.source!r}; name it {path.stem!r} as the file"))
+    if source.source in before:
+        other = before[source.source].path
+        wrong.append(
+            (("source",), f"{source.source!r} is also in {other}; names are unique in a city")
+        )
+    if city is not None and department not in city.departments:
+        wrong.append(
+            (
+                (),
+                f"the folder's department {department!r} is not under departments in {city.path}; "
+                "add it there, or move the manifest",
+            )
+        )
+    if check is not None:
+        wrong += check(source)
+    if wrong:
+        lines = _Lines(path)
+        problems += [lines.problem(loc, message) for loc, message in wrong]
+    return source, problems
+
+
+def _misplaced(sources: Path) -> Iterator[Problem]:
+    """Yield a problem for each file that looks like a manifest and would not be read."""
+    for path in sorted(sources.rglob("*")):
+        if path.suffix not in (".yml", ".yaml") or not path.is_file():
+            continue
+        if path.parent.parent != sources:
+            yield Problem(path, "", "is not in a department's folder; move it into sources/<id>/")
+        elif path.suffix == ".yaml":
+            yield Problem(path, "", "is not read, for it ends in .yaml; rename it to .yml")
+
+
+def _parse(model: type[Model], path: Path, **given: Any) -> tuple[Model | None, list[Problem]]:
+    """Return a file as a model, or what is wrong with it; `given` comes from its folder."""
     try:
-        return model.model_validate({**text, **given, "path": path})
+        lines = _Lines(path)
+    except _NotYaml as error:
+        return None, [error.problem]
+    text = lines.data
+    if not isinstance(text, dict):
+        what = "is empty" if text is None else f"holds a {type(text).__name__}, not keys"
+        return None, [Problem(path, "", f"{what}; see docs/add-a-source.md for an example")]
+    problems = [
+        lines.problem((key,), f"comes from the folder ({value!r}); remove it here")
+        for key, value in given.items()
+        if key in text and text[key] != value
+    ]
+    for key in (model.not_in_file - set(given)) & set(text):
+        problems.append(lines.problem((key,), "is not a known key; remove it"))
+        del text[key]
+    try:
+        return model.model_validate({**text, **given, "path": path}), problems
     except ValidationError as error:
-        raise ManifestError([_problem(path, item) for item in error.errors()]) from error
+        for loc, message in problems_of(error, model):
+            if loc[:1] == ("city_id",) or loc[:1] == ("department",):
+                message = f"the folder's name {given[str(loc[0])]!r} {message}; rename the folder"
+                loc = ()
+            problems.append(lines.problem(loc, message))
+        return None, problems
 
 
-def _problem(path: Path, item: Any) -> str:
-    place = ".".join(str(part) for part in item["loc"])
-    message = item["msg"].removeprefix("Value error, ")
-    if item["type"] == "missing":
-        return f"{path}: {place}: is missing; add it"
-    if item["type"] == "extra_forbidden":
-        known = _known_keys(item["loc"])
-        close = get_close_matches(str(item["loc"][-1]), known, 1)
-        hint = f"did you mean {close[0]!r}?" if close else f"known keys: {', '.join(sorted(known))}"
-        return f"{path}: {place}: is not a known key; {hint}"
-    if not item["loc"]:  # a rule between keys names them itself
-        return f"{path}: {message}"
-    return f"{path}: {place}: {message} (found {item.get('input')!r})"
+class _NotYaml(Exception):
+    def __init__(self, path: Path, message: str, line: int | None = None) -> None:
+        self.problem = Problem(path, "", message, line)
+        super().__init__(message)
 
 
-def _known_keys(loc: tuple[Any, ...]) -> list[str]:
-    nested: dict[str, type[BaseModel]] = {
-        "columns": Column,
-        "read": Reader,
-        "snapshot": Reader,
-        "gate": Gate,
-    }
-    model = nested.get(str(loc[0])) if len(loc) > 1 else None
-    if model is not None:
-        return list(model.model_fields)
-    return sorted(({*Source.model_fields} | {*City.model_fields}) - {"path", "city_id", "sources"})
+class _Lines:
+    """A YAML file: its data, and the line on which each key stands."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        try:
+            text = path.read_text(encoding="utf-8")
+        except UnicodeDecodeError as error:
+            line = error.object[: error.start].count(b"\n") + 1
+            raise _NotYaml(
+                path, f"byte 0x{error.object[error.start]:02x} is not UTF-8; save it as UTF-8", line
+            ) from error
+        except OSError as error:
+            raise _NotYaml(path, f"cannot be read ({error.strerror}); correct that") from error
+        loader = yaml.CSafeLoader(text)
+        try:
+            self.root = loader.get_single_node()
+            self._refuse_repeated_keys(self.root, set())
+            self.data = loader.construct_document(self.root) if self.root else None
+        except yaml.YAMLError as error:
+            raise self._not_yaml(error) from error
+        except (ValueError, TypeError) as error:  # a date such as 2024-13-01, a list as a key
+            raise _NotYaml(path, f"holds a value that YAML cannot read: {error}") from error
+        finally:
+            loader.dispose()
+
+    def problem(self, loc: Location, message: str) -> Problem:
+        """Return a problem at a key, with the line of the nearest part of it that is there."""
+        node, line = self.root, None
+        for part in loc:
+            child = None
+            if isinstance(node, yaml.MappingNode):
+                for key, value in node.value:
+                    if key.value == str(part):
+                        child, line = value, key.start_mark.line + 1
+            elif isinstance(node, yaml.SequenceNode) and isinstance(part, int):
+                child = node.value[part] if part < len(node.value) else None
+                line = child.start_mark.line + 1 if child else line
+            node = child
+        key = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in loc)
+        return Problem(self.path, key.removeprefix("."), message, line)
+
+    def _refuse_repeated_keys(self, node: yaml.Node | None, done: set[int]) -> None:
+        if id(node) in done:  # an alias
+            return
+        done.add(id(node))
+        children = []
+        if isinstance(node, yaml.MappingNode):
+            first: dict[str, int] = {}
+            for key, value in node.value:
+                line = key.start_mark.line + 1
+                if key.tag != "tag:yaml.org,2002:merge" and key.value in first:
+                    raise _NotYaml(
+                        self.path,
+                        f"{key.value} stands twice, first in line {first[key.value]}; keep one",
+                        line,
+                    )
+                first[key.value] = line
+                children.append(value)
+        elif isinstance(node, yaml.SequenceNode):
+            children = node.value
+        for child in children:
+            self._refuse_repeated_keys(child, done)
+
+    def _not_yaml(self, error: yaml.YAMLError) -> _NotYaml:
+        mark = getattr(error, "problem_mark", None)
+        reason = getattr(error, "problem", None) or str(error)
+        if mark is None:
+            return _NotYaml(self.path, f"is not YAML: {reason}")
+        lines = self.path.read_text(encoding="utf-8").splitlines()
+        number = min(mark.line, len(lines) - 1)
+        line = lines[number]
+        if "\t" in line[: len(line) - len(line.lstrip())]:
+            reason = "it is indented with a tab; use spaces"
+        elif "mapping values" in reason:
+            reason += "; put a text that holds a colon in quotes"
+        return _NotYaml(self.path, f"is not YAML: {reason}", number + 1)

@@ -1,7 +1,9 @@
-"""Types of columns: what a manifest may say, and what that is in PostgreSQL and in Arrow."""
+"""Types of columns: what a manifest may say, and what that is in PostgreSQL, Arrow and Python."""
 
 from __future__ import annotations
 
+import math
+from datetime import date, datetime
 from enum import StrEnum
 
 
@@ -30,3 +32,35 @@ class ColumnType(StrEnum):
         member.postgres = postgres
         member.arrow = arrow
         return member
+
+    def parse(self, value: float | str) -> str | int | float | bool | datetime:
+        """Return a value that a manifest names (a bound, one of a list) as one of this type.
+
+        Dates and timestamps come as `datetime`. Raises `ValueError` for what is none.
+        """
+        match self:
+            case ColumnType.TEXT:
+                return str(value)
+            case ColumnType.BOOLEAN:
+                if str(value).lower() not in ("true", "false"):
+                    raise ValueError(f"{value!r} is not true or false")
+                return str(value).lower() == "true"
+            case ColumnType.DATE:
+                day = date.fromisoformat(str(value))
+                return datetime(day.year, day.month, day.day)
+            case ColumnType.TIMESTAMP:
+                moment = datetime.fromisoformat(str(value))
+                if moment.tzinfo is not None:
+                    raise ValueError(f"{value!r} has an offset; timestamps are local times")
+                return moment
+            case _:
+                try:
+                    return int(value) if isinstance(value, str) else _number(value)
+                except ValueError:
+                    return _number(float(value))
+
+
+def _number(value: float) -> int | float:
+    if not math.isfinite(value):
+        raise ValueError(f"{value!r} is not a finite number")
+    return int(value) if float(value).is_integer() else value

@@ -8,7 +8,6 @@ Great Expectations.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from datetime import datetime, time
 from importlib import import_module
@@ -21,8 +20,6 @@ from expectations.slim_gx import gx
 #: Severity in a manifest -> in Great Expectations.
 SEVERITIES = {"critical": "critical", "row": "warning", "info": "info"}
 SUITES_DIR = Path(__file__).parent / "suites"
-#: What Python's regular expressions have and PostgreSQL's lack or mean otherwise.
-_FOREIGN = re.compile(r"(?<!\\)(?:\\\\)*(?:\\[bBzA]|\(\?(?![:=!]))")
 
 Expectation = gx.expectations.Expectation
 
@@ -41,8 +38,7 @@ def default_suite(source: Source) -> gx.ExpectationSuite:
     """Return the expectations that the manifest implies.
 
     Column `required` and each key column: not null; `values`: in set; `min`, `max`: between;
-    `pattern`: regular expression. Raises `SuiteError` for a rule that the column's type does not
-    allow.
+    `pattern`: regular expression.
     """
     return gx.ExpectationSuite(name=source.raw_table, expectations=list(_of_manifest(source)))
 
@@ -76,18 +72,15 @@ def _of_column(source: Source, name: str, column: Column) -> Iterator[Expectatio
     if column.personal == "hash":
         return  # what is left of the value is its hash
     if column.values is not None:
-        values = [_value(place, "values", column.type, value) for value in column.values]
+        values = [column.type.parse(value) for value in column.values]
         yield gx.expectations.ExpectColumnValuesToBeInSet(
             **common(f"is not one of {_listed(column.values)}"), value_set=values
         )
     if column.min is not None or column.max is not None:
-        if column.type in ("text", "boolean"):
-            raise SuiteError(
-                f"{place}: min and max mean nothing for {column.type}; "
-                "give the column a type that can be compared, or use pattern"
-            )
-        lower = _value(place, "min", column.type, column.min)
-        upper = _value(place, "max", column.type, column.max)
+        lower, upper = (
+            None if bound is None else column.type.parse(bound)
+            for bound in (column.min, column.max)
+        )
         if column.type == "timestamp" and isinstance(column.max, str) and len(column.max) == 10:
             upper = datetime.combine(upper, time.max)  # the whole of that day
         yield gx.expectations.ExpectColumnValuesToBeBetween(
@@ -96,34 +89,9 @@ def _of_column(source: Source, name: str, column: Column) -> Iterator[Expectatio
             max_value=upper,
         )
     if column.pattern is not None:
-        if column.type != "text":
-            raise SuiteError(f"{place}: pattern is for text, not {column.type}; use min and max")
-        if _FOREIGN.search(column.pattern):
-            raise SuiteError(
-                f"{place}: PostgreSQL cannot read the pattern {column.pattern!r} as Python does; "
-                r"write it without \b, \A, named groups and look-behinds"
-            )
         yield gx.expectations.ExpectColumnValuesToMatchRegex(
             **common(f"does not match {column.pattern}"), regex=column.pattern
         )
-
-
-def _value(place: str, key: str, kind: str, value: float | str | None) -> Any:
-    """Return a value of the manifest in its column's type."""
-    if value is None:
-        return None
-    try:
-        match kind:
-            case "integer" | "double" | "numeric":
-                number = float(value)
-                return int(number) if number.is_integer() else number
-            case "date" | "timestamp":
-                return datetime.fromisoformat(value)
-            case "boolean":
-                return {"true": True, "false": False}[str(value).lower()]
-    except (ValueError, TypeError, KeyError) as error:
-        raise SuiteError(f"{place}.{key}: {value!r} is not a {kind}; write one") from error
-    return value
 
 
 def _reasoned(source: Source, expectation: Expectation) -> Expectation:

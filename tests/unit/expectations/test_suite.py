@@ -79,23 +79,6 @@ def test_personal_columns_are_held_to_what_is_left_of_them():
     assert len(made(note=Column(personal="redact", pattern="^1$"))) == 1
 
 
-@pytest.mark.parametrize(
-    "column, message",
-    [
-        (Column(min=1), r"columns\.x: min and max mean nothing for text"),
-        (Column(type="integer", pattern="1"), "pattern is for text, not integer"),
-        (Column(type="date", min="soon"), r"columns\.x\.min: 'soon' is not a date; write one"),
-        (Column(type="integer", values=("one",)), r"columns\.x\.values: 'one' is not a integer"),
-        (Column(pattern=r"\bword"), "PostgreSQL cannot read the pattern"),
-        (Column(pattern=r"(?P<n>x)"), "PostgreSQL cannot read the pattern"),
-        (Column(pattern=r"(?<!a)x"), "PostgreSQL cannot read the pattern"),
-    ],
-)
-def test_a_rule_that_cannot_run_is_refused_by_name(column, message):
-    with pytest.raises(suites.SuiteError, match=message):
-        made(x=column)
-
-
 @pytest.mark.parametrize("pattern", [r"\\b", r"(?:a|b)(?=c)", r"\(?P", r"^\d+$"])
 def test_patterns_that_both_read_alike_are_let_through(pattern):
     assert made(x=Column(pattern=pattern))[0][1]["regex"] == pattern

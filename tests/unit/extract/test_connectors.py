@@ -23,7 +23,7 @@ def read(folder: Path, name: str, pattern: str | None = None, cursor=None, **opt
     reader = Reader(connector=name, files=(pattern,) if pattern else (), options=options)
     source = Source(
         source="s", department="d", title="t", grain="g", owner="o", licence="l", tier="open",
-        cadence="c", primary_key=("a",), cursor="changed_at", read=reader,
+        cadence="@daily", primary_key=("a",), cursor="changed_at", read=reader,
         columns={"a": Column(), "changed_at": Column(type="timestamp", aliases=("Changed At",))},
     )  # fmt: skip
     batches = list(connector(name)(reader, source, folder, cursor))

@@ -133,7 +133,7 @@ def test_a_name_of_letters_never_survives_as_a_whole_word(name, text):
 def source(**columns) -> Source:
     return Source(
         source="s", department="d", title="t", grain="g", owner="o", licence="l", tier="open",
-        cadence="c", primary_key=("a",), read=Reader(connector="csv"),
+        cadence="@daily", primary_key=("a",), read=Reader(connector="csv"),
         columns={"a": Column(), **columns},
     )  # fmt: skip
 

@@ -40,7 +40,7 @@ def read(name: str, file: str, **options) -> tuple[list[dict], int]:
     reader = Reader(connector=name, files=(file,), options=options)
     source = Source(
         source="s", department="d", title="t", grain="g", owner="o", licence="l", tier="open",
-        cadence="c", primary_key=("a",), read=reader, columns={"a": Column()},
+        cadence="@daily", primary_key=("a",), read=reader, columns={"a": Column()},
     )  # fmt: skip
     batches = list(connector(name)(reader, source, DATA / "messy", None))
     rows = [row for batch in batches for row in batch.table.to_pylist()]

@@ -81,7 +81,7 @@ def read(url: str, cursor: str | None = None, **options):
     )
     source = Source(
         source="s", department="d", title="t", grain="g", owner="o", licence="l", tier="open",
-        cadence="c", primary_key=("n",), read=reader, columns={"n": Column()},
+        cadence="@daily", primary_key=("n",), read=reader, columns={"n": Column()},
     )  # fmt: skip
     batches = list(connector("socrata")(reader, source, Path(), cursor))
     rows = [row for batch in batches for row in batch.table.to_pylist()]

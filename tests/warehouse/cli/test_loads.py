@@ -32,7 +32,7 @@ def test_loads_tell_what_became_of_each_row(typed, warehouse, tmp_path):
     assert "no loads yet" in typed("loads").output
     source = Source(
         source="trees", department="parks", title="t", grain="g", owner="o", licence="l",
-        tier="open", cadence="c", city_id="testville", primary_key=("a",),
+        tier="open", cadence="@daily", city_id="testville", primary_key=("a",),
         read=Reader(connector="csv", files=("f.csv",)),
         columns={"a": Column(type="integer"), "b": Column()},
     )  # fmt: skip
