@@ -25,8 +25,7 @@ from statistics import median
 
 from cli.airflow import Airflow
 from cli.pipeline import FOLLOWED, Pipeline, Watcher
-from infra.settings import Settings
-from infra.stack import up
+from infra.contract import Deployment, started
 from warehouse import progress
 from warehouse.dbt import PROJECT, environment
 
@@ -40,11 +39,11 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--json", action="store_true", help="print JSON in place of a table")
     given = parser.parse_args()
-    settings = _filled()
+    deployment = _filled()
     rounds = []
     for number in range(given.rounds + 1):
-        native = _native(settings)
-        airflow = _airflow(settings, f"bench__{datetime.now(UTC):%Y-%m-%dT%H:%M:%S.%f}")
+        native = _native(deployment)
+        airflow = _airflow(deployment, f"bench__{datetime.now(UTC):%Y-%m-%dT%H:%M:%S.%f}")
         if number:  # the first only warms: parse, page cache, statistics
             rounds.append({"native": native, **airflow})
     middle = {name: round(median(r[name] for r in rounds), 2) for name in rounds[0]}
@@ -61,18 +60,18 @@ def main() -> int:
     return 0 if ratio <= AIM else 1
 
 
-def _filled() -> Settings:
+def _filled() -> Deployment:
     """Return the settings of a running stack whose marts hold something."""
-    settings = up(lambda name, text, done: None)
-    if progress.pending_watermark(settings.database_url("warehouse"), "publish"):
-        return settings
+    deployment = started(lambda name, text, done: None)
+    if progress.pending_watermark(deployment.database_url("warehouse"), "publish"):
+        return deployment
     subprocess.run([sys.executable, "-m", "cli.main", "run", "demo"], check=True, stdout=sys.stderr)
-    return settings
+    return deployment
 
 
-def _native(settings: Settings) -> float:
+def _native(deployment: Deployment) -> float:
     """Return the wall seconds of `dbt build`."""
-    target = settings.home / "dbt" / "bench"
+    target = deployment.scratch_dir / "dbt" / "bench"
     target.mkdir(parents=True, exist_ok=True)
     began = time.perf_counter()
     done = subprocess.run(
@@ -83,7 +82,7 @@ def _native(settings: Settings) -> float:
         cwd=PROJECT,
         env={
             **os.environ,
-            **environment(settings.database_url("warehouse")),
+            **environment(deployment.database_url("warehouse")),
             "DBT_TARGET_PATH": str(target),
             "DBT_LOG_PATH": str(target),
             "DBT_PROFILES_DIR": str(PROJECT),
@@ -96,11 +95,11 @@ def _native(settings: Settings) -> float:
     return time.perf_counter() - began
 
 
-def _airflow(settings: Settings, run_id: str) -> dict[str, float]:
+def _airflow(deployment: Deployment, run_id: str) -> dict[str, float]:
     """Return the wall seconds of the tasks that build, and of the whole way."""
     began = datetime.now(UTC)
-    with Airflow(settings) as airflow:
-        pipeline = Pipeline(airflow, settings.database_url("warehouse"), Watcher(), began)
+    with Airflow(deployment) as airflow:
+        pipeline = Pipeline(airflow, deployment.database_url("warehouse"), Watcher(), began)
         pipeline.wait_for_dags(FOLLOWED)
         pipeline.start("build_warehouse", run_id)
         pipeline.follow()

@@ -109,7 +109,7 @@ def _server():
     """Return a server that waits for the disk, as the stack's own does."""
     from contextlib import contextmanager
 
-    from infra.postgres import throwaway
+    from infra.local.postgres import throwaway
 
     @contextmanager
     def started():

@@ -13,7 +13,7 @@ from typing import Any
 
 import httpx
 
-from infra.settings import Settings
+from infra.contract import Deployment
 
 #: A server that was killed is back within this time, or not at all.
 PATIENCE_SECONDS = 180
@@ -67,13 +67,13 @@ class Reason:
 class Airflow:
     """A client, logged in as the admin."""
 
-    settings: Settings
+    deployment: Deployment
     client: httpx.Client = field(init=False)
 
     def __post_init__(self) -> None:
         # Loopback: whatever proxy the machine uses is not for this.
         self.client = httpx.Client(
-            base_url=self.settings.url("airflow"), timeout=60, trust_env=False
+            base_url=self.deployment.url("airflow"), timeout=60, trust_env=False
         )
 
     def __enter__(self) -> Airflow:
@@ -164,7 +164,7 @@ class Airflow:
         content = answer.json().get("content", []) if answer.status_code == 200 else []
         log = next(
             (str(line["event"]) for line in content if str(line.get("event")).endswith(".log")),
-            f"{self.settings.log_dir / 'airflow'} (none was written)",
+            f"{self.deployment.logs} (none was written)",
         )
         return Reason(_why(content), log)
 
@@ -216,17 +216,13 @@ class Airflow:
             time.sleep(1)
 
     def _log_in(self) -> None:
-        login = {
-            "username": self.settings.admin_user,
-            "password": self.settings.admin_password,
-        }
-        answer = self.client.post("/auth/token", json=login)
+        user, password = self.deployment.login("airflow")
+        answer = self.client.post("/auth/token", json={"username": user, "password": password})
         if answer.status_code in (400, 401, 403):
             raise AirflowError(
-                f"{self.settings.url('airflow')} refuses the login {self.settings.admin_user!r}: "
-                f"either the password in {self.settings.home / 'secrets' / 'admin_password'} is "
-                "not its own any more, or another installation has taken the port; "
-                "`cityloom down` and `up` mend the second"
+                f"{self.deployment.url('airflow')} refuses the login {user!r}: the password in "
+                f"{self.deployment.user_and_place('airflow')[1]} is not its own any more; "
+                "`cityloom up` gives it the current one"
             )
         if answer.is_success:
             self.client.headers["Authorization"] = f"Bearer {answer.json()['access_token']}"

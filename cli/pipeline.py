@@ -23,8 +23,8 @@ from psycopg.rows import dict_row
 
 from catalog.models import City, Source
 from cli.airflow import Airflow, Run, Task
-from infra.services import write_private
-from infra.settings import Settings
+from infra.contract import Deployment
+from infra.home import write_private
 from warehouse import progress
 
 #: What follows from a load, and the mark by which each step is known to be behind.
@@ -93,7 +93,7 @@ class Watcher:
 
 
 def run(
-    settings: Settings,
+    deployment: Deployment,
     city: City,
     sources: Sequence[Source],
     snapshot: Path | None,
@@ -104,15 +104,15 @@ def run(
     `snapshot`: folder to read in place of the live sources. Raises `RunError` when another run
     is under way or nothing moves any more, `AirflowError` when Airflow is gone.
     """
-    warehouse = settings.database_url("warehouse")
+    warehouse = deployment.database_url("warehouse")
     began = datetime.now(UTC)
-    with _alone(settings), Airflow(settings) as airflow:
+    with _alone(deployment), Airflow(deployment) as airflow:
         pipeline = Pipeline(airflow, warehouse, watcher, began - timedelta(seconds=1))
         dag_ids = {f"extract_{s.city_id}_{s.source}": s for s in sources}
         pipeline.wait_for_dags([*dag_ids, *FOLLOWED])
         pipeline.end_leftovers(dag_ids)
         run_id = f"{PREFIX}{began:%Y-%m-%dT%H:%M:%S.%f}"
-        with _clocks(airflow, settings, list(dag_ids), keep=snapshot is None):
+        with _clocks(airflow, deployment, list(dag_ids), keep=snapshot is None):
             if not _has_champion(warehouse):
                 pipeline.start(TRAIN, run_id)
             for dag_id in dag_ids:
@@ -123,7 +123,7 @@ def run(
     outcome.loads = _loads(warehouse, sources, run_id)
     outcome.failures = pipeline.failures()
     outcome.tasks = pipeline.seconds()
-    outcome.champion = describe_champion(settings, city)
+    outcome.champion = describe_champion(deployment, city)
     outcome.seconds = (datetime.now(UTC) - began).total_seconds()
     return outcome
 
@@ -287,9 +287,9 @@ def short(dag_id: str) -> str:
 
 
 @contextmanager
-def _alone(settings: Settings) -> Iterator[None]:
+def _alone(deployment: Deployment) -> Iterator[None]:
     """Keep a second `cityloom run` out: it would end this one's loads as left over."""
-    with (settings.home / "run.lock").open("w") as file:
+    with (deployment.scratch_dir / "run.lock").open("w") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
@@ -301,14 +301,14 @@ def _alone(settings: Settings) -> Iterator[None]:
 
 @contextmanager
 def _clocks(
-    airflow: Airflow, settings: Settings, dag_ids: Sequence[str], keep: bool
+    airflow: Airflow, deployment: Deployment, dag_ids: Sequence[str], keep: bool
 ) -> Iterator[None]:
     """Let the DAGs run; afterwards `keep` their clocks going, or stop those that stood still.
 
     A snapshot is no reason to call a live portal each night. What is to be stopped is written
     down first, so that the next run makes up for one that was killed.
     """
-    note = settings.home / "clocks-to-stop.json"
+    note = deployment.scratch_dir / "clocks-to-stop.json"
     to_stop = set(json.loads(note.read_text())) if note.is_file() else set()
     paused = airflow.dags()
     still = {dag_id for dag_id in dag_ids if paused[dag_id]}
@@ -348,14 +348,14 @@ def _loads(warehouse: str, sources: Sequence[Source], run_id: str) -> list[dict[
     return [found[s.source] for s in sources if s.source in found]
 
 
-def describe_champion(settings: Settings, city: City) -> dict[str, Any] | None:
+def describe_champion(deployment: Deployment, city: City) -> dict[str, Any] | None:
     """Return the champion's name and version, or None.
 
     `description` is what MLflow says of it: its net and its figures. For a simulated city, which
     knows what its residents meant, also `agreement`: the share of `n` comments that the champion
     reads as they were meant.
     """
-    with psycopg.connect(settings.database_url("warehouse"), row_factory=dict_row) as connection:
+    with psycopg.connect(deployment.database_url("warehouse"), row_factory=dict_row) as connection:
         champion = connection.execute(
             "select model_name as model, model_version as version from ml.champion "
             "where model_name = %s",
@@ -377,9 +377,9 @@ def describe_champion(settings: Settings, city: City) -> dict[str, Any] | None:
     # By REST, because importing MLflow's client costs more than all the rest of this.
     with suppress(httpx.HTTPError, KeyError):
         answer = httpx.get(
-            f"{settings.url('mlflow')}/api/2.0/mlflow/model-versions/get",
+            f"{deployment.url('mlflow')}/api/2.0/mlflow/model-versions/get",
             params={"name": champion["model"], "version": champion["version"]},
-            auth=(settings.admin_user, settings.admin_password),
+            auth=deployment.login("mlflow"),
             trust_env=False,
         )
         champion["description"] = answer.json()["model_version"]["description"]

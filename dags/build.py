@@ -38,11 +38,11 @@ def build_warehouse() -> None:
     @task.short_circuit
     def wait_for_loads(ti: Any, triggering_asset_events: Any) -> dict[str, Any] | None:
         """Wait for the loads under way; return which loads a build would include now."""
-        from infra.settings import load_settings
+        from infra.contract import load_deployment
         from warehouse import progress
 
         wait_for_runs([extract_dag_id(source) for source in SOURCES], ti)
-        warehouse = load_settings().database_url("warehouse")
+        warehouse = load_deployment().database_url("warehouse")
         triggered_by_hand = not triggering_asset_events
         if triggered_by_hand or progress.is_behind(warehouse, "build"):
             return {"watermark": progress.pending_watermark(warehouse, "build")}
@@ -51,15 +51,15 @@ def build_warehouse() -> None:
     @task(outlets=[MARTS])
     def marts(loads: dict[str, Any], ti: Any, run_id: str, outlet_events: Any) -> None:
         """Run dbt: seeds, staging, facts and dimensions, with tests; not what needs scores."""
-        from infra.settings import load_settings
+        from infra.contract import load_deployment
         from warehouse import dbt, progress
 
-        settings = load_settings()
-        warehouse = settings.database_url("warehouse")
+        deployment = load_deployment()
+        warehouse = deployment.database_url("warehouse")
         built = dbt.build(
             warehouse,
             exclude=["source:ml+"],
-            target_dir=settings.home / "dbt",
+            target_dir=deployment.scratch_dir / "dbt",
             run_id=run_id,
             retry=ti.try_number > 1,
         )

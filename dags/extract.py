@@ -32,23 +32,23 @@ def extract_dag(city: City, source: Source) -> DAG:
         """Read the source into `stage`. Where nothing is new, the gate needs no process."""
         from expectations import gate as gates
         from extract import loader
-        from infra.settings import load_settings
+        from infra.contract import load_deployment
         from warehouse import progress
 
-        settings = load_settings()
-        warehouse = settings.database_url("warehouse")
+        deployment = load_deployment()
+        warehouse = deployment.database_url("warehouse")
         snapshot = params["snapshot"]
         load = loader.stage(
             source,
             warehouse,
-            Path(snapshot) if snapshot else settings.drop_dir(city.city_id),
+            Path(snapshot) if snapshot else deployment.drop_dir(city.city_id),
             mode="snapshot" if snapshot else "read",
             run_id=run_id,
-            salt=settings.secret(f"salt_{city.city_id}").encode(),
+            salt=deployment.salt_for(city.city_id),
         )
         if load.state == "staged":
             return load.load_id
-        report = gates.run(source, load.load_id, warehouse, settings.data_docs_dir)
+        report = gates.run(source, load.load_id, warehouse, deployment.reports_dir)
         if report.load.state == "blocked":
             raise AirflowFailException(report.load.message)
         # A process that was killed after its commit never told of it: the gate tells now.
@@ -58,12 +58,12 @@ def extract_dag(city: City, source: Source) -> DAG:
     def gate(load_id: int, outlet_events: Any) -> None:
         """Hold the load against its expectations; commit what passes; tell of it."""
         from expectations import gate as gates
-        from infra.settings import load_settings
+        from infra.contract import load_deployment
         from warehouse import progress
 
-        settings = load_settings()
-        warehouse = settings.database_url("warehouse")
-        report = gates.run(source, load_id, warehouse, settings.data_docs_dir)
+        deployment = load_deployment()
+        warehouse = deployment.database_url("warehouse")
+        report = gates.run(source, load_id, warehouse, deployment.reports_dir)
         if report.load.state == "blocked":
             raise AirflowFailException(report.load.message)
         if not progress.has_unbuilt_load(warehouse, source):

@@ -28,16 +28,16 @@ def publish() -> None:
     @task
     def reports(ti: Any, run_id: str) -> dict[str, int]:
         """dbt: what depends on scores."""
-        from infra.settings import load_settings
+        from infra.contract import load_deployment
         from warehouse import dbt, progress
 
-        settings = load_settings()
-        warehouse = settings.database_url("warehouse")
+        deployment = load_deployment()
+        warehouse = deployment.database_url("warehouse")
         watermark = progress.pending_watermark(warehouse, "publish")
         dbt.build(
             warehouse,
             select=["source:ml+"],
-            target_dir=settings.home / "dbt",
+            target_dir=deployment.scratch_dir / "dbt",
             run_id=run_id,
             retry=ti.try_number > 1,
         )
@@ -47,18 +47,19 @@ def publish() -> None:
     def dashboards(watermark: dict[str, int], run_id: str) -> None:
         """Superset: database, datasets, charts and dashboard as the code says."""
         from dashboards.push import push
-        from infra.settings import load_settings
+        from infra.contract import load_deployment
         from warehouse import progress
 
-        settings = load_settings()
+        deployment = load_deployment()
         pushed = push(
-            settings.url("superset"),
-            settings.admin_user,
-            settings.admin_password,
-            settings.database_url("dashboards"),
+            deployment.url("superset"),
+            *deployment.login("superset"),
+            deployment.database_url("dashboards"),
         )
         print(pushed.summary)
-        progress.advance_watermark(settings.database_url("warehouse"), "publish", watermark, run_id)
+        progress.advance_watermark(
+            deployment.database_url("warehouse"), "publish", watermark, run_id
+        )
 
     dashboards(reports())
 

@@ -13,7 +13,8 @@ from typing import Any
 from airflow.sdk import dag, task
 from airflow.sdk.exceptions import AirflowSkipException
 
-from dags.wiring import CHAMPION, MARTS, QUEUE, SCORES, defaults, tags
+from dags.wiring import CHAMPION, MARTS, SCORES, defaults, tags
+from infra.contract import queue
 
 
 @dag(
@@ -28,21 +29,21 @@ from dags.wiring import CHAMPION, MARTS, QUEUE, SCORES, defaults, tags
 def score_feedback() -> None:
     """Wire `score`."""
 
-    @task(outlets=[SCORES], queue=QUEUE)
+    @task(outlets=[SCORES], queue=queue("score"))
     def score(run_id: str, outlet_events: Any) -> None:
         """Load the champion and write `ml.feedback_score`."""
-        from infra.settings import load_settings
+        from infra.contract import load_deployment
         from warehouse import progress
 
-        settings = load_settings()
-        warehouse = settings.database_url("warehouse")
+        deployment = load_deployment()
+        warehouse = deployment.database_url("warehouse")
         watermark = progress.pending_watermark(warehouse, "score")
         if not watermark:
             raise AirflowSkipException("no marts or no champion yet; starts again with either")
-        os.environ.update(settings.mlflow_environment)
+        os.environ.update(deployment.mlflow_environment())
         from ml.score import score_new_feedback
 
-        scored = score_new_feedback(warehouse, settings.url("mlflow"), tell=print)
+        scored = score_new_feedback(warehouse, deployment.url("mlflow"), tell=print)
         # Scoring follows a champion that a person chose in MLflow.
         watermark |= {f"model.{scored.model_name}": scored.model_version}
         progress.advance_watermark(warehouse, "score", watermark, run_id)

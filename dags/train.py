@@ -12,7 +12,8 @@ from typing import Any
 
 from airflow.sdk import CronTriggerTimetable, dag, task
 
-from dags.wiring import CHAMPION, QUEUE, defaults, tags
+from dags.wiring import CHAMPION, defaults, tags
+from infra.contract import queue
 
 
 @dag(
@@ -27,17 +28,17 @@ from dags.wiring import CHAMPION, QUEUE, defaults, tags
 def train_sentiment() -> None:
     """Wire `train`."""
 
-    @task(outlets=[CHAMPION], queue=QUEUE)
+    @task(outlets=[CHAMPION], queue=queue("train"))
     def train(outlet_events: Any) -> None:
         """Train, evaluate, compare, and choose."""
-        from infra.settings import load_settings
+        from infra.contract import load_deployment
 
-        settings = load_settings()
-        os.environ.update(settings.mlflow_environment)
+        deployment = load_deployment()
+        os.environ.update(deployment.mlflow_environment())
         from ml import train as training
 
         trained = training.train(
-            settings.url("mlflow"), warehouse_url=settings.database_url("warehouse"), tell=print
+            deployment.url("mlflow"), warehouse_url=deployment.database_url("warehouse"), tell=print
         )
         champion = trained.decision.champion
         print(trained.decision.reason)

@@ -10,6 +10,7 @@ from typing import Any
 from airflow.sdk import Asset, ExceptionRetryPolicy, RetryAction, RetryRule
 
 from catalog.models import Source
+from infra.contract import DEFAULT_QUEUE
 
 MARTS = Asset("marts", "cityloom://warehouse/marts", group="warehouse")
 CHAMPION = Asset("champion", "cityloom://models/sentiment/champion", group="models")
@@ -33,10 +34,6 @@ TRY_AGAIN: dict[str, Any] = {
     ),
 }
 
-#: One machine has one queue. With a Celery or Kubernetes executor, tasks that train or score go
-#: to a queue whose workers have a GPU.
-QUEUE = "default"
-
 
 def extract_dag_id(source: Source) -> str:
     """Return the name of the DAG that loads a source."""
@@ -51,7 +48,7 @@ def raw_asset(source: Source) -> Asset:
 
 def defaults(owner: str) -> dict[str, Any]:
     """Return the default arguments of every task of a DAG."""
-    return {"owner": owner, "queue": QUEUE, **TRY_AGAIN}
+    return {"owner": owner, "queue": DEFAULT_QUEUE, **TRY_AGAIN}
 
 
 def tags(family: str, tier: str, city: str | None = None) -> list[str]:

@@ -1,1 +1,1 @@
-"""Where the platform runs: its settings, its servers, and the `cityloom` command."""
+"""What the platform is given to run with (`contract`), and a folder for each way to run it."""

@@ -25,14 +25,13 @@ def push(folder: Folder = None) -> None:
     """
     from dashboards.code import CODE_DIR
     from dashboards.push import push as push_all
-    from infra.settings import load_settings
+    from infra.contract import load_deployment
 
-    settings = load_settings()
+    deployment = load_deployment()
     report = push_all(
-        settings.url("superset"),
-        settings.admin_user,
-        settings.admin_password,
-        settings.database_url("dashboards"),
+        deployment.url("superset"),
+        *deployment.login("superset"),
+        deployment.database_url("dashboards"),
         folder or CODE_DIR,
     )
     for change in report.changes:
@@ -60,9 +59,9 @@ def check(
 
     url = None
     if warehouse:
-        from infra.settings import load_settings
+        from infra.contract import load_deployment
 
-        url = load_settings().database_url("dashboards")
+        url = load_deployment().database_url("dashboards")
     checked = check_all(folder or CODE_DIR, warehouse_url=url)
     against = "dbt and the warehouse" if checked.against_warehouse else "dbt"
     typer.echo(
@@ -87,13 +86,12 @@ def picture(
     """
     from dashboards.browser import open_dashboard, save_picture
     from infra.browser import ensure
-    from infra.settings import load_settings
+    from infra.contract import load_deployment
 
-    settings = load_settings()
+    deployment = load_deployment()
     with open_dashboard(
-        settings.url("superset"),
-        settings.admin_user,
-        settings.admin_password,
+        deployment.url("superset"),
+        *deployment.login("superset"),
         dashboard,
         executable=ensure(),
     ) as opened:

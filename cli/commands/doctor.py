@@ -16,9 +16,9 @@ def main(
 
     Ends with 1 when something must be mended. Example: cityloom doctor
     """
-    from infra.doctor import examine
+    from infra.contract import operations
 
-    findings = examine()
+    findings = operations().examine()
     if json:
         from dataclasses import asdict
 

@@ -9,7 +9,7 @@ def main() -> None:
     Example: cityloom down
     """
     from cli.display import live
-    from infra.stack import down
+    from infra.contract import operations
 
     with live("Stopping Cityloom") as report:
-        down(report)
+        operations().down(report)

@@ -10,8 +10,8 @@ def main() -> None:
     """
     import shlex
 
-    from infra.settings import load_settings
+    from infra.contract import load_deployment
     from warehouse.dbt import environment
 
-    for name, value in environment(load_settings().database_url("warehouse")).items():
+    for name, value in environment(load_deployment().database_url("warehouse")).items():
         print(f"export {name}={shlex.quote(value)}")

@@ -57,9 +57,9 @@ def main(
     """
     import psycopg
 
-    from infra.settings import load_settings
+    from infra.contract import load_deployment
 
-    with psycopg.connect(load_settings().database_url("analyst")) as connection:
+    with psycopg.connect(load_deployment().database_url("analyst")) as connection:
         outcomes = _rows(connection, MODELS, {})
         asked = {"city": city, "source": source, "every": every, "limit": limit}
         found = outcomes if models else _rows(connection, LOADS, asked)

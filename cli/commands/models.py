@@ -29,12 +29,12 @@ def list_(
     """List every version of every model with its figures. Example: cityloom models list --json."""
     import os
 
-    from infra.settings import load_settings
+    from infra.contract import load_deployment
     from ml.registry import Registry
 
-    settings = load_settings()
-    os.environ.update(settings.mlflow_environment)
-    versions = Registry(settings.url("mlflow")).versions()
+    deployment = load_deployment()
+    os.environ.update(deployment.mlflow_environment())
+    versions = Registry(deployment.url("mlflow")).versions()
     if json:
         print_json([as_dict(version) for version in versions])
     elif versions:

@@ -15,9 +15,10 @@ def main(
     What an external database holds is left alone. Example: cityloom reset --yes
     """
     from cli.display import live
-    from infra.settings import cityloom_home
-    from infra.stack import remove_state, stop_whatever_runs
+    from infra.contract import operations
+    from infra.home import cityloom_home
 
+    local = operations()
     home = cityloom_home()
     if not home.exists():
         typer.echo(f"nothing to remove: {home} does not exist")
@@ -25,6 +26,6 @@ def main(
     if not yes:
         typer.confirm(f"Remove the warehouse and all other state in {home}?", abort=True)
     with live("Stopping Cityloom") as report:
-        stop_whatever_runs(report)
-    for said in remove_state():
+        local.stop_whatever_runs(report)
+    for said in local.remove_state():
         typer.echo(said)

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from catalog.models import City, Source
     from cli.pipeline import Outcome
-    from infra.settings import Settings
+    from infra.contract import Deployment
 
 
 #: How a task that ended is shown; one that failed is shown with its reason.
@@ -43,7 +43,7 @@ def main(
     from catalog.cities import load_cities, load_city
     from cli.display import live, wide_console
     from cli.pipeline import run
-    from infra.stack import up
+    from infra.contract import started
 
     chosen = load_city(city)
     sources = _sources(chosen, source)
@@ -53,28 +53,30 @@ def main(
             raise typer.BadParameter(f"{snapshot} is no folder", param_hint="--snapshot")
     console = wide_console(stderr=json)
     if json:
-        settings = up(lambda name, text, done: console.print(f"{name}: {text}", highlight=False))
+        deployment = started(
+            lambda name, text, done: console.print(f"{name}: {text}", highlight=False)
+        )
     else:
         with live("Starting Cityloom") as report:
-            settings = up(report)
+            deployment = started(report)
     if chosen.simulated and snapshot is None:
         import simulator
 
         console.print(f"{chosen.name}: making its departments' files, where absent")
-        simulator.ensure(settings.drop_dir(city))
+        simulator.ensure(deployment.drop_dir(city))
     from extract.loader import ensure_raw_tables
 
-    ensure_raw_tables(settings.database_url("warehouse"), load_cities())
+    ensure_raw_tables(deployment.database_url("warehouse"), load_cities())
     try:
         with watching(console) as watcher:
-            outcome = run(settings, chosen, sources, snapshot, watcher)
+            outcome = run(deployment, chosen, sources, snapshot, watcher)
     except KeyboardInterrupt:
-        console.print(f"\nAirflow goes on with it: {settings.url('airflow')}", highlight=False)
+        console.print(f"\nAirflow goes on with it: {deployment.url('airflow')}", highlight=False)
         raise typer.Exit(130) from None
     if json:
-        typer.echo(as_json(outcome, settings))
+        typer.echo(as_json(outcome, deployment))
     else:
-        show(console, chosen, outcome, settings)
+        show(console, chosen, outcome, deployment)
     raise typer.Exit(0 if outcome.succeeded else 1)
 
 
@@ -85,34 +87,34 @@ def _sources(city: City, names: list[str] | None) -> list[Source]:
         raise typer.BadParameter(str(error.args[0]), param_hint="--source") from error
 
 
-def as_json(outcome: Outcome, settings: Settings) -> str:
+def as_json(outcome: Outcome, deployment: Deployment) -> str:
     """Return the outcome for a script: loads, failures, seconds of each task, champion, URLs."""
     from dataclasses import asdict
     from json import dumps
 
     return dumps(
-        {"succeeded": outcome.succeeded, **asdict(outcome), "urls": addresses(settings)},
+        {"succeeded": outcome.succeeded, **asdict(outcome), "urls": addresses(deployment)},
         indent=2,
         default=str,
     )
 
 
-def addresses(settings: Settings) -> dict[str, str]:
+def addresses(deployment: Deployment) -> dict[str, str]:
     """Return where a person looks next."""
     from dashboards.code import load_dashboards
 
-    superset = settings.url("superset")
+    superset = deployment.url("superset")
     shown = {d.title: f"{superset}/superset/dashboard/{d.slug}/" for d in load_dashboards()}
     return {
         **shown,
         "Superset": superset,
-        "Airflow": settings.url("airflow"),
-        "MLflow": settings.url("mlflow"),
-        "Data docs": f"file://{settings.data_docs_dir / 'index.html'}",
+        "Airflow": deployment.url("airflow"),
+        "MLflow": deployment.url("mlflow"),
+        "Data docs": f"file://{deployment.reports_dir / 'index.html'}",
     }
 
 
-def show(console: Console, city: City, outcome: Outcome, settings: Settings) -> None:
+def show(console: Console, city: City, outcome: Outcome, deployment: Deployment) -> None:
     """Print what was loaded, what was put aside, who is champion, and where to look."""
     from rich.table import Table
 
@@ -138,12 +140,12 @@ def show(console: Console, city: City, outcome: Outcome, settings: Settings) -> 
     facts = Table(box=None, show_header=False, pad_edge=False)
     if outcome.champion:
         facts.add_row("Champion", champion_line(outcome.champion))
-    for name, url in addresses(settings).items():
+    for name, url in addresses(deployment).items():
         facts.add_row(name, url)
-    password = settings.home / "secrets" / "admin_password"
+    user, place = deployment.user_and_place("superset")
     # On a terminal a person reads it; a log would keep it.
-    said = settings.admin_password if console.is_terminal else f"password in {password}"
-    facts.add_row("Login", f"{settings.admin_user} / {said}")
+    said = deployment.login("superset")[1] if console.is_terminal else f"password in {place}"
+    facts.add_row("Login", f"{user} / {said}")
     console.print()
     console.print(facts, soft_wrap=True, highlight=False)
     if outcome.failures:

@@ -23,12 +23,12 @@ def main(
     import sys
     from json import dumps
 
-    from infra.settings import load_settings
+    from infra.contract import load_deployment
     from ml.score import BadLine, load_model, score_lines
 
-    settings = load_settings()
-    os.environ.update(settings.mlflow_environment)
-    loaded = load_model(settings.url("mlflow"), model)
+    deployment = load_deployment()
+    os.environ.update(deployment.mlflow_environment())
+    loaded = load_model(deployment.url("mlflow"), model)
     bad = 0
     # What is not UTF-8 becomes a bad line, or a mark in a text, and not the end of the run.
     lines = (line.decode("utf-8", "replace") for line in sys.stdin.buffer)

@@ -24,14 +24,14 @@ def main(
     """
     import simulator
     from catalog.cities import load_cities
-    from infra.settings import Settings, cityloom_home
+    from infra.contract import drop_dir
 
     simulated = [known.city_id for known in load_cities() if known.simulated]
     if city not in simulated:
         raise typer.BadParameter(
             f"{city!r} is not simulated; simulated: {', '.join(simulated)}", param_hint="CITY"
         )
-    folder = into or Settings(home=cityloom_home(), ports={}).drop_dir(city)
+    folder = into or drop_dir(city)
     before = simulator.last_day(folder)
     after = simulator.grow(folder, days)
     was = f"until {before}" if before else "absent"

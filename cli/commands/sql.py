@@ -42,11 +42,11 @@ def main(
     """
     import sys
 
-    from infra.settings import load_settings
+    from infra.contract import load_deployment
 
     if query == "-":
         query = sys.stdin.read()
-    names, rows = ask(load_settings().database_url("analyst"), query, settings or ())
+    names, rows = ask(load_deployment().database_url("analyst"), query, settings or ())
     if format is Format.table:
         console = wide_console()
         console.print(table(names, rows, text=_text))

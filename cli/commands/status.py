@@ -19,11 +19,13 @@ def main(
 
     Ends with 0 if, and only if, all are up. Example: cityloom status --json
     """
-    from infra.stack import as_json, status
+    from infra.contract import operations
 
-    found = status()
+    found = operations().status()
     if json:
-        print_json(as_json(found))
+        from dataclasses import asdict
+
+        print_json(asdict(found))
     else:
         _print(found)
     raise typer.Exit(0 if found.up else 1)

@@ -33,17 +33,17 @@ def main(
     import os
 
     from cli.commands.models import as_dict, print_versions
-    from infra.settings import load_settings
+    from infra.contract import load_deployment
     from ml.train import train
 
-    settings = load_settings()
-    os.environ.update(settings.mlflow_environment)
+    deployment = load_deployment()
+    os.environ.update(deployment.mlflow_environment())
     training = train(
-        settings.url("mlflow"),
+        deployment.url("mlflow"),
         net=net,
         data=data,
         model_name=name,
-        warehouse_url=settings.database_url("warehouse"),
+        warehouse_url=deployment.database_url("warehouse"),
         seed=seed,
         tell=lambda line: echo(line, err=True),
     )
@@ -62,4 +62,4 @@ def main(
         return
     shown = {version.version: version for version in (*training.versions, champion)}
     print_versions(list(shown.values()), champions={champion.model_name: champion.version})
-    typer.echo(f"runs: {settings.url('mlflow')}")
+    typer.echo(f"runs: {deployment.url('mlflow')}")

@@ -9,10 +9,10 @@ def main() -> None:
     Example: cityloom up
     """
     from cli.display import live
-    from infra.stack import up
+    from infra.contract import operations
 
     with live("Starting Cityloom") as report:
-        settings = up(report)
+        deployment = operations().up(report)
     from rich.table import Table
 
     from cli.display import wide_console
@@ -23,7 +23,8 @@ def main() -> None:
         "Airflow": "airflow",
         "MLflow": "mlflow",
     }.items():
-        table.add_row(title, settings.url(service))
-    table.add_row("Login", settings.admin_user)
-    table.add_row("Password", f"in {settings.home / 'secrets' / 'admin_password'}")
+        table.add_row(title, deployment.url(service))
+    user, place = deployment.user_and_place("superset")
+    table.add_row("Login", user)
+    table.add_row("Password", f"in {place}")
     wide_console().print(table)

@@ -17,8 +17,10 @@ from typing import Any
 import psycopg
 import pytest
 
-from infra.settings import ROOT, Settings, settings_from
-from infra.state import FIRST_PORTS, is_free
+from infra.contract import Deployment, load_deployment
+from infra.home import ROOT
+from infra.local.settings import Settings, settings_from
+from infra.local.state import FIRST_PORTS, is_free
 
 NYC = Path(os.environ.get("CITYLOOM_TEST_DATA") or ROOT.parent / "shared" / "data") / "nyc"
 #: What depends on neither the order nor the number of loads; `rpt_service_status` tells of loads.
@@ -32,6 +34,10 @@ class Stack:
 
     home: Path
     ports: dict[str, int]
+
+    @property
+    def deployment(self) -> Deployment:
+        return load_deployment(self.home / "deployment.json")
 
     @property
     def settings(self) -> Settings:

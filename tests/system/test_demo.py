@@ -84,7 +84,7 @@ def test_dbt_outcomes_are_kept(stack, demo):
 
 
 def test_the_gates_wrote_their_reports(stack, demo):
-    docs = stack.settings.data_docs_dir
+    docs = stack.deployment.reports_dir
     assert (docs / "index.html").is_file()
     assert len(list(docs.glob("demo/*/*.html"))) == len(demo["loads"])
 

@@ -69,7 +69,7 @@ def test_requests_have_as_many_keys_as_rows(stack, nyc):
 def test_the_clock_of_a_city_that_was_read_from_a_snapshot_stands_still(stack, nyc):
     from cli.airflow import Airflow
 
-    with Airflow(stack.settings) as airflow:
+    with Airflow(stack.deployment) as airflow:
         paused = {d: p for d, p in airflow.dags().items() if d.startswith("extract_nyc_")}
     assert paused and all(paused.values())
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import psycopg
 import pytest
 
-from infra.postgres import throwaway
+from infra.local.postgres import throwaway
 from warehouse.bootstrap import OWNERS, READERS, bootstrap, role_url
 from warehouse.schema import create_schemas
 

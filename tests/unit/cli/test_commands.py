@@ -9,8 +9,8 @@ import pytest
 from typer.testing import CliRunner
 
 from cli import main as cli
-from infra.doctor import read_pins
-from infra.settings import NotSetUp
+from infra.home import NotSetUp
+from infra.local.doctor import read_pins
 
 #: None of these may be loaded to print help.
 HEAVY = ("pandas", "polars", "pyarrow", "psycopg", "torch", "mlflow", "great_expectations", "dlt")

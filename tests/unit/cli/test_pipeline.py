@@ -207,16 +207,16 @@ class Clocks:
 
 
 def test_clocks_of_a_snapshot_stand_still_afterwards_also_those_of_a_run_that_was_killed(tmp_path):
-    settings = SimpleNamespace(home=tmp_path)
+    deployment = SimpleNamespace(scratch_dir=tmp_path)
     note = tmp_path / "clocks-to-stop.json"
     airflow = Clocks(a=True, b=False, killed=False)
     note.write_text('["killed", "source_that_is_gone"]')
-    with _clocks(airflow, settings, ["a", "b"], keep=False):
+    with _clocks(airflow, deployment, ["a", "b"], keep=False):
         assert airflow.paused == {"a": False, "b": False, "killed": False}
         assert json.loads(note.read_text()) == ["a", "killed"]
     assert airflow.paused == {"a": True, "b": False, "killed": True}
     assert not note.exists()
-    with _clocks(airflow, settings, ["a"], keep=True):
+    with _clocks(airflow, deployment, ["a"], keep=True):
         pass
     assert airflow.paused["a"] is False
 

@@ -4,11 +4,11 @@ import threading
 
 import pytest
 
-from infra import stack
-from infra.doctor import examine
-from infra.services import probe_family
-from infra.settings import settings_from
-from infra.state import FIRST_PORTS, decide_state
+from infra.local import stack
+from infra.local.doctor import examine
+from infra.local.services import probe_family
+from infra.local.settings import settings_from
+from infra.local.state import FIRST_PORTS, decide_state
 
 
 @pytest.fixture

@@ -4,9 +4,17 @@ import socket
 
 import pytest
 
-from infra import state
-from infra.settings import NotSetUp, load_settings, settings_from
-from infra.state import FIRST_PORTS, StackError, decide_state, is_free, read_state, runtime_dir
+from infra.home import NotSetUp
+from infra.local import state
+from infra.local.settings import load_settings, settings_from
+from infra.local.state import (
+    FIRST_PORTS,
+    StackError,
+    decide_state,
+    is_free,
+    read_state,
+    runtime_dir,
+)
 
 
 @pytest.fixture(autouse=True)

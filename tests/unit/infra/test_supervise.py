@@ -8,11 +8,11 @@ import psutil
 import pytest
 from sqlalchemy import make_url
 
-from infra import services
-from infra.services import airflow_environment, mlflow_environment
-from infra.settings import settings_from
-from infra.state import FIRST_PORTS, StackError, runtime_dir
-from infra.supervise import Supervisor
+from infra.local import services
+from infra.local.services import airflow_environment, mlflow_environment
+from infra.local.settings import settings_from
+from infra.local.state import FIRST_PORTS, StackError, runtime_dir
+from infra.local.supervise import Supervisor
 
 
 @pytest.fixture

@@ -12,14 +12,14 @@ from typer.testing import CliRunner
 from catalog.models import Column, Reader, Source
 from cli import main as cli
 from extract import loader
-from infra import settings
+from infra import contract
 
 
 @pytest.fixture
 def typed(warehouse, monkeypatch):
     """Run a command against the test's warehouse, read-only as it is for people."""
     here = SimpleNamespace(database_url=warehouse.role_url)
-    monkeypatch.setattr(settings, "load_settings", lambda: here)
+    monkeypatch.setattr(contract, "load_deployment", lambda: here)
 
     def run(*words: str):
         return CliRunner().invoke(cli.build(), words, catch_exceptions=False)

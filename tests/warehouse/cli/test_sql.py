@@ -11,7 +11,8 @@ from typer.testing import CliRunner
 
 from cli import main as cli
 from cli.commands.sql import QueryError
-from infra.state import FIRST_PORTS, LAYOUT
+from infra.local.settings import describe, settings_from
+from infra.local.state import FIRST_PORTS
 from warehouse.bootstrap import find_faults
 
 ODD = """
@@ -28,11 +29,11 @@ def ask(warehouse, tmp_path, monkeypatch):
     monkeypatch.setenv("CITYLOOM_HOME", str(tmp_path))
     address = urlsplit(warehouse.admin_url)
     described = {
-        "layout": LAYOUT,
         "ports": dict(FIRST_PORTS),
         "database": {"host": address.hostname, "port": address.port, "options": ""},
     }
-    (tmp_path / "stack.json").write_text(json.dumps(described))
+    deployment = describe(settings_from(tmp_path, described))
+    (tmp_path / "deployment.json").write_text(json.dumps(deployment))
     (tmp_path / "secrets").mkdir()
     (tmp_path / "secrets" / "postgres_analyst").write_text(warehouse.passwords["analyst"])
 

@@ -1,12 +1,12 @@
 import psycopg
 import pytest
 
-from infra import stack
-from infra.doctor import _database
-from infra.postgres import throwaway
-from infra.settings import load_settings
-from infra.state import StackError, decide_state, state_file
-from infra.supervise import Supervisor
+from infra.local import stack
+from infra.local.doctor import _database
+from infra.local.postgres import throwaway
+from infra.local.settings import load_settings
+from infra.local.state import StackError, decide_state, state_file
+from infra.local.supervise import Supervisor
 from warehouse.bootstrap import role_url
 
 

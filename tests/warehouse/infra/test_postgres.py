@@ -8,8 +8,8 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from infra import postgres
-from infra.postgres import PostgresError, locate, remove, shipped_programs, throwaway
+from infra.local import postgres
+from infra.local.postgres import PostgresError, locate, remove, shipped_programs, throwaway
 
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root has another user run the server")
 

@@ -15,14 +15,15 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from infra import services as catalogue
-from infra.services import Service
-from infra.settings import ROOT, Settings, settings_from
-from infra.state import (
+from infra.contract import Deployment, Report, load_deployment
+from infra.home import ROOT, write_private
+from infra.local import services as catalogue
+from infra.local.services import Service
+from infra.local.settings import Settings, describe, settings_from
+from infra.local.state import (
     ADMIN_URL,
     StackError,
     decide_state,
@@ -31,10 +32,7 @@ from infra.state import (
     read_state,
     state_file,
 )
-from infra.supervise import Supervisor
-
-#: Told of each step: the service's name, what it is doing, and whether that ends its start.
-Report = Callable[[str, str, bool], None]
+from infra.local.supervise import Supervisor
 
 #: Generous: a machine that is busy otherwise is slow, not broken.
 START_SECONDS = 600
@@ -52,8 +50,8 @@ SERVICE_NAMES = (
 )
 
 #: What stands in the state folder; `reset` removes these and nothing else.
-HOLDS = (
-    *("stack.json", "prepared.json", "clocks-to-stop.json", "lock", "run.lock"),
+OWNED_PATHS = (
+    *("stack.json", "deployment.json", "prepared.json", "clocks-to-stop.json", "lock", "run.lock"),
     *("secrets", "postgres", "airflow", "mlflow", "superset", "supervisor", "dbt"),
     *("drops", "data_docs", "logs"),
 )
@@ -89,8 +87,8 @@ class StackStatus:
     admin_password_file: str
 
 
-def up(report: Report) -> Settings:
-    """Bring every service up and wait until each says that it is well; return the settings.
+def up(report: Report) -> Deployment:
+    """Bring every service up and wait until each says that it is well; describe the deployment.
 
     Raises `StackError` naming the service, its last words and its log.
     """
@@ -104,6 +102,9 @@ def up(report: Report) -> Settings:
         for note in notes:
             report("stack", note, False)
         settings = settings_from(state_file().parent, described)
+        write_private(
+            settings.home / "deployment.json", json.dumps(describe(settings), indent=2) + "\n"
+        )
         wanted = catalogue.services(settings)
         supervisor.configure(settings, wanted)
         if not own:
@@ -113,21 +114,21 @@ def up(report: Report) -> Settings:
                 report(name, "restarting with new settings", False)
         _start_database(supervisor, settings, wanted, report)
         families = ("airflow", "mlflow", "superset")
-        enough = threading.Event()
+        cancelled = threading.Event()
         with ThreadPoolExecutor(len(families)) as pool:
             starts = [
-                pool.submit(_start_family, family, supervisor, settings, wanted, report, enough)
+                pool.submit(_start_family, family, supervisor, settings, wanted, report, cancelled)
                 for family in families
             ]
             try:
                 problems = [str(error) for start in starts if (error := start.exception())]
             except KeyboardInterrupt:
-                enough.set()  # else leaving the pool waits until all is well
+                cancelled.set()  # else leaving the pool waits until all is well
                 report("stack", "not waited for any more; `cityloom down` ends what started", False)
                 raise
         if problems:
             raise StackError("\n".join(problems))
-        return settings
+        return load_deployment()
 
 
 def _start_database(
@@ -136,7 +137,7 @@ def _start_database(
     began = time.monotonic()
     admin = os.environ.get(ADMIN_URL)
     if settings.embedded_database:
-        from infra.postgres import locate
+        from infra.local.postgres import locate
 
         cluster = locate(settings.home / "postgres", settings.ports["postgres"])
         password = settings.secret("postgres_superuser")
@@ -174,7 +175,7 @@ def _prepare_database(settings: Settings, admin_url: str | None) -> list[str]:
     before = _stamp(settings, "address")
     if before != address:
         if before is not None:  # another server: nothing is prepared there yet
-            catalogue.write_private(settings.home / "prepared.json", "{}\n")
+            write_private(settings.home / "prepared.json", "{}\n")
         _set_stamp(settings, "address", address)
     fingerprint = digest(made_by if settings.embedded_database else made_by + address)
     faults: list[str] = []
@@ -219,7 +220,7 @@ def _start_family(
     settings: Settings,
     wanted: list[Service],
     report: Report,
-    enough: threading.Event,
+    cancelled: threading.Event,
 ) -> None:
     """Prepare and start a family's services; return when all are well, or nobody waits any more."""
     members = [service for service in wanted if service.family == family]
@@ -232,7 +233,7 @@ def _start_family(
         began = time.monotonic()
         waiting = {service.name for service in members}
         again: set[str] = set()
-        while waiting and not enough.is_set():
+        while waiting and not cancelled.is_set():
             answers = catalogue.probe_family(family, settings)
             for name in sorted(waiting):
                 # Another program on its port, or its last heartbeat, may speak for a dead one.
@@ -247,7 +248,7 @@ def _start_family(
                 else:
                     _check_alive(supervisor, name, settings, began, answers[name] or "")
             if waiting:
-                enough.wait(0.5)
+                cancelled.wait(0.5)
     except StackError:
         for service in members:
             report(service.name, "failed", True)
@@ -270,9 +271,9 @@ def _prepare_family(
             name for name in supervisor.running() if name.split("-")[0] == family
         )
         script = {
-            "airflow": [sys.executable, "-m", "infra.prepare.airflow"],
-            "mlflow": [sys.executable, "-m", "infra.prepare.mlflow"],
-            "superset": [str(catalogue.superset_python()), "infra/superset/prepare.py"],
+            "airflow": [sys.executable, "-m", "infra.local.prepare.airflow"],
+            "mlflow": [sys.executable, "-m", "infra.local.prepare.mlflow"],
+            "superset": [str(catalogue.superset_python()), "infra/local/superset/prepare.py"],
         }[family]
         log = settings.log_dir / f"{family}-prepare.log"
         with log.open("w") as file:
@@ -306,7 +307,7 @@ def _stamp(settings: Settings, name: str) -> str | None:
 def _set_stamp(settings: Settings, name: str, value: str) -> None:
     with _STAMP_LOCK:
         text = json.dumps({**_stamps(settings), name: value}, indent=2) + "\n"
-        catalogue.write_private(settings.home / "prepared.json", text)
+        write_private(settings.home / "prepared.json", text)
 
 
 def _await(
@@ -373,8 +374,8 @@ def stop_whatever_runs(report: Report) -> None:
 
 
 def status() -> StackStatus:
-    """Return how every service is. Raises `infra.settings.NotSetUp` before the first start."""
-    from infra.settings import load_settings
+    """Return how every service is. Raises `NotSetUp` before the first start."""
+    from infra.local.settings import load_settings
 
     settings = load_settings()
     supervisor = Supervisor()
@@ -418,7 +419,7 @@ def status() -> StackStatus:
         services=found,
         memory_mb=round(total, 1),
         logs=str(settings.log_dir),
-        data_docs=str(settings.data_docs_dir / "index.html"),
+        data_docs=str(settings.home / "data_docs" / "index.html"),
         admin_user=settings.admin_user,
         admin_password_file=str(settings.home / "secrets" / "admin_password"),
     )
@@ -475,7 +476,7 @@ def remove_state() -> list[str]:
 
     Nothing else: `CITYLOOM_HOME` may be a folder that holds more than the stack's state.
     """
-    from infra import postgres
+    from infra.local import postgres
 
     home = state_file().parent
     removed = []
@@ -485,7 +486,7 @@ def remove_state() -> list[str]:
     postgres.remove(folder)
     Supervisor().forget()
     for path in home.iterdir():
-        if path.name.removesuffix(".new") not in HOLDS:
+        if path.name.removesuffix(".new") not in OWNED_PATHS:
             continue
         if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path)
@@ -497,8 +498,3 @@ def remove_state() -> list[str]:
         return [*removed, f"removed the state in {home}; not Cityloom's, and left there: {shown}"]
     home.rmdir()
     return [*removed, f"removed {home}"]
-
-
-def as_json(status: StackStatus) -> dict[str, Any]:
-    """Return a status as plain values."""
-    return asdict(status)

@@ -18,13 +18,17 @@ from typing import Any
 
 import psutil
 
-from infra.postgres import is_ours
-from infra.services import COMMON, Service, write_private
-from infra.settings import ROOT, Settings, cityloom_home
-from infra.state import ADMIN_URL, StackError, runtime_dir
+from infra.home import ROOT, cityloom_home, write_private
+from infra.local.postgres import is_ours
+from infra.local.services import COMMON, Service
+from infra.local.settings import Settings
+from infra.local.state import ADMIN_URL, StackError, runtime_dir
 
 #: Not handed on to the servers: another installation's settings, and the admin's login.
-FOREIGN = ("AIRFLOW_", "MLFLOW_", "SUPERSET_", "PG", "FLASK_", ADMIN_URL, "CITYLOOM_PORT_")
+FOREIGN = (
+    *("AIRFLOW_", "MLFLOW_", "SUPERSET_", "FLASK_", "PG"),
+    *(ADMIN_URL, "CITYLOOM_PORT_", "CITYLOOM_DEPLOYMENT"),
+)
 
 
 @dataclass(frozen=True)

@@ -13,11 +13,12 @@ from importlib import metadata
 from pathlib import Path
 from typing import Literal
 
-from infra import services as catalogue
-from infra.postgres import PostgresError
-from infra.settings import ROOT, Settings, cityloom_home, settings_from
-from infra.state import ADMIN_URL, StackError, holder, is_free, is_held_by, read_state
-from infra.supervise import Supervisor
+from infra.home import ROOT, cityloom_home
+from infra.local import services as catalogue
+from infra.local.postgres import PostgresError
+from infra.local.settings import Settings, settings_from
+from infra.local.state import ADMIN_URL, StackError, holder, is_free, is_held_by, read_state
+from infra.local.supervise import Supervisor
 
 DISK_BAD_GB, DISK_WARN_GB = 2, 10
 MEMORY_WARN_GB = 6

@@ -1,32 +1,26 @@
-"""Where this installation keeps its state, and how its parts reach each other.
+"""Where the local deployment keeps its state, and how its servers reach each other.
 
-Everything comes from `CITYLOOM_HOME` (default `.cityloom/` in the checkout): `stack.json` holds
-the ports, `secrets/` the passwords, one file each, mode 0600. The rooms never read this module;
-whoever wires them (`dags/`, `cli`) hands them URLs and folders.
+`CITYLOOM_HOME` (default `.cityloom/` in the checkout) holds `stack.json` with the ports, and
+`secrets/`, one file each, mode 0600. Only `infra.local` reads this; tasks and commands read
+`infra.contract`, for which `describe` writes `deployment.json`.
+
+Superset's settings import this too: standard library only.
 """
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
-import secrets
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import quote
 
-ROOT = Path(__file__).resolve().parents[1]
+from infra.home import NotSetUp, cityloom_home, kept_secret
 
 #: Databases, each owned by the login role of its name.
 Database = Literal["warehouse", "airflow", "mlflow", "superset"]
 #: Read-only logins on the warehouse: people with a SQL client, and Superset.
 Reader = Literal["analyst", "dashboards"]
-
-
-class NotSetUp(Exception):
-    """The stack has never been started under this home; `cityloom up` starts it."""
 
 
 @dataclass(frozen=True)
@@ -46,63 +40,40 @@ class Settings:
     embedded_database: bool = True
 
     def secret(self, name: str, *, length: int = 24) -> str:
-        """Return the secret of that name, made on first use (URL-safe, mode 0600)."""
-        path = self.home / "secrets" / name
-        if not path.exists():
-            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            # Whole before it has its name: of two processes that make it, both read the first's.
-            descriptor, made = tempfile.mkstemp(dir=path.parent)
-            with os.fdopen(descriptor, "w") as file:
-                file.write(secrets.token_urlsafe(length))
-            with contextlib.suppress(FileExistsError):
-                path.hardlink_to(made)
-            Path(made).unlink()
-        return path.read_text().strip()
+        """Return the secret of that name, made on first use."""
+        return kept_secret(self.home / "secrets" / name, length=length)
 
     @property
     def admin_password(self) -> str:
         """Password of the one admin login of Airflow, MLflow and Superset."""
         return self.secret("admin_password")
 
-    def database_url(self, role: Database | Reader, database: Database | None = None) -> str:
+    def database_url(self, role: Database | Reader) -> str:
         """Return `postgresql://role:password@host:port/database` for a role."""
-        name = database or (role if role in ("airflow", "mlflow", "superset") else "warehouse")
         password = quote(self.secret(f"postgres_{role}"), safe="")
-        options = f"?{self.database_options}" if self.database_options else ""
+        return self.login_url(role).replace(f"//{role}@", f"//{role}:{password}@", 1)
+
+    def login_url(self, role: Database | Reader) -> str:
+        """Return a role's URL without its password.
+
+        The embedded server must prove by SCRAM that it knows the password's verifier, and is sent
+        nothing else: another server on its port learns no password, and is not taken for it.
+        """
+        name = role if role in ("airflow", "mlflow", "superset") else "warehouse"
         host = f"[{self.database_host}]" if ":" in self.database_host else self.database_host
-        return f"postgresql://{role}:{password}@{host}:{self.ports['postgres']}/{name}{options}"
+        required = "require_auth=scram-sha-256" if self.embedded_database else ""
+        options = self.database_options or required
+        query = f"?{options}" if options else ""
+        return f"postgresql://{role}@{host}:{self.ports['postgres']}/{name}{query}"
 
     def url(self, service: str) -> str:
         """Return `http://127.0.0.1:port` of a web service."""
         return f"http://127.0.0.1:{self.ports[service]}"
 
     @property
-    def mlflow_environment(self) -> dict[str, str]:
-        """Environment with which MLflow's client reaches the server and logs in."""
-        return {
-            "MLFLOW_TRACKING_URI": self.url("mlflow"),
-            "MLFLOW_TRACKING_USERNAME": self.admin_user,
-            "MLFLOW_TRACKING_PASSWORD": self.admin_password,
-        }
-
-    def drop_dir(self, city_id: str) -> Path:
-        """Folder where a city's departments leave their files; `--snapshot` overrides it."""
-        return self.home / "drops" / city_id
-
-    @property
-    def data_docs_dir(self) -> Path:
-        """Folder of the gates' HTML reports."""
-        return self.home / "data_docs"
-
-    @property
     def log_dir(self) -> Path:
         """Folder of the servers' logs."""
         return self.home / "logs"
-
-
-def cityloom_home() -> Path:
-    """Return the absolute state folder: `CITYLOOM_HOME`, else `.cityloom/` in the checkout."""
-    return Path(os.environ.get("CITYLOOM_HOME") or ROOT / ".cityloom").expanduser().resolve()
 
 
 def load_settings() -> Settings:
@@ -129,3 +100,29 @@ def settings_from(home: Path, described: dict[str, Any]) -> Settings:
         database_options=external["options"],
         embedded_database=False,
     )
+
+
+def describe(settings: Settings) -> dict[str, Any]:
+    """Return the deployment's description as `infra.contract` reads it from the home."""
+
+    def web(service: str) -> dict[str, str]:
+        return {
+            "url": settings.url(service),
+            "user": settings.admin_user,
+            "password": "file:secrets/admin_password",
+        }
+
+    return {
+        "kind": "local",
+        "databases": {
+            role: {"url": settings.login_url(role), "password": f"file:secrets/postgres_{role}"}
+            for role in ("warehouse", "analyst", "dashboards")
+        },
+        **{service: web(service) for service in ("airflow", "mlflow", "superset")},
+        "salt": "file:secrets/salt_{city}",
+        "drops": "drops/{city}",
+        "reports": "data_docs",
+        "artifacts": "mlflow/artifacts",
+        "scratch": ".",
+        "logs": str(settings.log_dir),
+    }

@@ -2,7 +2,7 @@
 
 A first start makes both itself.
 
-Run as `python -m infra.prepare.mlflow` with the environment of MLflow's server: MLflow's own
+Run as `python -m infra.local.prepare.mlflow` with the environment of MLflow's server: MLflow's own
 command would want the address, password and all, on the command line.
 """
 
@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 
-from infra.settings import load_settings
+from infra.local.settings import load_settings
 
 
 def main() -> None:

@@ -1,7 +1,7 @@
 """Superset's settings; read by `superset.config` through SUPERSET_CONFIG_PATH.
 
-Runs in Superset's own environment, which has none of the platform's packages: `infra.settings`
-needs only the standard library.
+Runs in Superset's own environment, which has none of the platform's packages:
+`infra.local.settings` needs only the standard library.
 """
 
 from __future__ import annotations
@@ -9,9 +9,9 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
 
-from infra.settings import load_settings
+from infra.local.settings import load_settings
 
 _settings = load_settings()
 

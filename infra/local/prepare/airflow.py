@@ -1,12 +1,11 @@
 """Airflow's metadata tables and its admin login, in one process instead of three commands.
 
-Run as `python -m infra.prepare.airflow` with `AIRFLOW_HOME` set and the installation's home in
-`CITYLOOM_HOME`.
+Run as `python -m infra.local.prepare.airflow` with `AIRFLOW_HOME` and `CITYLOOM_HOME` set.
 """
 
 from __future__ import annotations
 
-from infra.settings import load_settings
+from infra.local.settings import load_settings
 
 
 def main() -> None:

@@ -18,8 +18,9 @@ from functools import cache
 from importlib import metadata
 from pathlib import Path
 
-from infra.settings import ROOT, Database, Settings
-from infra.state import StackError, digest
+from infra.home import ROOT, write_private
+from infra.local.settings import Database, Settings
+from infra.local.state import StackError, digest
 
 QUIET = {
     # Telemetry of every part off.
@@ -75,7 +76,7 @@ def services(settings: Settings) -> list[Service]:
     python = sys.executable
     found: list[Service] = []
     if settings.embedded_database:
-        from infra.postgres import locate
+        from infra.local.postgres import locate
 
         cluster = locate(settings.home / "postgres", settings.ports["postgres"])
         found.append(
@@ -216,7 +217,7 @@ def airflow_environment(settings: Settings) -> dict[str, str]:
     return {
         "AIRFLOW_HOME": str(home),
         # The second holds airflow_local_settings.
-        "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "infra" / "preload")]),
+        "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "infra" / "local" / "preload")]),
         "CITYLOOM_CONFIG": digest(written.getvalue()),
     }
 
@@ -250,7 +251,7 @@ def superset_environment(settings: Settings) -> dict[str, str]:
     """Return the environment of Superset's processes."""
     home = settings.home / "superset"
     home.mkdir(mode=0o700, parents=True, exist_ok=True)
-    config = ROOT / "infra" / "superset" / "superset_config.py"
+    config = ROOT / "infra" / "local" / "superset" / "superset_config.py"
     described = settings.home / "stack.json"
     return {
         "SUPERSET_CONFIG_PATH": str(config),
@@ -268,17 +269,6 @@ def sqlalchemy_url(settings: Settings, role: Database, driver: str = "psycopg2")
 def fernet_key(settings: Settings) -> str:
     """Return Airflow's key for stored connections: 32 bytes, URL-safe base64."""
     return settings.secret("airflow_fernet_key", length=32) + "="
-
-
-def write_private(path: Path, text: str) -> None:
-    """Write a file of mode 0600 whole; keep it when nothing changed."""
-    if path.is_file() and path.read_text() == text:
-        return
-    temporary = path.with_name(path.name + ".new")
-    temporary.unlink(missing_ok=True)
-    with os.fdopen(os.open(temporary, os.O_CREAT | os.O_WRONLY | os.O_EXCL, 0o600), "w") as file:
-        file.write(text)
-    temporary.replace(path)
 
 
 def web_urls(settings: Settings) -> dict[str, str]:
@@ -308,7 +298,7 @@ def version(family: str) -> str:
 def _postgres_version() -> str:
     import subprocess
 
-    from infra.postgres import shipped_programs
+    from infra.local.postgres import shipped_programs
 
     said = subprocess.run(
         [str(shipped_programs() / "postgres"), "--version"], capture_output=True, text=True

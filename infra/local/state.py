@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from infra.settings import cityloom_home
+from infra.home import cityloom_home
 
 #: Raised when the layout of the state folder changes in a way that needs a hand.
 LAYOUT = 1

@@ -1,0 +1,278 @@
+"""What a deployment offers to tasks and commands, wherever its servers run.
+
+A deployment describes itself in a file: the addresses of its servers, folders, queues, and
+*references* to secrets (`file:PATH`, `env:NAME`), which are resolved when they are used. The file
+is the one that `CITYLOOM_DEPLOYMENT` names (JSON or YAML), else `deployment.json` in
+`CITYLOOM_HOME`, which `cityloom up` writes. Relative paths in it start from its own folder.
+
+    kind: kubernetes
+    databases:
+      warehouse: {url: "postgresql://warehouse@db.example/warehouse", password: "env:WAREHOUSE_PW"}
+      analyst: {url: "postgresql://analyst@db.example/warehouse", password: "env:ANALYST_PW"}
+      dashboards: {url: "postgresql://dashboards@db.example/warehouse", password: "env:BOARDS_PW"}
+    airflow: {url: "https://airflow.example", user: cityloom, password: "env:AIRFLOW_PW"}
+    mlflow: {url: "https://mlflow.example", user: cityloom, password: "env:MLFLOW_PW"}
+    superset: {url: "https://superset.example", user: cityloom, password: "env:SUPERSET_PW"}
+    salt: "env:CITYLOOM_SALT_{city}"
+    drops: /mnt/drops/{city}
+    reports: /mnt/reports
+    artifacts: s3://models
+    scratch: /tmp/cityloom
+    logs: the cluster's log service
+    queues: {train: gpu, score: gpu}
+
+A kind has its folder `infra/<kind>/`. Its module `operations` is what `cityloom up`, `down`,
+`status`, `doctor` and `reset` call; its module `identity`, where it has one, proves whose a server
+is before a password is sent to it. A kind without a folder is started by its own tools.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+from collections.abc import Callable, Mapping
+from importlib import import_module
+from pathlib import Path
+from types import ModuleType
+from typing import Annotated, Any, Literal
+from urllib.parse import quote, urlsplit, urlunsplit
+
+import yaml
+from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
+
+from infra.home import NotSetUp, cityloom_home, kept_secret
+
+#: Logins on the warehouse: its owner, people with a SQL client, and Superset.
+Role = Literal["warehouse", "analyst", "dashboards"]
+Server = Literal["airflow", "mlflow", "superset"]
+#: Work that may need a machine of its own kind (a GPU, say).
+Work = Literal["train", "score"]
+
+#: Called for each step of a start or stop: the service, what it is doing, and whether it is done.
+Report = Callable[[str, str, bool], None]
+
+DEFAULT_QUEUE = "default"
+
+
+class DeploymentError(Exception):
+    """The deployment's description is wrong, or a secret cannot be had; names file and remedy."""
+
+
+def _reference(text: str) -> str:
+    scheme, _, rest = text.partition(":")
+    if scheme not in ("file", "env") or not rest:
+        raise ValueError("a secret is a reference, file:PATH or env:NAME, never the secret itself")
+    return text
+
+
+def _without_password(url: str) -> str:
+    if urlsplit(url).password is not None:
+        raise ValueError("the URL holds a password; put a reference into `password`")
+    return url
+
+
+Reference = Annotated[str, AfterValidator(_reference)]
+Url = Annotated[str, AfterValidator(_without_password)]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Database(_Part):
+    """A login on a database: `postgresql://role@host:port/database?options`."""
+
+    url: Url
+    password: Reference
+
+
+class Web(_Part):
+    """A server reached over HTTP, and the login that tasks and commands use there."""
+
+    url: Url
+    user: str
+    password: Reference
+
+
+class Deployment(_Part):
+    """One deployment. Paths are folders that every machine which runs tasks has mounted.
+
+    `drops` holds `{city}`, `salt` may. `scratch` is local to each machine. `logs` says to people
+    where the logs are. `folder` is where the description lies, and where its relative paths start.
+    """
+
+    kind: str
+    databases: Mapping[Role, Database]
+    airflow: Web
+    mlflow: Web
+    superset: Web
+    salt: Reference
+    drops: str
+    reports: Path
+    artifacts: str
+    scratch: Path
+    logs: str
+    queues: Mapping[Work, str] = {}
+    folder: Path = Path()
+
+    def database_url(self, role: Role) -> str:
+        """Return `postgresql://role:password@host:port/database` for a role."""
+        database = self.databases[role]
+        parts = urlsplit(database.url)
+        login = f"{quote(parts.username or role)}:{quote(self._secret(database.password), safe='')}"
+        return urlunsplit(parts._replace(netloc=f"{login}@{parts.netloc.rpartition('@')[2]}"))
+
+    def url(self, server: Server) -> str:
+        """Return a web server's address."""
+        return self._web(server).url
+
+    def login(self, server: Server) -> tuple[str, str]:
+        """Return user and password for a web server, once it is proven to be this deployment's.
+
+        Raises what the deployment's `identity.verify` raises when another program answers there.
+        """
+        identity = _module(self.kind, "identity")
+        if identity is not None:
+            identity.verify(self.url(server), self.folder)
+        web = self._web(server)
+        return web.user, self._secret(web.password)
+
+    def mlflow_environment(self) -> dict[str, str]:
+        """Return the variables with which MLflow's client reaches its server and logs in."""
+        user, password = self.login("mlflow")
+        return {
+            "MLFLOW_TRACKING_URI": self.url("mlflow"),
+            "MLFLOW_TRACKING_USERNAME": user,
+            "MLFLOW_TRACKING_PASSWORD": password,
+        }
+
+    def user_and_place(self, server: Server) -> tuple[str, str]:
+        """Return a web server's user, and where a person finds the password."""
+        web = self._web(server)
+        scheme, _, rest = web.password.partition(":")
+        place = self._path(rest) if scheme == "file" else f"the variable {rest}"
+        return web.user, str(place)
+
+    def salt_for(self, city_id: str) -> bytes:
+        """Return the salt of a city's hashed columns; one kept in a file is made on first use."""
+        scheme, _, rest = self.salt.format(city=city_id).partition(":")
+        if scheme == "file":
+            return kept_secret(self._path(rest)).encode()
+        return self._secret(f"{scheme}:{rest}").encode()
+
+    def drop_dir(self, city_id: str) -> Path:
+        """Return the folder where a city's departments leave their files."""
+        return self._path(self.drops.format(city=city_id))
+
+    @property
+    def reports_dir(self) -> Path:
+        """Folder of the gates' HTML reports (Data Docs)."""
+        return self._path(self.reports)
+
+    @property
+    def scratch_dir(self) -> Path:
+        """Folder for what one machine needs while it works; made where missing."""
+        folder = self._path(self.scratch)
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return folder
+
+    def queue(self, work: Work) -> str:
+        """Return the queue of tasks that train or score."""
+        return self.queues.get(work, DEFAULT_QUEUE)
+
+    def _web(self, server: Server) -> Web:
+        return getattr(self, server)
+
+    def _path(self, text: str | Path) -> Path:
+        return self.folder / text
+
+    def _secret(self, reference: str) -> str:
+        scheme, _, rest = reference.partition(":")
+        if scheme == "env":
+            if not os.environ.get(rest):
+                raise DeploymentError(
+                    f"the variable {rest} is not set; the deployment keeps a secret in it"
+                )
+            return os.environ[rest]
+        try:
+            return self._path(rest).read_text().strip()
+        except OSError as error:
+            raise DeploymentError(
+                f"{self._path(rest)} cannot be read ({error.strerror}); the deployment keeps a "
+                "secret in it"
+            ) from error
+
+
+def description_file() -> Path:
+    """Return the path of the deployment's description."""
+    named = os.environ.get("CITYLOOM_DEPLOYMENT")
+    return Path(named).expanduser().resolve() if named else cityloom_home() / "deployment.json"
+
+
+def load_deployment(path: Path | None = None) -> Deployment:
+    """Return the deployment that tasks and commands work with, or the one that a file describes.
+
+    Raises `NotSetUp` when none is described, `DeploymentError` when the description is wrong.
+    """
+    path = path or description_file()
+    if not path.is_file():
+        raise NotSetUp(f"{path} does not exist; `cityloom up` (or `make run`) makes a deployment")
+    try:
+        described: Any = yaml.safe_load(path.read_text())
+        return Deployment.model_validate({**described, "folder": path.parent})
+    except (TypeError, yaml.YAMLError) as error:
+        raise DeploymentError(f"{path} is no mapping in JSON or YAML: {error}") from error
+    except ValidationError as error:
+        wrong = "; ".join(
+            f"{'.'.join(map(str, detail['loc']))}: {detail['msg']}" for detail in error.errors()
+        )
+        raise DeploymentError(f"{path}: {wrong}") from error
+
+
+def queue(work: Work) -> str:
+    """Return the queue of tasks that train or score; the default one before any deployment."""
+    try:
+        return load_deployment().queue(work)
+    except NotSetUp:
+        return DEFAULT_QUEUE
+
+
+def drop_dir(city_id: str) -> Path:
+    """Return the folder of a city's drops; before any deployment the local one's."""
+    try:
+        return load_deployment().drop_dir(city_id)
+    except NotSetUp:
+        return cityloom_home() / "drops" / city_id
+
+
+def operations() -> ModuleType:
+    """Return the module that starts, stops and examines the deployment.
+
+    It has `up(report)`, `down(report)`, `status()`, `examine()`, `stop_whatever_runs(report)` and
+    `remove_state()`. Raises `DeploymentError` for a kind that is run by other tools.
+    """
+    # The local one is what brings the home's own description about, so it needs none.
+    kind = load_deployment().kind if os.environ.get("CITYLOOM_DEPLOYMENT") else "local"
+    found = _module(kind, "operations")
+    if found is None:
+        raise DeploymentError(
+            f"a deployment of kind {kind!r} is started, stopped and examined by its own tools"
+        )
+    return found
+
+
+def started(report: Report) -> Deployment:
+    """Return the deployment, brought up first where that is done from here."""
+    if os.environ.get("CITYLOOM_DEPLOYMENT"):
+        deployment = load_deployment()
+        if _module(deployment.kind, "operations") is None:
+            return deployment
+    return operations().up(report)
+
+
+def _module(kind: str, name: str) -> ModuleType | None:
+    place = f"infra.{kind}"
+    if not kind.isidentifier() or importlib.util.find_spec(place) is None:
+        return None
+    full = f"{place}.{name}"
+    return import_module(full) if importlib.util.find_spec(full) else None
