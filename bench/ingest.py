@@ -144,7 +144,7 @@ def _source(file: Path) -> Source:
 
 def _load(url: str, file: str) -> dict:
     """Stage and commit a file; return seconds, what came of it, and this process' peak MB."""
-    from extract import loader
+    from extract import load as loader
 
     path = Path(file)
     source = _source(path)

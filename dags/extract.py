@@ -31,14 +31,14 @@ def extract_dag(city: City, source: Source) -> DAG:
     def stage(params: dict[str, Any], run_id: str) -> int | None:
         """Read the source into `stage`. Where nothing is new, the gate needs no process."""
         from expectations import gate as gates
-        from extract import loader
+        from extract.load import stage as stage_source
         from infra.contract import load_deployment
         from warehouse import progress
 
         deployment = load_deployment()
         warehouse = deployment.database_url("warehouse")
         snapshot = params["snapshot"]
-        load = loader.stage(
+        load = stage_source(
             source,
             warehouse,
             Path(snapshot) if snapshot else deployment.drop_dir(city.city_id),

@@ -18,7 +18,7 @@ from psycopg.rows import dict_row
 
 from catalog.models import Source
 from expectations.outcomes import Outcome
-from extract.loader import LoadReport
+from extract.load import LoadReport
 
 #: Pages kept for each source.
 KEPT = 30

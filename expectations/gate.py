@@ -15,8 +15,8 @@ from psycopg import sql
 from catalog.models import Source
 from expectations import docs, thresholds
 from expectations.outcomes import GateReport, Outcome
-from extract import ledger, loader
-from extract.loader import LoadError, LoadReport
+from extract import load as loader
+from extract.load import LoadError, LoadReport, ledger
 
 __all__ = ["GateError", "GateReport", "Outcome", "run"]
 
@@ -135,7 +135,7 @@ def _set_aside(
             [f"{outcome.reason} ({outcome.unexpected_rows})" for outcome in worst[:3]],
         )
         if limit.success:
-            loader.set_aside(
+            loader.quarantine_rows(
                 connection,
                 source,
                 load.load_id,

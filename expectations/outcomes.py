@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from extract.loader import LoadReport
+from extract.load import LoadReport
 
 
 @dataclass(frozen=True)

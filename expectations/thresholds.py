@@ -7,7 +7,7 @@ from fractions import Fraction
 
 from catalog.models import Source
 from expectations.outcomes import Outcome
-from extract.loader import LoadReport
+from extract.load import LoadReport
 
 #: In an increment, up to this many failing rows are never too large a share: one bad row among
 #: the three of a quiet night is no reason to keep out the other two.

@@ -2,16 +2,31 @@
 
 from __future__ import annotations
 
+from warehouse.reasons import Reason
+
 
 class ExtractError(Exception):
     """A source that cannot be read or loaded as its manifest says.
 
     `place` is the file (and line, sheet or column), `problem` what is wrong there, `remedy` what
-    to do. Nothing of the load reaches `raw`.
+    to do. `quoted` is text of the source itself or of a library that may quote it: it is left out
+    where a source has personal columns. `reason`: the code for `quality.loads.reason_code`.
+    Nothing of the load reaches `raw`.
     """
 
-    def __init__(self, place: str, problem: str, remedy: str) -> None:
+    def __init__(
+        self,
+        place: str,
+        problem: str,
+        remedy: str,
+        *,
+        quoted: str = "",
+        reason: Reason = Reason.MALFORMED_FILE,
+    ) -> None:
         self.place = place
         self.problem = problem
         self.remedy = remedy
-        super().__init__(f"{place}: {problem}. {remedy[:1].upper()}{remedy[1:]}.")
+        self.quoted = quoted
+        self.reason = reason
+        said = f"{problem} ({quoted})" if quoted else problem
+        super().__init__(f"{place}: {said}. {remedy[:1].upper()}{remedy[1:]}.")

@@ -111,7 +111,7 @@ def protect(table: pa.RecordBatch, source: Source, salt: bytes) -> pa.RecordBatc
                 raise ExtractError(
                     f"{source.path}: columns.{name}",
                     "is to be hashed, and no salt was given",
-                    "pass the installation's salt to extract.loader.stage",
+                    "pass the installation's salt to extract.load.stage",
                 )
             array = pseudonyms(array, salt)
         elif treatment == "redact":

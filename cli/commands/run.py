@@ -64,7 +64,7 @@ def main(
 
         console.print(f"{chosen.name}: making its departments' files, where absent")
         simulator.ensure(deployment.drop_dir(city))
-    from extract.loader import ensure_raw_tables
+    from extract.load import ensure_raw_tables
 
     ensure_raw_tables(deployment.database_url("warehouse"), load_cities())
     try:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from catalog.models import Column, Gate, Reader, Source
 from expectations import thresholds
-from extract.loader import LoadReport
+from extract.load import LoadReport
 
 
 def source(gate: Gate, **reader) -> Source:

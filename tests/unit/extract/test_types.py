@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from catalog.models import Column
 from extract import hashing, redact
-from extract.history import CHANGED, NEW, UNCHANGED, Known, Seen
+from extract.load.history import CHANGED, NEW, UNCHANGED, LoadRows, RawVersions
 from extract.types import cast
 
 LEAP = dt.date(2024, 2, 29)
@@ -161,26 +161,26 @@ def test_hashes_survive_their_text(values):
 def test_what_a_load_comes_to_is_what_a_dictionary_says(before, rows, size):
     held = dict(before)
     keys = np.array(sorted(held), np.uint64)
-    known = Known(keys, keys + np.uint64(1), np.array([held[int(k)] for k in keys], np.uint64))
-    seen = Seen()
+    raw = RawVersions(keys, keys + np.uint64(1), np.array([held[int(k)] for k in keys], np.uint64))
+    load = LoadRows()
     for start in range(0, len(rows), size):
         part = np.array(rows[start : start + size], np.uint64)
         key = (part[:, 0], part[:, 0] + np.uint64(1))
-        status = known.compare(key, part[:, 1])
+        status = raw.compare(key, part[:, 1])
         numbers = np.arange(start, start + len(part))
-        seen.add("f", numbers, key, part[:, 1], status)
-    verdict = seen.settle()
+        load.add("f", numbers, key, part[:, 1], status)
+    resolution = load.resolve()
     winners = dict(rows)
-    assert verdict.new == sum(key not in held for key in winners)
-    assert verdict.changed == sum(k in held and held[k] != v for k, v in winners.items())
+    assert resolution.new == sum(key not in held for key in winners)
+    assert resolution.changed == sum(k in held and held[k] != v for k, v in winners.items())
     lost = {
         number for number, (key, content) in enumerate(rows)
         if content != winners[key] and held.get(key) != content
     }  # fmt: skip
-    assert {row for _, row in verdict.superseded} == lost
-    assert verdict.new + verdict.changed + verdict.unchanged + len(lost) == len(rows)
+    assert {row for _, row in resolution.superseded} == lost
+    assert resolution.new + resolution.changed + resolution.unchanged + len(lost) == len(rows)
     staged = {n for n, (key, content) in enumerate(rows) if held.get(key) != content}
-    staged -= lost | {row for _, row in verdict.repeated}
+    staged -= lost | {row for _, row in resolution.repeated}
     assert sorted(rows[n] for n in staged) == sorted(
         (k, v) for k, v in winners.items() if held.get(k) != v
     )

@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from catalog.models import Column, Reader, Source
 from cli import main as cli
-from extract import loader
+from extract import load as loader
 from infra import contract
 
 

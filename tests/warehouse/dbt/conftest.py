@@ -12,7 +12,7 @@ import pytest
 from psycopg import sql
 
 from catalog.cities import load_cities
-from extract.tables import ensure_raw_tables
+from extract.load import ensure_raw_tables
 from warehouse import dbt
 
 #: The one relation that tells of loads, and the seeds.

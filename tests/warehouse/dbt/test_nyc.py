@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from catalog.cities import load_city
-from extract import loader
+from extract import load as loader
 
 DATA = Path(__file__).parents[3].parent / "shared" / "data" / "nyc"
 

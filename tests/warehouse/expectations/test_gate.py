@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from catalog.cities import load_city
 from catalog.models import Column, Gate, Reader, Source
 from expectations import gate, rules, suite
-from extract import ledger, loader
+from extract import load as loader
+from extract.load import ledger
 
 REAL = Path(__file__).resolve().parents[4] / "shared" / "data" / "nyc"
 COLUMNS = {
@@ -414,7 +415,7 @@ class Text(HTMLParser):
 
 
 def test_reports_are_legible_offline_and_escape_what_departments_write(town):
-    nasty = "<b onclick=alert(1)>$column {{ 7*7 }}</b><script>alert(2)</script>"
+    nasty = "<b onclick=alert(1)>$column {{ 1234*4321 }}</b><script>alert(2)</script>"
     of = source(title="Requests <script>", owner="<img src=x>")
     report = town.gate(
         [
@@ -432,7 +433,7 @@ def test_reports_are_legible_offline_and_escape_what_departments_write(town):
         assert nasty in "".join(parsed.text)
     page = Path(report.data_docs).read_text()
     assert Path(report.data_docs) == town.docs / "testville" / "requests" / "1.html"
-    assert "expect_column_values_to_be_in_set" in page and "49" not in page
+    assert "expect_column_values_to_be_in_set" in page and "5332114" not in page
     index = (town.docs / "index.html").read_text()
     assert 'href="testville/requests/1.html"' in index and "blocked" in index
 

@@ -1,4 +1,4 @@
-"""What `raw` holds of each key already, and which rows of a load say something new.
+"""What `raw` holds of each key, and which rows of a load are new or changed beside it.
 
 Keys and contents are compared by their hashes. That costs about 24 bytes of memory for each key
 in `raw` and 40 for each row of the load: it is the only part of a load that grows with it.
@@ -13,6 +13,7 @@ import numpy as np
 from psycopg import sql
 
 from catalog.models import Column, Source
+from catalog.types import ColumnType
 from extract.hashing import from_text, key_hashes
 from extract.types import cast
 
@@ -20,12 +21,20 @@ UNCHANGED, NEW, CHANGED = np.uint8(0), np.uint8(1), np.uint8(2)
 
 
 @dataclass(frozen=True)
-class Known:
-    """The newest version of each key in `raw`, ordered by the first half of the key's hash."""
+class RawVersions:
+    """The newest version of each key in `raw`, ordered by the first half of the key's hash.
+
+    Three arrays of 64-bit hashes, one entry a key: both halves of the key's, and the content's.
+    """
 
     first: np.ndarray
     second: np.ndarray
     content: np.ndarray
+
+    @classmethod
+    def empty(cls) -> RawVersions:
+        """Return what a table without rows holds."""
+        return cls(*(np.zeros(0, np.uint64) for _ in range(3)))
 
     def compare(self, key: tuple[np.ndarray, np.ndarray], content: np.ndarray) -> np.ndarray:
         """Return for each row whether it is UNCHANGED, NEW or CHANGED."""
@@ -39,21 +48,17 @@ class Known:
         return np.where(same, UNCHANGED, np.where(found, CHANGED, NEW))
 
 
-#: What a table without rows holds.
-NOTHING = Known(*(np.zeros(0, np.uint64) for _ in range(3)))
-
-
-def known(warehouse_url: str, source: Source) -> Known:
+def read_raw_versions(warehouse_url: str, source: Source) -> RawVersions:
     """Read the newest version of each key by one scan over key and hash."""
     own = {"_source_file": Column(), "_source_row": Column(type="integer")}
     columns = {name: source.columns.get(name) or own[name] for name in source.primary_key}
     hashed = {n for n, c in columns.items() if c.personal == "hash"}
     query = sql.SQL("select {}, _row_hash, _load_id from {}").format(
         sql.SQL(", ").join(
-            sql.SQL("{}::text" if columns[name].type == "numeric" else "{}").format(
+            sql.SQL("{}::text" if column.type == ColumnType.NUMERIC else "{}").format(
                 sql.Identifier(name)
             )
-            for name in columns
+            for name, column in columns.items()
         ),
         sql.Identifier("raw", source.raw_table),
     )
@@ -75,7 +80,7 @@ def known(warehouse_url: str, source: Source) -> Known:
                 )
             )
     if not parts:
-        return NOTHING
+        return RawVersions.empty()
     first, second, content, load = (np.concatenate(column) for column in zip(*parts, strict=True))
     del parts
     order = np.argsort(first, kind="stable")
@@ -85,12 +90,27 @@ def known(warehouse_url: str, source: Source) -> Known:
         first, second, content = first[order], second[order], content[order]
         newest = np.ones(len(first), bool)
         newest[:-1] = (first[1:] != first[:-1]) | (second[1:] != second[:-1])
-        return Known(first[newest], second[newest], content[newest])
-    return Known(sorted_first, second[order], content[order])
+        return RawVersions(first[newest], second[newest], content[newest])
+    return RawVersions(sorted_first, second[order], content[order])
 
 
-class Seen:
-    """The rows of a load, to settle which of several with one key counts: the last."""
+@dataclass(frozen=True)
+class Resolution:
+    """A load's rows by what they are beside `raw`, its duplicates resolved.
+
+    `superseded` and `repeated` are (file, row) of rows that are in the stage and must leave it:
+    a later row of the load has their key, with other content or with the same.
+    """
+
+    new: int
+    changed: int
+    unchanged: int
+    superseded: list[tuple[str, int]]
+    repeated: list[tuple[str, int]]
+
+
+class LoadRows:
+    """The keys of a load's rows, to resolve duplicates: of rows with one key the last counts."""
 
     def __init__(self) -> None:
         self._parts: list[tuple[np.ndarray, ...]] = []
@@ -104,23 +124,23 @@ class Seen:
         content: np.ndarray,
         status: np.ndarray,
     ) -> None:
-        """Remember a batch's rows in the order of reading."""
+        """Keep a batch's rows, in the order of reading; `status` is from `RawVersions.compare`."""
         if not self._files or self._files[-1] != file:
             self._files.append(file)
         number = np.full(len(rows), len(self._files) - 1, np.int32)
         self._parts.append((*key, content, status, number, rows))
 
-    def settle(self) -> Verdict:
-        """Count what counts, and name the rows that a later row with their key overrides."""
+    def resolve(self) -> Resolution:
+        """Count the rows, and name those that a later row with their key overrides."""
         if not self._parts:
-            return Verdict(0, 0, 0, [], [])
+            return Resolution(0, 0, 0, [], [])
         first, second, content, status, file, row = (
             np.concatenate(column) for column in zip(*self._parts, strict=True)
         )
         self._parts.clear()
         ordered = np.sort(first)
         if not (ordered[1:] == ordered[:-1]).any():
-            return _count(status, np.zeros(0, np.int64), status, content, file, row, self._files)
+            return self._count(status, np.zeros(0, np.int64), status, file, row)
         order = np.argsort(first, kind="stable")
         same = first[order[1:]] == first[order[:-1]]
         suspects = np.zeros(len(first), bool)
@@ -135,35 +155,30 @@ class Seen:
         winner = by_key[last][group]
         losers = ~last
         repeats = content[by_key] == content[winner]
-        settled = status.copy()
-        settled[by_key[losers & (repeats | (status[by_key] == UNCHANGED))]] = UNCHANGED
+        resolved = status.copy()
+        resolved[by_key[losers & (repeats | (status[by_key] == UNCHANGED))]] = UNCHANGED
         superseded = by_key[losers & ~repeats & (status[by_key] != UNCHANGED)]
-        return _count(settled, superseded, status, content, file, row, self._files)
+        return self._count(resolved, superseded, status, file, row)
 
+    def _count(
+        self,
+        resolved: np.ndarray,
+        superseded: np.ndarray,
+        status: np.ndarray,
+        file: np.ndarray,
+        row: np.ndarray,
+    ) -> Resolution:
+        counts = np.ones(len(resolved), bool)
+        counts[superseded] = False
+        repeated = np.flatnonzero((status != UNCHANGED) & (resolved == UNCHANGED))
 
-@dataclass(frozen=True)
-class Verdict:
-    """What a load comes to. `superseded` and `repeated` are (file, row) pairs now in the stage."""
+        def places(positions: np.ndarray) -> list[tuple[str, int]]:
+            return [(self._files[file[p]], int(row[p])) for p in positions]
 
-    new: int
-    changed: int
-    unchanged: int
-    superseded: list[tuple[str, int]]
-    repeated: list[tuple[str, int]]
-
-
-def _count(settled, superseded, status, content, file, row, files) -> Verdict:
-    counts = np.ones(len(settled), bool)
-    counts[superseded] = False
-    repeated = np.flatnonzero((status != UNCHANGED) & (settled == UNCHANGED))
-
-    def places(positions: np.ndarray) -> list[tuple[str, int]]:
-        return [(files[file[p]], int(row[p])) for p in positions]
-
-    return Verdict(
-        int((counts & (settled == NEW)).sum()),
-        int((counts & (settled == CHANGED)).sum()),
-        int((counts & (settled == UNCHANGED)).sum()),
-        places(superseded),
-        places(repeated),
-    )
+        return Resolution(
+            int((counts & (resolved == NEW)).sum()),
+            int((counts & (resolved == CHANGED)).sum()),
+            int((counts & (resolved == UNCHANGED)).sum()),
+            places(superseded),
+            places(repeated),
+        )

@@ -1,12 +1,11 @@
-"""Tables in `raw` and `stage`: made from the manifest, and grown with what departments add."""
+"""The SQL of raw and stage tables, whose columns are the manifest's and what departments add."""
 
 from __future__ import annotations
 
 import psycopg
 from psycopg import sql
 
-from catalog.models import City, Source
-from extract.errors import ExtractError
+from catalog.models import Source
 
 #: The loader's own columns, last in every table of `raw` and `stage`.
 OWN_COLUMNS = {
@@ -14,13 +13,6 @@ OWN_COLUMNS = {
     "_row_hash": "text",
     "_source_file": "text",
     "_source_row": "bigint",
-}
-#: From -> to: what a column's type may become without losing a value.
-WIDER = {
-    ("bigint", "double precision"),
-    ("bigint", "numeric"),
-    ("double precision", "numeric"),
-    ("date", "timestamp without time zone"),
 }
 
 
@@ -46,50 +38,6 @@ def table_columns(connection: psycopg.Connection, schema: str, table: str) -> di
     return dict(rows.fetchall())
 
 
-def ensure_raw_table(connection: psycopg.Connection, source: Source) -> None:
-    """Create a source's raw table from its manifest, or grow it to what the manifest now says.
-
-    New columns are added and types widened. Raises `ExtractError` naming the column whose type
-    would be narrowed.
-    """
-    declared = raw_columns(source)
-    with connection.transaction():
-        connection.execute(
-            "select pg_advisory_xact_lock(hashtext('cityloom.raw'), hashtext(%s))",
-            [source.raw_table],
-        )
-        found = table_columns(connection, "raw", source.raw_table)
-        table = sql.Identifier("raw", source.raw_table)
-        if not found:
-            connection.execute(
-                sql.SQL("create table {} ({})").format(table, _ddl({**declared, **OWN_COLUMNS}))
-            )
-            return
-        added = {name: kind for name, kind in declared.items() if name not in found}
-        add_columns(connection, "raw", source.raw_table, added)
-        widened = {n: k for n, k in declared.items() if n in found and found[n] != k}
-        for name, kind in widened.items():
-            if kind != "text" and (found[name], kind) not in WIDER:
-                raise ExtractError(
-                    f"{source.path}: columns.{name}",
-                    f"is {kind} here but {found[name]} in raw.{source.raw_table}; "
-                    "narrowing it would lose values",
-                    "keep the wider type and narrow it in dbt's staging, or use a new name",
-                )
-        if widened:
-            from extract.widen import widen
-
-            widen(connection, source, widened)
-
-
-def ensure_raw_tables(warehouse_url: str, cities: tuple[City, ...] | list[City]) -> None:
-    """Make sure that every source of these cities has its raw table, so that dbt can build."""
-    with psycopg.connect(warehouse_url, autocommit=True) as connection:
-        for city in cities:
-            for source in city.sources:
-                ensure_raw_table(connection, source)
-
-
 def add_columns(
     connection: psycopg.Connection, schema: str, table: str, columns: dict[str, str]
 ) -> None:
@@ -102,12 +50,19 @@ def add_columns(
         )
 
 
+def create_raw_sql(source: Source, columns: dict[str, str]) -> sql.Composed:
+    """Return the statement that creates a raw table with these columns and the loader's own."""
+    return sql.SQL("create table {} ({})").format(
+        sql.Identifier("raw", source.raw_table), _ddl({**columns, **OWN_COLUMNS})
+    )
+
+
 def create_stage_sql(source: Source, columns: dict[str, str], load_id: int) -> str:
     """Return the statement that creates a source's stage table with the columns of its raw one.
 
-    What all rows of a load have alike is a default, so that it is not sent with each of them.
-    Key and hash stand first: where the table becomes a part of raw, the next load reads just
-    these, and PostgreSQL walks along a row from its start.
+    What all rows of a load share is a default, so that it is not sent with each of them. Key and
+    hash come first: where the table becomes a child of raw's, the next load reads just these, and
+    PostgreSQL reads a row from its start.
     """
     table = sql.Identifier("stage", source.raw_table)
     early = {name: columns[name] for name in (*source.primary_key, "_row_hash", "_load_id")}
@@ -116,7 +71,7 @@ def create_stage_sql(source: Source, columns: dict[str, str], load_id: int) -> s
 
 
 def stage_file_sql(source: Source, path: str) -> str:
-    """Return the statement that makes a file the one that the following rows come from."""
+    """Return the statement that sets the file that the following rows come from."""
     return (
         sql.SQL("alter table {} alter column _source_file set default {}")
         .format(sql.Identifier("stage", source.raw_table), sql.Literal(path))
@@ -125,17 +80,17 @@ def stage_file_sql(source: Source, path: str) -> str:
 
 
 def add_stage_column_sql(source: Source, name: str) -> str:
-    """Return the statement that adds a column that the manifest does not know to the stage."""
+    """Return the statement that adds to the stage a column that the manifest does not declare."""
     table = sql.Identifier("stage", source.raw_table)
     return sql.SQL("alter table {} add column {}").format(table, _ddl({name: "text"})).as_string()
 
 
 def attach_stage(connection: psycopg.Connection, source: Source, load_id: int) -> None:
-    """Make the stage table a part of the raw one: its rows are then raw's, without a copy."""
-    part = f"{source.raw_table[:48]}__load_{load_id}"
+    """Make the stage table a child of the raw one: its rows are then raw's, without a copy."""
+    child = f"{source.raw_table[:48]}__load_{load_id}"
     connection.execute(
         sql.SQL("alter table {} rename to {}").format(
-            sql.Identifier("stage", source.raw_table), sql.Identifier(part)
+            sql.Identifier("stage", source.raw_table), sql.Identifier(child)
         )
     )
     for clause in (
@@ -144,7 +99,7 @@ def attach_stage(connection: psycopg.Connection, source: Source, load_id: int) -
         sql.SQL("set schema raw"),
     ):
         connection.execute(
-            sql.SQL("alter table {} {}").format(sql.Identifier("stage", part), clause)
+            sql.SQL("alter table {} {}").format(sql.Identifier("stage", child), clause)
         )
 
 

@@ -9,9 +9,10 @@ import psycopg
 import pytest
 
 from catalog.models import Column, Reader, Source
-from extract import loader
+from extract import load as loader
 from extract.errors import ExtractError
-from extract.ledger import LoadError, source_lock
+from extract.load import promote
+from extract.load.ledger import LoadError, source_lock
 
 
 def source(**given) -> Source:
@@ -213,7 +214,7 @@ def test_a_value_overridden_within_a_load_by_the_one_in_raw_is_no_change(url, tm
 
 
 def test_a_large_load_is_attached_and_small_ones_are_copied(url, tmp_path, monkeypatch):
-    monkeypatch.setattr(loader, "ATTACH_ROWS", 3)
+    monkeypatch.setattr(promote, "ATTACH_ROWS", 3)
     write(tmp_path, THREE)
     load(url, tmp_path)
     write(tmp_path, THREE.replace("Élm", "Oak"))
@@ -320,7 +321,7 @@ def test_counts_that_do_not_add_up_are_not_committed(url, tmp_path):
     with pytest.raises(LoadError, match="staged 3 rows, but"):
         loader.commit(staged.load_id, url, source())
     rows(url, "update quality.loads set rows_read = 5 returning 1")
-    with pytest.raises(LoadError, match="not believed"):
+    with pytest.raises(LoadError, match="row counts do not reconcile"):
         loader.commit(staged.load_id, url, source())
     assert rows(url, "select count(*) from raw.testville__requests") == [(0,)]
 
@@ -344,7 +345,7 @@ def test_set_aside_moves_rows_and_counts(url, tmp_path):
     assert (staged.rows_new, staged.rows_changed) == (2, 1)
     with psycopg.connect(url) as connection:
         failing = [("requests.csv", 1, ["street: is odd"]), ("requests.csv", 5, ["a", "b"])]
-        assert loader.set_aside(connection, source(), staged.load_id, failing) == 2
+        assert loader.quarantine_rows(connection, source(), staged.load_id, failing) == 2
     report = loader.commit(staged.load_id, url, source())
     counts = (report.rows_new, report.rows_changed, report.rows_unchanged, report.rows_quarantined)
     assert counts == (1, 0, 2, 2)
@@ -357,7 +358,7 @@ def test_setting_everything_aside_leaves_an_unchanged_load(url, tmp_path):
     write(tmp_path, HEADER + "1,2024-01-01,1,A\n")
     staged = loader.stage(source(), url, tmp_path)
     with psycopg.connect(url) as connection:
-        loader.set_aside(connection, source(), staged.load_id, [("requests.csv", 1, ["no"])])
+        loader.quarantine_rows(connection, source(), staged.load_id, [("requests.csv", 1, ["no"])])
     assert loader.commit(staged.load_id, url, source()).state == "unchanged"
 
 

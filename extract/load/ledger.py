@@ -1,4 +1,4 @@
-"""`quality.loads`: what became of each load, as a value that rooms hand to each other."""
+"""`quality.loads`: the record of each load, and the lock that keeps two loads of a source apart."""
 
 from __future__ import annotations
 
@@ -27,7 +27,8 @@ class LoadReport:
 
     `rows_new` and `rows_changed` are the rows that a staged load would add; they are in `raw`, and
     counted as `rows_accepted`, once it is accepted. Those of a blocked load are part of its
-    `rows_quarantined`: with the load they were kept out. A failed load counts nothing.
+    `rows_quarantined`: they were kept out with the load. A failed load counts nothing.
+    `reason_code`: why it failed or was blocked, one of `warehouse.reasons.Reason`.
     """
 
     load_id: int
@@ -49,6 +50,7 @@ class LoadReport:
     files: list[dict[str, Any]]
     message: str | None
     data_docs: str | None
+    reason_code: str | None = None
 
     @property
     def rows_staged(self) -> int:
@@ -57,8 +59,16 @@ class LoadReport:
 
     @property
     def rows_kept_out(self) -> int:
-        """Of `rows_quarantined`, those that fell with a blocked load rather than alone."""
+        """Of `rows_quarantined`, the rows without a fault of their own, in a blocked load."""
         return self.rows_staged if self.state == "blocked" else 0
+
+    def check_source(self, source: Source) -> None:
+        """Raise `LoadError` when this is a load of another source."""
+        if (self.city_id, self.source_id) != (source.city_id, source.source):
+            raise LoadError(
+                f"load {self.load_id} is of {self.city_id}/{self.source_id}, not of "
+                f"{source.city_id}/{source.source}"
+            )
 
     def check_counts(self) -> None:
         """Raise `LoadError` unless every row read is new, changed, unchanged or quarantined."""
@@ -67,7 +77,8 @@ class LoadReport:
             raise LoadError(
                 f"load {self.load_id} of {self.city_id}/{self.source_id}: {self.rows_read} rows "
                 f"were read, but {self.rows_staged} staged + {self.rows_unchanged} unchanged + "
-                f"{self.rows_quarantined} quarantined are {parts}; the load is not believed"
+                f"{self.rows_quarantined} quarantined are {parts}: row counts do not reconcile; "
+                "run the source again"
             )
 
 
@@ -105,7 +116,7 @@ def last_kept(
 def last_cursor(connection: psycopg.Connection, source: Source, mode: str) -> str | None:
     """Return the cursor that the source's newest kept load of that mode left, or None.
 
-    A snapshot says nothing of how far the live source was read.
+    A snapshot does not say how far the live source was read.
     """
     row = connection.execute(
         """select cursor_after from quality.loads
