@@ -22,6 +22,8 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from statistics import median
 
@@ -105,24 +107,19 @@ def run(rows: int, rounds: int, *, with_dlt: bool) -> dict:
     }
 
 
-def _server():
-    """Return a server that waits for the disk, as the stack's own does."""
-    from contextlib import contextmanager
-
+@contextmanager
+def _server() -> Iterator[str]:
+    """Start a server that flushes to disk, as the stack's own does; yield its URL."""
     from infra.local.postgres import throwaway
 
-    @contextmanager
-    def started():
-        with throwaway() as url:
-            with psycopg.connect(url, autocommit=True) as connection:
-                for setting in ("fsync", "full_page_writes", "synchronous_commit"):
-                    connection.execute(f"alter system set {setting} = on")
-                connection.execute("select pg_reload_conf()")
-                for role in ("analyst", "dashboards"):
-                    connection.execute(f"create role {role}")
-            yield url
-
-    return started()
+    with throwaway() as url:
+        with psycopg.connect(url, autocommit=True) as connection:
+            for setting in ("fsync", "full_page_writes", "synchronous_commit"):
+                connection.execute(f"alter system set {setting} = on")
+            connection.execute("select pg_reload_conf()")
+            for role in ("analyst", "dashboards"):
+                connection.execute(f"create role {role}")
+        yield url
 
 
 def _source(file: Path) -> Source:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -106,13 +108,13 @@ def write(path: Path, rows: int, seed: int = 311) -> int:
 
 
 def _block(start: int, rng: np.random.Generator, rows: int = 50_000) -> pl.DataFrame:
-    def pick(values, shape=rows):
+    def pick(values: Sequence[Any], shape: int | tuple[int, ...] = rows) -> np.ndarray:
         return np.array(values, dtype=object)[rng.integers(0, len(values), shape)]
 
-    def some(values, share):
+    def some(values: np.ndarray | pl.Series, share: float) -> pl.Series:
         return pl.Series(values, dtype=pl.String).set(pl.Series(rng.random(rows) >= share), None)
 
-    def stamp(seconds):
+    def stamp(seconds: np.ndarray) -> pl.Series:
         return pl.from_epoch(pl.Series(seconds), "s").dt.strftime("%m/%d/%Y %I:%M:%S %p")
 
     number = np.arange(start, start + rows)

@@ -43,7 +43,7 @@ def score_feedback() -> None:
         os.environ.update(deployment.mlflow_environment())
         from ml.score import score_new_feedback
 
-        scored = score_new_feedback(warehouse, deployment.url("mlflow"), tell=print)
+        scored = score_new_feedback(warehouse, deployment.url("mlflow"), report=print)
         # Scoring follows a champion that a person chose in MLflow.
         watermark |= {f"model.{scored.model_name}": scored.model_version}
         progress.advance_watermark(warehouse, "score", watermark, run_id)

@@ -1,1 +1,1 @@
-"""Models of residents' voice: data, nets, training, comparison, scoring."""
+"""Sentiment models of residents' comments: data, nets, training, comparison, scoring."""

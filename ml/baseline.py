@@ -1,4 +1,4 @@
-"""VADER, the baseline: a lexicon and rules of 2014, trained on nothing, English only."""
+"""VADER, the baseline: a lexicon and rules of 2014, not trained here, English only."""
 
 from __future__ import annotations
 

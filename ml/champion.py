@@ -1,9 +1,10 @@
-"""Which version of a model speaks for the city.
+"""Which version of a model is champion: the one whose scores the warehouse shows.
 
-The rule: among the versions that were trained on the same data as the newest one, and so judged
-on the same validation texts, the highest validation macro recall is champion. The incumbent keeps
-the place unless it is beaten by `MARGIN`; VADER takes part like any other. The held-out texts have
-no say. An incumbent that was trained on other data steps down: its figure is of another exam.
+The rule: among the versions that were trained on the same data as the newest one, and so evaluated
+on the same validation texts, the one with the highest validation macro recall is champion. The
+incumbent stays unless it is beaten by `MARGIN`; VADER competes like any other version. Held-out
+texts do not decide. An incumbent that was trained on other data is replaced: its macro recall is
+not comparable.
 """
 
 from __future__ import annotations
@@ -15,20 +16,20 @@ import psycopg
 
 from ml.registry import Registry, RegistryError, Version
 
-#: Half a point of macro recall: less is the luck of a few texts.
+#: Half a point of macro recall: a smaller difference is within the noise of so few texts.
 MARGIN = 0.005
 
 
 @dataclass(frozen=True)
 class Decision:
-    """Who is champion, who was before, and why, in words."""
+    """The champion, the one before it, and the reason as a sentence."""
 
     champion: Version
     previous: Version | None
     reason: str
 
     @property
-    def moved(self) -> bool:
+    def changed(self) -> bool:
         """Whether the champion changed."""
         return self.previous is None or self.previous.version != self.champion.version
 
@@ -39,33 +40,36 @@ def decide(versions: Sequence[Version], incumbent: Version | None, fingerprint: 
     Raises `ValueError` when no version was trained on data of that fingerprint.
     """
     rivals = [version for version in versions if version.data_fingerprint == fingerprint]
-    # At the same figure the older one stays in front.
+    # At equal macro recall the older version wins.
     best = max(rivals, key=lambda version: (version.macro_recall, -version.version))
     if incumbent is None:
-        return Decision(best, None, f"the first: {_said(best)}")
+        return Decision(best, None, f"{_describe(best)}, the first champion")
     if incumbent.data_fingerprint != fingerprint:
         return Decision(
             best,
             incumbent,
-            f"{_said(best)}; version {incumbent.version} was judged on other data",
+            f"{_describe(best)}; version {incumbent.version} was trained on other data "
+            "and is not comparable",
         )
     gain = best.macro_recall - incumbent.macro_recall
     if best.version != incumbent.version and gain >= MARGIN:
         return Decision(
-            best, incumbent, f"{_said(best)}, {100 * gain:.1f} points above {_said(incumbent)}"
+            best,
+            incumbent,
+            f"{_describe(best)}, {100 * gain:.1f} points above {_describe(incumbent)}",
         )
-    reason = f"{_said(incumbent)} stays"
+    reason = f"{_describe(incumbent)} stays"
     if best.version != incumbent.version:
-        reason += f"; {_said(best)} is not {100 * MARGIN:.1f} points better"
+        reason += f"; {_describe(best)} is not {100 * MARGIN:.1f} points better"
     return Decision(incumbent, incumbent, reason)
 
 
 def promote(
     registry: Registry, model_name: str, fingerprint: str, warehouse_url: str | None = None
 ) -> Decision:
-    """Apply the rule, move the alias `champion`, and tell the warehouse where one is given."""
+    """Apply the rule and move the alias `champion`; also in the warehouse, where one is given."""
     decision = decide(registry.versions(model_name), registry.champion(model_name), fingerprint)
-    if decision.moved:
+    if decision.changed:
         registry.make_champion(decision.champion)
     if warehouse_url:
         with psycopg.connect(warehouse_url) as connection:
@@ -100,5 +104,8 @@ def record(connection: psycopg.Connection, model_name: str, version: int) -> Non
     )
 
 
-def _said(version: Version) -> str:
-    return f"version {version.version} ({version.net}, {100 * version.macro_recall:.1f})"
+def _describe(version: Version) -> str:
+    return (
+        f"version {version.version} ({version.net}, validation macro recall "
+        f"{100 * version.macro_recall:.1f})"
+    )

@@ -1,4 +1,4 @@
-"""Training data for Lightning: encoded once, then picked in shuffled batches."""
+"""Training data for Lightning: encoded once, then selected in shuffled batches."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Batch = tuple[tuple[Tensor, ...], Tensor]
 
 
 class EncodedSplit(TorchDataset[Batch]):
-    """A split as its net reads it; an item is a whole batch, asked for by its rows."""
+    """A split encoded for its net; an item is a whole batch, selected by row numbers."""
 
     def __init__(self, split: Split, net: Net) -> None:
         self._net = net
@@ -29,8 +29,8 @@ class EncodedSplit(TorchDataset[Batch]):
         return len(self._labels)
 
     def __getitem__(self, rows: Sequence[int]) -> Batch:
-        picked = self._encoded.take(np.asarray(rows))
-        return self._net.tensors(picked), self._labels[list(rows)]
+        selected = self._encoded.take(np.asarray(rows))
+        return self._net.tensors(selected), self._labels[list(rows)]
 
 
 class SentimentData(LightningDataModule):

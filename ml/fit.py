@@ -19,12 +19,12 @@ from ml.nets import net_class
 from ml.nets.base import Net, cpu_threads
 from ml.readers import Dataset
 
-WATCHED = "validation_macro_recall"
+MONITORED = "validation_macro_recall"
 
 
 @dataclass(frozen=True)
 class Epoch:
-    """What an epoch came to; `macro_recall` is of the validation split."""
+    """Results of an epoch; `macro_recall` is of the validation split."""
 
     number: int
     of: int
@@ -34,39 +34,39 @@ class Epoch:
 
 @dataclass(frozen=True)
 class Fit:
-    """A trained net, as it was after its best epoch, and how it got there."""
+    """A trained net with the weights of its best epoch, and the results of every epoch."""
 
     net: Net
     epochs: tuple[Epoch, ...]
     best: Epoch
 
 
-class _Watch(Callback):
-    def __init__(self, tell: Callable[[Epoch], None]) -> None:
+class _EpochHistory(Callback):
+    def __init__(self, report: Callable[[Epoch], None]) -> None:
         self.epochs: list[Epoch] = []
-        self._tell = tell
+        self._report = report
 
     def on_train_epoch_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
-        figures = trainer.callback_metrics
+        metrics = trainer.callback_metrics
         self.epochs.append(
             Epoch(
                 trainer.current_epoch + 1,
                 trainer.max_epochs or 0,
-                float(figures["train_loss"]),
-                float(figures[WATCHED]),
+                float(metrics["train_loss"]),
+                float(metrics[MONITORED]),
             )
         )
-        self._tell(self.epochs[-1])
+        self._report(self.epochs[-1])
 
 
 def fit(
-    dataset: Dataset, params: dict[str, Any], tell: Callable[[Epoch], None] = lambda _: None
+    dataset: Dataset, params: dict[str, Any], report: Callable[[Epoch], None] = lambda _: None
 ) -> Fit:
     """Train and return the net of the best epoch.
 
-    `params` hold `net`, `seed` and what `Net.training` returns; those that begin with `net_` go
-    to the net's constructor. On a CPU the same data and params give the same weights. Uses a GPU
-    when there is one.
+    `params` hold `net`, `seed` and what `Net.training_settings` returns; those that begin with
+    `net_` go to the net's constructor. On a CPU the same data and params give the same weights.
+    Uses a GPU when there is one.
     """
     pl.seed_everything(params["seed"], verbose=False)
     settings = {key[4:]: value for key, value in params.items() if key.startswith("net_")}
@@ -79,16 +79,16 @@ def fit(
         label_smoothing=params["label_smoothing"],
     )
     data = SentimentData(dataset, net, int(params["batch_size"]), seed=params["seed"])
-    watch = _Watch(tell)
+    history = _EpochHistory(report)
     before = torch.are_deterministic_algorithms_enabled()
     with tempfile.TemporaryDirectory() as folder, _quiet(), cpu_threads(net.threads):
-        best = ModelCheckpoint(folder, monitor=WATCHED, mode="max", save_weights_only=True)
-        patience = EarlyStopping(WATCHED, mode="max", patience=int(params["patience"]))
+        best = ModelCheckpoint(folder, monitor=MONITORED, mode="max", save_weights_only=True)
+        patience = EarlyStopping(MONITORED, mode="max", patience=int(params["patience"]))
         trainer = pl.Trainer(
             accelerator="auto",
             devices=1,
             max_epochs=int(params["epochs"]),
-            callbacks=[watch, best, patience],
+            callbacks=[history, best, patience],
             logger=False,
             enable_progress_bar=False,
             enable_model_summary=False,
@@ -100,12 +100,12 @@ def fit(
         weights = torch.load(best.best_model_path, map_location="cpu", weights_only=True)
         module.load_state_dict(weights["state_dict"])
     torch.use_deterministic_algorithms(before)
-    epochs = tuple(watch.epochs)
+    epochs = tuple(history.epochs)
     return Fit(net.eval(), epochs, max(epochs, key=lambda epoch: epoch.macro_recall))
 
 
 class _quiet:
-    """Lightning's hints about workers, GPUs and log folders do not concern who trains here."""
+    """Silences Lightning's hints about workers, GPUs and log folders."""
 
     def __enter__(self) -> None:
         self._warnings = warnings.catch_warnings()

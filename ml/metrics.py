@@ -1,4 +1,7 @@
-"""Figures of a classification, and its confusion matrix as a picture."""
+"""Metrics of a classification, by scikit-learn, and its confusion matrix as a picture.
+
+scikit-learn and matplotlib are imported on use: scoring needs neither.
+"""
 
 from __future__ import annotations
 
@@ -11,48 +14,50 @@ import numpy as np
 from ml.labels import LABELS
 
 
-def confusion(truth: np.ndarray, guess: np.ndarray) -> np.ndarray:
-    """Return counts, a row a true label, a column a guessed one, in the order of `LABELS`."""
-    size = len(LABELS)
-    cells = np.bincount(np.asarray(truth) * size + np.asarray(guess), minlength=size * size)
-    return cells.reshape(size, size)
+def confusion_matrix(truth: np.ndarray, predicted: np.ndarray) -> np.ndarray:
+    """Return counts, a row a true label, a column a predicted one, in the order of `LABELS`."""
+    from sklearn import metrics
+
+    return metrics.confusion_matrix(truth, predicted, labels=range(len(LABELS)))
 
 
-def figures(truth: np.ndarray, guess: np.ndarray) -> dict[str, float]:
-    """Return per-class precision, recall and F1, their means, and accuracy, in 0..1.
+def classification_metrics(truth: np.ndarray, predicted: np.ndarray) -> dict[str, float]:
+    """Return per-label precision, recall and F1, their means (`macro_...`), and accuracy, in 0..1.
 
-    A class that is never guessed has precision 0; one that never occurs has recall 0.
+    A label that is never predicted has precision 0; one that never occurs has recall 0.
     """
-    table = confusion(truth, guess).astype(float)
-    hits = table.diagonal()
-    recall = hits / np.maximum(table.sum(axis=1), 1)
-    precision = hits / np.maximum(table.sum(axis=0), 1)
-    f1 = 2 * hits / np.maximum(table.sum(axis=0) + table.sum(axis=1), 1)
-    named = {"recall": recall, "precision": precision, "f1": f1}
-    answer = {f"macro_{name}": float(values.mean()) for name, values in named.items()}
-    answer["accuracy"] = float(hits.sum() / max(table.sum(), 1))
-    for name, values in named.items():
+    from sklearn import metrics
+
+    precision, recall, f1, _ = metrics.precision_recall_fscore_support(
+        truth, predicted, labels=range(len(LABELS)), zero_division=0
+    )
+    by_name = {"recall": recall, "precision": precision, "f1": f1}
+    answer = {f"macro_{name}": float(values.mean()) for name, values in by_name.items()}
+    answer["accuracy"] = float(metrics.accuracy_score(truth, predicted))
+    for name, values in by_name.items():
         for label, value in zip(LABELS, values, strict=True):
             answer[f"{name}_{label}"] = float(value)
     return answer
 
 
-def by_language(truth: np.ndarray, guess: np.ndarray, languages: Sequence[str]) -> dict[str, float]:
-    """Return macro recall by language; nothing where all is of one.
+def recall_by_language(
+    truth: np.ndarray, predicted: np.ndarray, languages: Sequence[str]
+) -> dict[str, float]:
+    """Return macro recall by language; nothing where all texts are of one language.
 
-    A language in which some label never occurs is left out: its mean would be of another kind.
+    A language that lacks one of the labels is left out: its mean would not be comparable.
     """
-    told = np.asarray(languages)
+    of_text = np.asarray(languages)
     answer = {}
     for language in sorted(set(languages) - {""}):
-        rows = told == language
+        rows = of_text == language
         if len(set(truth[rows].tolist())) == len(LABELS):
             name = re.sub(r"[^\w-]", "_", language)
-            answer[name] = figures(truth[rows], guess[rows])["macro_recall"]
+            answer[name] = classification_metrics(truth[rows], predicted[rows])["macro_recall"]
     return answer if len(set(languages)) > 1 else {}
 
 
-def draw_confusion(table: np.ndarray, title: str, path: Path) -> None:
+def draw_confusion_matrix(table: np.ndarray, title: str, path: Path) -> None:
     """Write the matrix as a PNG; each cell shows its count and its share of the true label."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -65,8 +70,8 @@ def draw_confusion(table: np.ndarray, title: str, path: Path) -> None:
     places = range(len(LABELS))
     axes.set_xticks(places, LABELS)
     axes.set_yticks(places, LABELS, rotation=90, va="center")
-    axes.set_xlabel("model says")
-    axes.set_ylabel("label")
+    axes.set_xlabel("predicted")
+    axes.set_ylabel("true label")
     axes.set_title(title, fontsize=10)
     for row in places:
         for column in places:

@@ -1,14 +1,15 @@
-"""The Lightning module: loss, optimizer and the figure that training is judged by."""
+"""The Lightning module: loss, optimizer and the metric that early stopping monitors."""
 
 from __future__ import annotations
 
 import torch
 from pytorch_lightning import LightningModule
+from pytorch_lightning.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
 
 from ml.data import Batch
 from ml.labels import LABELS
-from ml.metrics import figures
+from ml.metrics import classification_metrics
 from ml.nets.base import Net
 
 
@@ -32,7 +33,7 @@ class SentimentModule(LightningModule):
         self.learning_rate = learning_rate
         self.weight_decay = weight_decay
         self.loss = nn.CrossEntropyLoss(weight=class_weights, label_smoothing=label_smoothing)
-        self._guesses: list[Tensor] = []
+        self._predictions: list[Tensor] = []
         self._truths: list[Tensor] = []
 
     def training_step(self, batch: Batch, _: int) -> Tensor:
@@ -43,20 +44,20 @@ class SentimentModule(LightningModule):
         return loss
 
     def validation_step(self, batch: Batch, _: int) -> None:
-        """Keep the guesses; macro recall is of the whole split."""
+        """Collect the predictions; macro recall is of the whole split."""
         inputs, labels = batch
-        self._guesses.append(self.net(*inputs).argmax(dim=1).cpu())
+        self._predictions.append(self.net(*inputs).argmax(dim=1).cpu())
         self._truths.append(labels.cpu())
 
     def on_validation_epoch_end(self) -> None:
         """Log the split's macro recall."""
-        truth, guess = torch.cat(self._truths), torch.cat(self._guesses)
+        truth, predicted = torch.cat(self._truths), torch.cat(self._predictions)
         self._truths.clear()
-        self._guesses.clear()
-        recall = figures(truth.numpy(), guess.numpy())["macro_recall"]
+        self._predictions.clear()
+        recall = classification_metrics(truth.numpy(), predicted.numpy())["macro_recall"]
         self.log("validation_macro_recall", recall)
 
-    def configure_optimizers(self) -> dict[str, object]:
+    def configure_optimizers(self) -> OptimizerLRScheduler:
         """AdamW; the learning rate falls linearly over all steps."""
         optimizer = torch.optim.AdamW(
             self.parameters(), lr=self.learning_rate, weight_decay=self.weight_decay, fused=True

@@ -1,4 +1,4 @@
-"""Reading labelled comments: the project's own corpus, or a folder of someone else's.
+"""Reading labelled comments: the project's own corpus, or a folder of other data.
 
 Three layouts are known:
 
@@ -8,7 +8,7 @@ Three layouts are known:
 - the same with training rows rebuilt: `train.tsv` or `train.tsv.gz`, `id, label, text`, no header.
 
 In the last two a label may be a number or its name, and `\\u2019`-style escapes inside a text are
-decoded. Byte order marks, carriage returns and blank lines at a file's end are passed over.
+decoded. Byte order marks, carriage returns and blank lines at a file's end are ignored.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class DataError(Exception):
 
 @dataclass(frozen=True)
 class Split:
-    """Texts and their labels, as places in `LABELS`; their languages where the data tells."""
+    """Texts, their labels as indices into `LABELS`, and their languages where the data has them."""
 
     texts: tuple[str, ...]
     labels: tuple[int, ...]
@@ -49,9 +49,9 @@ class Split:
 class Dataset:
     """Labelled texts by split.
 
-    `train` and `validation` are always there. `unseen` is reported but never chosen by, and has
-    the name that its owners gave it (`heldout`, `test`), or is empty. `leaks` counts training
-    texts left out because they are in `validation` or `unseen`, word for word.
+    `train` and `validation` are always there. `unseen` is reported but never used to choose, and
+    has the name that its publisher gave it (`heldout`, `test`), or is empty. `leaks` counts
+    training texts left out because they are in `validation` or `unseen`, word for word.
     """
 
     name: str
@@ -125,8 +125,8 @@ def _read_table(path: Path) -> Dataset:
             raise DataError(
                 f"{path}:{number}: sentiment {row['sentiment']!r}; use {', '.join(LABELS)}"
             )
-        told = LABELS.index(row["sentiment"])
-        rows[row["split"]].append((row["text"], told, row.get("language", "")))
+        label = LABELS.index(row["sentiment"])
+        rows[row["split"]].append((row["text"], label, row.get("language", "")))
     splits = {name: Split(*zip(*found, strict=True)) for name, found in rows.items() if found}
     empty = Split((), ())
     train, validation, heldout = (splits.get(name, empty) for name in rows)
@@ -237,14 +237,14 @@ def _label(path: Path, number: int, label: str, mapping: dict[str, int]) -> int:
 
 
 def _lines(path: Path, at_least: int = 0) -> list[str]:
-    """Lines as \\n ends them: texts may hold any other of Unicode's line ends.
+    """Return lines that end with \\n: texts may hold any other of Unicode's line ends.
 
     Blank lines at the end are left out, down to `at_least` lines: they may be empty texts.
     """
     try:
         data = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
     except (OSError, EOFError, zlib.error) as error:
-        raise DataError(f"{path}: cannot be read ({error}); fetch it anew") from error
+        raise DataError(f"{path}: cannot be read ({error}); download it again") from error
     lines: list[str] = []
     data = data.removeprefix(b"\xef\xbb\xbf").removesuffix(b"\n")
     for number, line in enumerate(data.split(b"\n"), 1):

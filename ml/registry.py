@@ -1,6 +1,6 @@
-"""MLflow's side: runs with params, figures and pictures, and the versions of a model.
+"""Access to MLflow: runs with params, metrics and pictures, and the versions of a model.
 
-Credentials come from MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, as MLflow has it.
+MLflow itself reads the credentials, MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD.
 """
 
 from __future__ import annotations
@@ -23,21 +23,21 @@ import numpy as np
 from ml.labels import LABELS
 
 CHAMPION = "champion"
-_ROOM = Path(__file__).resolve().parent
-#: What a model needs of this room to answer, wherever it is loaded.
-_SERVED = ("__init__.py", "labels.py", "baseline.py", "nets")
+_PACKAGE = Path(__file__).resolve().parent
+#: Files of this package that a model needs wherever it is loaded.
+_SERVING_FILES = ("__init__.py", "labels.py", "baseline.py", "nets")
 _EXAMPLE = ("The new crossing guard knows every kid by name.", "Third week our bins sat full.")
 
 
 class RegistryError(Exception):
-    """MLflow that does not answer, or has no such model; the message says what to do."""
+    """MLflow does not answer, or has no such model; the message has the remedy."""
 
 
 @dataclass(frozen=True)
 class Version:
-    """One registered version of a model and what is known of it.
+    """One registered version of a model.
 
-    `figures` are the run's metrics: `validation_macro_recall` and so on, in 0..1.
+    `metrics` are those of its run: `validation_macro_recall` and so on, in 0..1.
     """
 
     model_name: str
@@ -47,31 +47,31 @@ class Version:
     data_fingerprint: str
     run_id: str
     created_at: int
-    figures: dict[str, float] = field(default_factory=dict)
+    metrics: dict[str, float] = field(default_factory=dict)
     is_champion: bool = False
     reused: bool = False
 
     @property
     def macro_recall(self) -> float:
         """Macro recall on the validation split, 0 where the run has none."""
-        return self.figures.get("validation_macro_recall", 0.0)
+        return self.metrics.get("validation_macro_recall", 0.0)
 
 
 @dataclass(frozen=True)
-class Evaluated:
-    """A split on which a candidate was measured; macro recall also by language, where told."""
+class Evaluation:
+    """A candidate's evaluation on a split; macro recall also by language, where the data has it."""
 
     name: str
-    figures: dict[str, float]
-    confusion: np.ndarray
-    by_language: dict[str, float] = field(default_factory=dict)
+    metrics: dict[str, float]
+    confusion_matrix: np.ndarray
+    recall_by_language: dict[str, float] = field(default_factory=dict)
 
 
 class Registry:
     """One MLflow server."""
 
     def __init__(self, tracking_uri: str) -> None:
-        # A server that is down should be said to be down in seconds, not after minutes.
+        # A server that is down is reported after seconds, not minutes.
         os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "3")
         os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
         os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
@@ -88,7 +88,7 @@ class Registry:
 
     def versions(self, model_name: str | None = None) -> list[Version]:
         """Return the versions of a model, or of all models, newest first within a model."""
-        with self._answering():
+        with self._errors_as_messages():
             found: list[Version] = []
             names = [model_name] if model_name else self._model_names()
             for name in names:
@@ -99,8 +99,8 @@ class Registry:
             return found
 
     def find(self, model_name: str, identity: str) -> Version | None:
-        """Return the version that was made of just this data, these params and this code."""
-        with self._answering():
+        """Return the version with this identity: the same data, params and code."""
+        with self._errors_as_messages():
             for entry in self._search_versions(f"name = '{model_name}'"):
                 if entry.tags.get("identity") == identity:
                     return self._version(entry, self._alias(model_name), reused=True)
@@ -108,7 +108,7 @@ class Registry:
 
     def champion(self, model_name: str) -> Version | None:
         """Return the version with the alias `champion`."""
-        with self._answering():
+        with self._errors_as_messages():
             number = self._alias(model_name)
             if number is None:
                 return None
@@ -116,14 +116,14 @@ class Registry:
 
     def make_champion(self, version: Version) -> None:
         """Move the alias `champion` to this version."""
-        with self._answering():
+        with self._errors_as_messages():
             self._client.set_registered_model_alias(
                 version.model_name, CHAMPION, str(version.version)
             )
 
     def load(self, uri: str) -> Any:
         """Return the pyfunc model of a `models:/` URI."""
-        with self._answering():
+        with self._errors_as_messages():
             return self._mlflow.pyfunc.load_model(uri, suppress_warnings=True)
 
     def log(
@@ -132,37 +132,37 @@ class Registry:
         *,
         params: dict[str, Any],
         tags: dict[str, str],
-        evaluated: Sequence[Evaluated],
+        evaluations: Sequence[Evaluation],
         history: Sequence[dict[str, float]] = (),
         net_folder: Path | None = None,
     ) -> Version:
         """Record a run of the experiment `model_name` and register its model as a new version.
 
-        `params` have the same names in every run, so that runs can be compared side by side.
-        `history` holds the figures of each epoch. Without `net_folder` the model is VADER.
+        `params` have the same names in every run, so that runs can be compared.
+        `history` holds the metrics of each epoch. Without `net_folder` the model is VADER.
         """
-        with self._answering(), tempfile.TemporaryDirectory() as scratch:
+        with self._errors_as_messages(), tempfile.TemporaryDirectory() as scratch:
             self._mlflow.set_experiment(model_name)
             with self._mlflow.start_run(run_name=params["net"], tags=tags) as run:
                 self._mlflow.log_params(params)
                 for step, values in enumerate(history, 1):
                     self._mlflow.log_metrics(values, step=step)
-                for split in evaluated:
-                    named = split.figures | {
+                for split in evaluations:
+                    named = split.metrics | {
                         f"macro_recall_{language}": value
-                        for language, value in split.by_language.items()
+                        for language, value in split.recall_by_language.items()
                     }
                     self._mlflow.log_metrics(
                         {f"{split.name}_{name}": value for name, value in named.items()}
                     )
-                self._log_pictures(params["net"], evaluated, Path(scratch))
+                self._log_pictures(params["net"], evaluations, Path(scratch))
                 self._log_model(net_folder, Path(scratch))
-                with redirect_stderr(io.StringIO()):  # it prints what the caller will print
+                with redirect_stderr(io.StringIO()):  # the caller prints the same
                     entry = self._mlflow.register_model(
                         f"runs:/{run.info.run_id}/model", model_name, tags=tags
                     )
             recall = ", ".join(
-                f"{split.name} {100 * split.figures['macro_recall']:.1f}" for split in evaluated
+                f"{split.name} {100 * split.metrics['macro_recall']:.1f}" for split in evaluations
             )
             self._client.update_model_version(
                 model_name, entry.version, f"{params['net']}: macro recall {recall}"
@@ -170,12 +170,12 @@ class Registry:
             entry = self._client.get_model_version(model_name, entry.version)
             return self._version(entry, self._alias(model_name))
 
-    def _log_pictures(self, net: str, evaluated: Sequence[Evaluated], scratch: Path) -> None:
-        from ml.metrics import draw_confusion
+    def _log_pictures(self, net: str, evaluations: Sequence[Evaluation], scratch: Path) -> None:
+        from ml.metrics import draw_confusion_matrix
 
-        for split in evaluated:
+        for split in evaluations:
             picture = scratch / f"confusion_{split.name}.png"
-            draw_confusion(split.confusion, f"{net}, {split.name}", picture)
+            draw_confusion_matrix(split.confusion_matrix, f"{net}, {split.name}", picture)
             self._mlflow.log_artifact(str(picture))
 
     def _log_model(self, net_folder: Path | None, scratch: Path) -> None:
@@ -195,8 +195,8 @@ class Registry:
         )
         code = scratch / "code" / "ml"
         code.mkdir(parents=True)
-        for name in _SERVED:
-            source = _ROOM / name
+        for name in _SERVING_FILES:
+            source = _PACKAGE / name
             if source.is_dir():
                 shutil.copytree(source, code / name, ignore=shutil.ignore_patterns("__pycache__"))
             else:
@@ -204,7 +204,7 @@ class Registry:
         packages = ("vaderSentiment",) if net_folder is None else ("torch",)
         self._mlflow.pyfunc.log_model(
             name="model",
-            python_model=str(_ROOM / "serving.py"),
+            python_model=str(_PACKAGE / "serving.py"),
             artifacts={"net": str(net_folder)} if net_folder else None,
             signature=signature,
             input_example=pd.DataFrame({"text": _EXAMPLE}),
@@ -225,7 +225,7 @@ class Registry:
             data_fingerprint=entry.tags.get("data_fingerprint", ""),
             run_id=entry.run_id or "",
             created_at=entry.creation_timestamp,
-            figures=dict(run.data.metrics) if run else {},
+            metrics=dict(run.data.metrics) if run else {},
             is_champion=int(entry.version) == champion,
             reused=reused,
         )
@@ -242,26 +242,26 @@ class Registry:
         try:
             return int(self._client.get_model_version_by_alias(model_name, CHAMPION).version)
         except MlflowException as error:
-            # A missing alias is INVALID_PARAMETER_VALUE in some stores.
+            # Some stores answer INVALID_PARAMETER_VALUE for a missing alias.
             if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
                 return None
             raise
 
     @contextmanager
-    def _answering(self) -> Iterator[None]:
+    def _errors_as_messages(self) -> Iterator[None]:
         from mlflow.exceptions import MlflowException
 
         try:
             yield
         except MlflowException as error:
             raise RegistryError(
-                f"MLflow at {_without_login(self.tracking_uri)}: {str(error).strip()}\n"
-                "`cityloom status` tells whether it is up, `cityloom models list` what it has"
+                f"MLflow at {_without_credentials(self.tracking_uri)}: {str(error).strip()}\n"
+                "`cityloom status` shows whether it is up, `cityloom models list` its models"
             ) from error
 
 
 def _pages(search: Callable[..., Any]) -> list[Any]:
-    """Return all that a search of MLflow's finds; it answers in pages of a hundred or more."""
+    """Return all results of one of MLflow's searches, which answer in pages."""
     found: list[Any] = []
     token = None
     while True:
@@ -272,6 +272,6 @@ def _pages(search: Callable[..., Any]) -> list[Any]:
             return found
 
 
-def _without_login(uri: str) -> str:
+def _without_credentials(uri: str) -> str:
     scheme, separator, rest = uri.partition("://")
     return f"{scheme}{separator}{rest.rpartition('@')[2]}"

@@ -44,7 +44,7 @@ _WRITE = """
         %s::text[], %s::text[], %s::text[], %s::text[],
         %s::float8[], %s::float8[], %s::float8[], %s::float8[]
     ) as scored
-    -- Locks are taken in one order: two scorers at once wait, and do not block each other.
+    -- Rows are locked in one order, so that two scorers at once cannot deadlock.
     order by 1, 2
     on conflict (city_id, feedback_id, model_name, model_version) do update set
         text_hash = excluded.text_hash,
@@ -77,7 +77,7 @@ class Model:
 
 @dataclass(frozen=True)
 class ScoreReport:
-    """What scoring came to: rows written, by sentiment, and how many there were scores for."""
+    """Result of scoring: rows written, also by sentiment, and rows that had a score already."""
 
     model_name: str
     model_version: int
@@ -113,7 +113,7 @@ def score_texts(model: Model, texts: Sequence[str]) -> list[Score]:
         return []
     import pandas as pd
 
-    # JSON can spell half a character (a lone surrogate); neither pandas nor the net can hold one.
+    # JSON can hold a lone surrogate; pandas and the net cannot.
     whole = [text.encode("utf-16", "surrogatepass").decode("utf-16", "replace") for text in texts]
     answer = model.predict(pd.DataFrame({"text": whole}))
     all_three = answer[[f"p_{label}" for label in LABELS]].to_numpy()
@@ -130,13 +130,13 @@ def score_new_feedback(
     tracking_uri: str,
     model_name: str = "sentiment",
     batch_size: int = 2_000,
-    tell: Callable[[str], None] = lambda _: None,
+    report: Callable[[str], None] = lambda _: None,
 ) -> ScoreReport:
     """Score what the champion has not scored in `marts.fct_feedback`, into `ml.feedback_score`.
 
     A batch is a transaction: what was written stays when a later batch fails, and the next call
-    goes on from there. Empty texts have no score. Also tells the warehouse which version is
-    champion (`ml.champion`), should someone have moved the alias in MLflow.
+    goes on from there. Empty texts have no score. Also writes into `ml.champion` which version
+    is champion, in case someone moved the alias in MLflow.
 
     Raises `ml.registry.RegistryError` when there is no champion or no MLflow.
     """
@@ -147,14 +147,14 @@ def score_new_feedback(
     scored = batches = 0
     with psycopg.connect(warehouse_url) as reading, psycopg.connect(warehouse_url) as writing:
         record(writing, model_name, version)
-        already = writing.execute(
+        ((already,),) = writing.execute(
             "select count(*) from ml.feedback_score"
             " where model_name = %(model_name)s and model_version = %(model_version)s",
             asked,
-        ).fetchone()[0]
+        ).fetchall()
         writing.commit()
         model: Model | None = None
-        # The cursor's snapshot stands still while batches are written through the other session.
+        # The cursor keeps its snapshot while batches are written through the other session.
         with reading.cursor(name="unscored") as unscored:
             unscored.execute(_UNSCORED, asked)
             while rows := unscored.fetchmany(batch_size):
@@ -177,13 +177,13 @@ def score_new_feedback(
                     by_sentiment[score.label] += 1
                 scored += len(rows)
                 batches += 1
-                tell(f"scored {scored:,}")
+                report(f"scored {scored:,}")
     return ScoreReport(model_name, version, scored, batches, already, by_sentiment)
 
 
 @dataclass(frozen=True)
 class BadLine:
-    """A line of input that is not what it must be."""
+    """An invalid line of input."""
 
     number: int
     message: str
@@ -195,7 +195,7 @@ def score_lines(
     """Score JSON lines with `id` and `text`, as they come, in their order.
 
     Yields `id`, `label`, `probability`, `model_version` for each good line and a `BadLine` for
-    each other one; blank lines are passed over.
+    each invalid one; blank lines are ignored.
     """
     numbered = ((number, line) for number, line in enumerate(lines, 1) if line.strip())
     while batch := list(islice(numbered, batch_size)):
@@ -230,4 +230,4 @@ def _read_line(number: int, line: str) -> dict[str, Any] | BadLine:
 
 
 def _no_constant(name: str) -> None:
-    raise ValueError(f"{name} is no number of JSON's")
+    raise ValueError(f"{name} is not a JSON number")

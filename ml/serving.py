@@ -1,30 +1,39 @@
-"""The model as MLflow keeps and serves it; MLflow runs this file when it loads one.
+"""The model as MLflow stores and serves it; MLflow runs this file to load one.
 
-In: a column `text`. Out: `label`, its `probability`, and `p_negative`, `p_neutral`, `p_positive`,
-a row a text in the same order.
+Input: a column `text`. Output: `label`, its `probability`, and `p_negative`, `p_neutral` and
+`p_positive`, a row a text in the same order.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import mlflow
 import numpy as np
 import pandas as pd
+from mlflow.pyfunc import PythonModel
 
 from ml.labels import LABELS
 
 
-class SentimentClassifier(mlflow.pyfunc.PythonModel):
-    """A saved net, or VADER where the model carries none."""
+class Classifier(Protocol):
+    """What answers: a net or VADER."""
+
+    def probabilities(self, texts: Sequence[str]) -> np.ndarray:
+        """Return one row of probabilities a text, in the order of `LABELS`."""
+
+
+class SentimentClassifier(PythonModel):
+    """A saved net, or VADER where the model has none."""
 
     def load_context(self, context: Any) -> None:
         """Load the net of the artifact `net`."""
         if "net" in context.artifacts:
             from ml.nets.base import load_net
 
-            self._classifier = load_net(Path(context.artifacts["net"]))
+            self._classifier: Classifier = load_net(Path(context.artifacts["net"]))
         else:
             from ml.baseline import Vader
 
@@ -39,7 +48,7 @@ class SentimentClassifier(mlflow.pyfunc.PythonModel):
 
 
 def as_frame(probabilities: np.ndarray) -> pd.DataFrame:
-    """Return the columns that a model answers with."""
+    """Return a model's output columns."""
     best = probabilities.argmax(axis=1) if len(probabilities) else np.zeros(0, dtype=int)
     frame = pd.DataFrame(
         {

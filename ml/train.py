@@ -15,22 +15,22 @@ from typing import Any
 import numpy as np
 
 from ml.champion import Decision, promote
-from ml.metrics import by_language, confusion, figures
+from ml.metrics import classification_metrics, confusion_matrix, recall_by_language
 from ml.nets import NETS, net_class
 from ml.readers import CORPUS, Dataset, Split, read_dataset
-from ml.registry import Evaluated, Registry, RegistryError, Version
+from ml.registry import Evaluation, Registry, RegistryError, Version
 
 BASELINE = "vader"
 CITY_MODEL = "sentiment"
-_ROOM = Path(__file__).resolve().parent
-#: Code that decides what comes out; a change of it makes a new version.
-_JUDGED_BY = ("labels.py", "readers.py", "metrics.py", "serving.py")
-_NET_MADE_BY = ("nets/base.py", "nets/ngrams.py", "data.py", "module.py", "fit.py")
+_PACKAGE = Path(__file__).resolve().parent
+#: Files that decide the result; a change in one of them makes a new version.
+_EVALUATION_FILES = ("labels.py", "readers.py", "metrics.py", "serving.py")
+_TRAINING_FILES = ("nets/base.py", "nets/ngrams.py", "data.py", "module.py", "fit.py")
 
 
 @dataclass(frozen=True)
 class Training:
-    """What training came to: each candidate's version, and the champion."""
+    """Result of training: each candidate's version, and the champion."""
 
     dataset: Dataset
     versions: tuple[Version, ...]
@@ -46,44 +46,44 @@ def train(
     warehouse_url: str | None = None,
     seed: int = 0,
     overrides: dict[str, Any] | None = None,
-    tell: Callable[[str], None] = lambda _: None,
+    report: Callable[[str], None] = lambda _: None,
 ) -> Training:
     """Train `net` and run VADER on the same data, register both, and choose the champion.
 
     `data` is a folder of labelled texts, without one the project's corpus; `model_name` is
-    `sentiment` for the corpus, else `sentiment-<folder>`, so that an experiment never unseats
-    the city's champion. What was already made of the same data, params and code is not made
-    again. `tell` gets a line of progress at a time.
+    `sentiment` for the corpus, else `sentiment-<folder>`, so that an experiment never replaces
+    the city's champion. A candidate of the same data, params and code is not trained again.
+    `report` is called with each line of progress; the last one names the champion and the reason.
 
     Raises `ml.readers.DataError`, `ml.nets.UnknownNet`, `ml.registry.RegistryError`.
     """
     net_class(net)
     name = model_name or default_name(data)
     if not re.fullmatch(r"[\w .-]+", name):
-        # MLflow would say so after the training.
+        # MLflow would refuse it only after the training.
         raise RegistryError(f"model name {name!r}: use letters, digits, spaces and any of . _ -")
     dataset = read_dataset(data)
-    tell(
+    report(
         f"{dataset.name}: {len(dataset.train):,} texts to train on, {len(dataset.validation):,} "
-        f"to choose by" + (f", {len(dataset.unseen):,} kept apart" if len(dataset.unseen) else "")
+        f"to choose by" + (f", {len(dataset.unseen):,} held out" if len(dataset.unseen) else "")
     )
     if dataset.leaks:
-        tell(f"left {dataset.leaks:,} texts out of training that are in the other splits too")
+        report(f"left {dataset.leaks:,} training texts out that other splits hold too")
     registry = Registry(tracking_uri)
     versions = [
-        _candidate(registry, name, candidate, dataset, seed, overrides or {}, tell)
+        _train_candidate(registry, name, candidate, dataset, seed, overrides or {}, report)
         for candidate in dict.fromkeys((net, BASELINE))
     ]
     for version in versions:
-        told = ", ".join(
+        by_language = ", ".join(
             f"{metric.replace('_macro_recall_', ' ')} {100 * value:.1f}"
-            for metric, value in sorted(version.figures.items())
+            for metric, value in sorted(version.metrics.items())
             if "_macro_recall_" in metric
         )
-        if told:
-            tell(f"{version.net}: macro recall by language: {told}")
+        if by_language:
+            report(f"{version.net}: macro recall by language: {by_language}")
     decision = promote(registry, name, dataset.fingerprint, warehouse_url)
-    tell(f"champion of {name}: {decision.reason}")
+    report(f"champion of {name}: {decision.reason}")
     return Training(dataset, tuple(versions), decision)
 
 
@@ -96,27 +96,27 @@ def default_name(data: Path | None) -> str:
     return f"{CITY_MODEL}-" + re.sub(r"[\W_]+", "-", folder).strip("-")
 
 
-def _candidate(
+def _train_candidate(
     registry: Registry,
     model_name: str,
     net: str,
     dataset: Dataset,
     seed: int,
     overrides: dict[str, Any],
-    tell: Callable[[str], None],
+    report: Callable[[str], None],
 ) -> Version:
     if net == BASELINE:
         params: dict[str, Any] = {"net": BASELINE}
     else:
-        params = {"net": net, "seed": seed, **net_class(net).training(len(dataset.train))}
+        params = {"net": net, "seed": seed, **net_class(net).training_settings(len(dataset.train))}
         params |= overrides
     code = _code_fingerprint(net)
     decides = json.dumps([dataset.fingerprint, params, code], sort_keys=True)
     identity = hashlib.sha256(decides.encode()).hexdigest()
-    known = registry.find(model_name, identity)
-    if known:
-        tell(f"{net}: version {known.version} was made of the same data, params and code")
-        return known
+    existing = registry.find(model_name, identity)
+    if existing:
+        report(f"{net}: version {existing.version} has the same data, params and code")
+        return existing
     tags = {
         "net": net,
         "data": dataset.name,
@@ -125,7 +125,7 @@ def _candidate(
         "code_version": _commit(),
         "identity": identity,
     }
-    described = {
+    logged_params = {
         **params,
         "data": dataset.name,
         "data_fingerprint": dataset.fingerprint,
@@ -138,17 +138,17 @@ def _candidate(
         from ml.baseline import Vader
 
         return registry.log(
-            model_name, params=described, tags=tags, evaluated=_evaluate(Vader(), dataset)
+            model_name, params=logged_params, tags=tags, evaluations=_evaluate(Vader(), dataset)
         )
 
-    # Lightning takes ten seconds to import: only who really trains pays for it.
+    # Lightning takes ten seconds to import: only actual training pays for it.
     from ml.fit import fit
     from ml.nets.base import save_net
 
     result = fit(
         dataset,
         params,
-        lambda e: tell(
+        lambda e: report(
             f"{net}: epoch {e.number}/{e.of}, loss {e.train_loss:.3f}, "
             f"validation macro recall {100 * e.macro_recall:.1f}"
         ),
@@ -157,9 +157,9 @@ def _candidate(
         save_net(result.net, Path(folder))
         return registry.log(
             model_name,
-            params={**described, "best_epoch": result.best.number},
+            params={**logged_params, "best_epoch": result.best.number},
             tags=tags,
-            evaluated=_evaluate(result.net, dataset),
+            evaluations=_evaluate(result.net, dataset),
             history=[
                 {"epoch_train_loss": e.train_loss, "epoch_validation_macro_recall": e.macro_recall}
                 for e in result.epochs
@@ -168,7 +168,7 @@ def _candidate(
         )
 
 
-def _evaluate(classifier: Any, dataset: Dataset) -> list[Evaluated]:
+def _evaluate(classifier: Any, dataset: Dataset) -> list[Evaluation]:
     splits: Sequence[tuple[str, Split]] = (
         ("validation", dataset.validation),
         (dataset.unseen_name, dataset.unseen),
@@ -176,14 +176,14 @@ def _evaluate(classifier: Any, dataset: Dataset) -> list[Evaluated]:
     answer = []
     for name, split in splits:
         if len(split):
-            guess = classifier.probabilities(split.texts).argmax(axis=1)
+            predicted = classifier.probabilities(split.texts).argmax(axis=1)
             truth = np.asarray(split.labels)
             answer.append(
-                Evaluated(
+                Evaluation(
                     name,
-                    figures(truth, guess),
-                    confusion(truth, guess),
-                    by_language(truth, guess, split.languages),
+                    classification_metrics(truth, predicted),
+                    confusion_matrix(truth, predicted),
+                    recall_by_language(truth, predicted, split.languages),
                 )
             )
     return answer
@@ -191,22 +191,22 @@ def _evaluate(classifier: Any, dataset: Dataset) -> list[Evaluated]:
 
 def _code_fingerprint(net: str) -> str:
     if net == BASELINE:
-        files = [*_JUDGED_BY, "baseline.py"]
+        files = [*_EVALUATION_FILES, "baseline.py"]
     else:
         module = NETS[net].partition(":")[0].removeprefix("ml.").replace(".", "/")
-        files = [*_JUDGED_BY, *_NET_MADE_BY, f"{module}.py"]
+        files = [*_EVALUATION_FILES, *_TRAINING_FILES, f"{module}.py"]
     digest = hashlib.sha256()
     for name in files:
-        digest.update(name.encode() + b"\0" + (_ROOM / name).read_bytes())
+        digest.update(name.encode() + b"\0" + (_PACKAGE / name).read_bytes())
     return digest.hexdigest()
 
 
 def _commit() -> str:
-    """Git's name for the checkout, `-dirty` when changed; `unknown` outside of one."""
+    """Return git's commit of the checkout, with `-dirty` when changed; `unknown` outside of one."""
     try:
         answer = subprocess.run(
             ["git", "describe", "--always", "--dirty", "--exclude", "*"],
-            cwd=_ROOM,
+            cwd=_PACKAGE,
             capture_output=True,
             text=True,
             timeout=20,

@@ -1,4 +1,4 @@
-"""What a day is like before anyone calls: weather, collection rounds, the pace of the city.
+"""The conditions of a day: weather, collection rounds, how fast the departments work.
 
 Everything is a function of the seed and the day alone, so that any stretch of days can be
 drawn again without the days before it.
@@ -18,7 +18,7 @@ from simulator.places import POPULATION, SLOWNESS
 SEED = 20230101
 FIRST_DAY = date(2023, 1, 1)
 
-#: One stream of chance a source, so that a change of one leaves the others as they were.
+#: A random stream for each source, so that a change of one leaves the others as they were.
 STREAMS = (
     "conditions",
     "requests",
@@ -30,14 +30,14 @@ STREAMS = (
     "tonnage",
     "writers",
 )
-# Monday first; city life, and when people call.
+# Activity by weekday, Monday first.
 WEEKDAY = (1.22, 1.12, 1.08, 1.05, 1.02, 0.82, 0.69)
 _HOUSEHOLD = 2.4
 _ROUNDS_A_WEEK = 6
 
 
-def chance(stream: str, day: date, *, seed: int = SEED) -> np.random.Generator:
-    """Return the stream's own generator for that day."""
+def day_generator(stream: str, day: date, *, seed: int = SEED) -> np.random.Generator:
+    """Return the stream's random generator for that day."""
     return np.random.default_rng([seed, STREAMS.index(stream), day.toordinal()])
 
 
@@ -60,8 +60,8 @@ class Conditions:
 
 @cache
 def conditions(day: date) -> Conditions:
-    """Return what the day is like."""
-    rng = chance("conditions", day)
+    """Return the day's conditions."""
+    rng = day_generator("conditions", day)
     warmth = -cos(2 * pi * (day.timetuple().tm_yday - 15) / 365.25)
     storm_roll, snow_roll = rng.random(2)
     strength = rng.gamma(3.0, 0.35)
@@ -84,10 +84,11 @@ def conditions(day: date) -> Conditions:
 
 @cache
 def slowness(day: date) -> np.ndarray:
-    """Return by district how much longer than the promise's usual share the work takes.
+    """Return a factor by district: how much longer than usual the work takes.
 
     Cedar Flats lost a contractor in 2024 for half a year; Ironworks had a second crew from
-    July 2025 on; backlog follows storms; the rest drifts with the seasons, each at its own time.
+    July 2025 on; backlog follows storms; the rest varies with the
+    seasons, each district at its own time.
     """
     angle = 2 * np.pi * (day.toordinal() / 365.25 + np.arange(12) / 12)
     factor = SLOWNESS * (1 + 0.12 * np.sin(angle))

@@ -31,7 +31,7 @@ _EPOCH = (1980, 1, 1, 0, 0, 0)
 
 
 def replace(path: Path, content: bytes) -> None:
-    """Put a file in place at once, so that a reader or a kill never meets half of it."""
+    """Put a file in place at once, so that no reader and no kill leaves half of it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{path.name}.part")
     part.write_bytes(content)
@@ -59,7 +59,7 @@ class DayFile:
 
     def block(self, records: Sequence[Record], *, first: bool) -> bytes:
         """Return the records of one day as they stand in the file."""
-        raise TypeError(f"{type(self).__name__} says no format")
+        raise NotImplementedError(f"{type(self).__name__} declares no format")
 
     def write(
         self, path: Path, days: Iterable[tuple[date, Sequence[Record]]], kept: int | None
@@ -164,8 +164,8 @@ def gzipped_csv(path: Path, columns: Sequence[str], records: Iterable[Record]) -
 def tonnage_workbook(path: Path, year: int, months: Sequence[Sequence[Record]]) -> None:
     """Write a year's workbook: two title rows, a merged header of two rows, totals between."""
     book = Workbook()
-    sheet = book.active
-    sheet.title = "Tonnage"
+    book.remove(book.worksheets[0])
+    sheet = book.create_sheet("Tonnage")
     bold, center = Font(bold=True), Alignment(horizontal="center")
     sheet.append([f"Loomfield (simulated), Sanitation: tons collected in {year}"])
     sheet.append(["Short tons over the scale, by district, month and material"])
@@ -205,7 +205,7 @@ def tonnage_workbook(path: Path, year: int, months: Sequence[Sequence[Record]]) 
     book.properties.created = datetime(year, 1, 1)
     content = io.BytesIO()
     book.save(content)
-    replace(path, _timeless(content.getvalue()))
+    replace(path, _without_timestamp(content.getvalue()))
 
 
 def _total(sheet: Any, label: str, sums: dict[str, float], font: Font) -> None:
@@ -214,8 +214,8 @@ def _total(sheet: Any, label: str, sums: dict[str, float], font: Font) -> None:
         cell.font = font
 
 
-def _timeless(workbook: bytes) -> bytes:
-    """Return a workbook without the time it was saved, so that the same rows are the same file."""
+def _without_timestamp(workbook: bytes) -> bytes:
+    """Return a workbook without its time of saving: the same rows give the same bytes."""
     result = io.BytesIO()
     with (
         zipfile.ZipFile(io.BytesIO(workbook)) as old,
@@ -248,7 +248,7 @@ def service_line(path: Path, rows: Sequence[tuple[object, ...]], *, new: bool) -
     marks = ", ".join("?" * len(COLUMNS))
     with closing(sqlite3.connect(target, timeout=60)) as database:
         if new:
-            # Thrown away on a crash, so nothing is gained by a journal.
+            # A crash discards the file, so a journal gains nothing.
             database.execute("pragma journal_mode = off")
             database.execute("pragma synchronous = off")
             database.executescript(_TABLE)

@@ -1,7 +1,7 @@
-"""Comments with a known feeling: fragments written by hand, put together in many ways.
+"""Comments of known sentiment, composed from fragments written by hand.
 
 Sentiment is known by construction. The texts are the simulator's own: nothing that a model
-trains on is read here.
+trains on is used here.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ LANGUAGES = ("en", "es")
 _PHRASES: dict[str, ModuleType] = {"en": phrases_en, "es": phrases_es}
 _ROUTES = ("3", "5", "7", "9", "11", "14", "18", "22", "27", "31", "40", "52")
 _AND = {"en": "and", "es": "y"}
-#: How likely a comment of a channel has an opener, a feeling, a second situation, a closer.
+#: By channel, how likely a comment has an opener, a feeling, a second situation, a closer.
 _MIX = {
     "survey": (0.18, 0.45, 0.12, 0.12),
     "email": (0.40, 0.75, 0.45, 0.65),
@@ -31,7 +31,7 @@ _MIX = {
 _DRAWS = 32
 
 
-class _Chance:
+class _UniformDraws:
     """Uniform numbers drawn at once, handed out one by one (a call of numpy's costs more)."""
 
     def __init__(self, rng: np.random.Generator) -> None:
@@ -61,79 +61,81 @@ def compose(
 ) -> str:
     """Return one comment as a resident of that district (0-11) would put it.
 
-    `channel` is survey, email, app_review or council_meeting; it sets length and manners.
+    `channel` is survey, email, app_review or council_meeting; it sets length and style.
     """
     phrases = _PHRASES[language]
-    chance = _Chance(rng)
+    draws = _UniformDraws(rng)
     opener, feeling, second, closer = _MIX[channel]
     situations = phrases.SITUATIONS[topic][sentiment]
-    first = int(chance.next() * len(situations))
+    first = int(draws.next() * len(situations))
     parts: list[str] = []
     if channel == "council_meeting":
-        parts.append(chance.pick(phrases.AT_COUNCIL))
-    if chance.next() < opener:
-        parts.append(chance.pick(phrases.OPENERS[sentiment]))
+        parts.append(draws.pick(phrases.AT_COUNCIL))
+    if draws.next() < opener:
+        parts.append(draws.pick(phrases.OPENERS[sentiment]))
     parts.append(situations[first])
-    if chance.next() < second:
-        other = (first + 1 + int(chance.next() * (len(situations) - 1))) % len(situations)
+    if draws.next() < second:
+        other = (first + 1 + int(draws.next() * (len(situations) - 1))) % len(situations)
         parts.append(situations[other])
-    if chance.next() < feeling:
-        parts.append(chance.pick(phrases.FEELINGS[sentiment]))
-    if chance.next() < closer:
-        parts.append(chance.pick(phrases.CLOSERS[sentiment]))
-    text = " ".join(_fill(part, chance, phrases, language, district) for part in parts)
+    if draws.next() < feeling:
+        parts.append(draws.pick(phrases.FEELINGS[sentiment]))
+    if draws.next() < closer:
+        parts.append(draws.pick(phrases.CLOSERS[sentiment]))
+    text = " ".join(_fill(part, draws, phrases, language, district) for part in parts)
     if channel == "email":
-        greeting = chance.pick(phrases.GREETINGS)
+        greeting = draws.pick(phrases.GREETINGS)
         text = f"{greeting} {text}" if greeting else text
-    return _as_typed(text, channel, chance)
+    return _apply_style(text, channel, draws)
 
 
 def subject(rng: np.random.Generator, *, sentiment: str, language: str, district: int) -> str:
     """Return the subject line of an e-mail."""
     phrases = _PHRASES[language]
-    chance = _Chance(rng)
-    return _fill(chance.pick(phrases.SUBJECTS[sentiment]), chance, phrases, language, district)
+    draws = _UniformDraws(rng)
+    return _fill(draws.pick(phrases.SUBJECTS[sentiment]), draws, phrases, language, district)
 
 
 def sign_off(rng: np.random.Generator, language: str) -> str:
     """Return the words before a signature."""
-    return _Chance(rng).pick(_PHRASES[language].SIGN_OFFS)
+    return _UniformDraws(rng).pick(_PHRASES[language].SIGN_OFFS)
 
 
-def _fill(part: str, chance: _Chance, phrases: ModuleType, language: str, district: int) -> str:
+def _fill(
+    part: str, draws: _UniformDraws, phrases: ModuleType, language: str, district: int
+) -> str:
     if "{" not in part:
         return part
     streets = STREETS[district]
-    at = int(chance.next() * len(streets))
-    cross = (at + 1 + int(chance.next() * (len(streets) - 1))) % len(streets)
-    size = chance.next()
+    at = int(draws.next() * len(streets))
+    cross = (at + 1 + int(draws.next() * (len(streets) - 1))) % len(streets)
+    size = draws.next()
     return part.format(
         street=streets[at],
         cross=f"{streets[at]} {_AND[language]} {streets[cross]}",
-        park=chance.pick(PARKS[district]),
+        park=draws.pick(PARKS[district]),
         school=SCHOOLS[district],
         n=2 + int(size * 8),
         nth=f"{4 + int(size * 6)}th",
         nn=11 + int(size * 50),
         hundreds=120 + int(size * 860),
-        day=chance.pick(phrases.DAYS),
-        month=chance.pick(phrases.MONTHS),
-        route=chance.pick(_ROUTES),
-        hour=1 + int(chance.next() * 11),
+        day=draws.pick(phrases.DAYS),
+        month=draws.pick(phrases.MONTHS),
+        route=draws.pick(_ROUTES),
+        hour=1 + int(draws.next() * 11),
     )
 
 
-def _as_typed(text: str, channel: str, chance: _Chance) -> str:
-    # People type reviews with a thumb: lower case, no full stop, now and then a shout.
-    manner = chance.next()
+def _apply_style(text: str, channel: str, draws: _UniformDraws) -> str:
+    # Reviews are typed on phones: lower case, no full stop, sometimes exclamation marks.
+    style = draws.next()
     if channel == "app_review":
-        if manner < 0.30:
+        if style < 0.30:
             return text.lower().rstrip(".")
-        if manner < 0.36:
+        if style < 0.36:
             return text.rstrip(".") + "!!"
     elif channel == "survey":
-        if manner < 0.12:
+        if style < 0.12:
             return text.lower()
-        if manner < 0.22:
+        if style < 0.22:
             return text.rstrip(".")
     return text

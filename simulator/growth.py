@@ -1,4 +1,4 @@
-"""Making the demo city's files and growing them by days; `ensure` and `grow` are the way in."""
+"""Making the demo city's files and extending them by days, with `ensure` and `grow`."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from simulator.conditions import FIRST_DAY, SEED, days_between
 
 LAST_DAY = date(2025, 12, 31)
 TARGETS = Path(__file__).resolve().parents[1] / "cities" / "demo" / "targets.csv"
-#: Raised when the same seed gives other files than before; they are then made anew.
+#: Incremented when the same seed gives other files than before; they are then made anew.
 VERSION = 1
 STATE_NAME = ".simulator.json"
 
@@ -28,7 +28,7 @@ Record = dict[str, Any]
 
 @dataclass(frozen=True)
 class State:
-    """Up to which day the files tell, and where in each text file its newest days begin."""
+    """The files' last day, and the byte offset at which each text file's newest days begin."""
 
     last_day: date
     fingerprint: str
@@ -48,18 +48,20 @@ def ensure(drop_dir: Path, last_day: date = LAST_DAY) -> date:
     """
     with _locked(drop_dir):
         state = _read_state(drop_dir)
-        held = comments.held_out()
-        mark = _fingerprint()
-        if state is not None and state.fingerprint == mark:
+        held_out_texts = comments.held_out()
+        fingerprint = _fingerprint()
+        if state is not None and state.fingerprint == fingerprint:
             _targets(drop_dir)
             return state.last_day
-        return _write(drop_dir, None, state.last_day if state else last_day, held, mark)
+        return _write(
+            drop_dir, None, state.last_day if state else last_day, held_out_texts, fingerprint
+        )
 
 
 def grow(drop_dir: Path, days: int = 1) -> date:
-    """Let `days` pass in the demo city; return the files' new last day.
+    """Add `days` to the demo city's files; return their new last day.
 
-    New rows come, and earlier ones change: requests close or reopen, permits are issued, tons
+    New rows arrive, and earlier ones change: requests close or reopen, permits are issued, tons
     and injuries are corrected. Makes the files first where they are absent. Raises
     `ValueError` when days is negative.
     """
@@ -70,22 +72,24 @@ def grow(drop_dir: Path, days: int = 1) -> date:
         state = _read_state(drop_dir)
         if state is None or days == 0:
             return state.last_day if state else LAST_DAY
-        held = comments.held_out()
-        return _write(drop_dir, state, state.last_day + timedelta(days), held, state.fingerprint)
+        held_out_texts = comments.held_out()
+        return _write(
+            drop_dir, state, state.last_day + timedelta(days), held_out_texts, state.fingerprint
+        )
 
 
 def last_day(drop_dir: Path) -> date | None:
-    """Return the day up to which the files tell, None where there are none."""
+    """Return the files' last day, None where there are no files."""
     state = _read_state(drop_dir)
     return state.last_day if state else None
 
 
 class _Run:
-    """One writing of the files: draws each day once and remembers it."""
+    """Draws each day once while the files are written, and caches it."""
 
-    def __init__(self, last_day: date, held: comments.Held) -> None:
+    def __init__(self, last_day: date, held_out_texts: comments.HeldOutTexts) -> None:
         self.last_day = last_day
-        self._held = held
+        self._held_out_texts = held_out_texts
         self._requests: dict[date, requests.Requests] = {}
         self._comments: dict[date, list[comments.Drawn]] = {}
         self._closed: dict[date, tuple[np.ndarray, np.ndarray]] = {}
@@ -100,16 +104,18 @@ class _Run:
     def comments(self, day: date, channel: str) -> list[comments.Drawn]:
         """Return a day's comments of a channel; of every channel for ''."""
         if day not in self._comments:
-            self._comments[day] = comments.draw(day, self.last_day, self._waited(day), self._held)
+            self._comments[day] = comments.draw(
+                day, self.last_day, self._wait_ratio(day), self._held_out_texts
+            )
         return [c for c in self._comments[day] if not channel or c.channel == channel]
 
-    def _waited(self, day: date) -> np.ndarray:
+    def _wait_ratio(self, day: date) -> np.ndarray:
         """Return by district the mean wait / promise of the closings of the days before."""
         memory = timedelta(comments.MEMORY_DAYS)
         made_from = max(FIRST_DAY, day - memory - timedelta(requests.LIFE_DAYS))
         for made in days_between(made_from, day):
             self._count(made)
-        # A few closings as promised stand in for what nobody has seen yet.
+        # A prior of twenty closings within the promise: few closings say little.
         ratio, number = np.full(12, 20 * 0.7), np.full(12, 20.0)
         for closed in days_between(day - memory, day - timedelta(1)):
             if closed in self._closed:
@@ -134,15 +140,15 @@ class _Run:
 Draw = Callable[[_Run, date], list[Record]]
 
 
-def _said(channel: str) -> Draw:
+def _comments_of(channel: str) -> Draw:
     return lambda run, day: [comment.record for comment in run.comments(day, channel)]
 
 
-def _meant(run: _Run, day: date) -> list[Record]:
-    meant = {c.feedback_id: c for c in run.comments(day, "")}
+def _intended_sentiments(run: _Run, day: date) -> list[Record]:
+    by_id = {c.feedback_id: c for c in run.comments(day, "")}
     return [
         {"feedback_id": key, "sentiment": c.sentiment, "written_by": c.written_by}
-        for key, c in meant.items()
+        for key, c in by_id.items()
     ]
 
 
@@ -197,12 +203,12 @@ _LINES: tuple[tuple[drops.DayFile, Draw], ...] = (
             comments.LIFE_DAYS,
             ("response_id", "submitted_at", "district", "topic", "rating", "language", "comment"),
         ),
-        _said("survey"),
+        _comments_of("survey"),
     ),
-    (drops.JsonLines("engagement/mailbox.jsonl", comments.LIFE_DAYS, ()), _said("email")),
+    (drops.JsonLines("engagement/mailbox.jsonl", comments.LIFE_DAYS, ()), _comments_of("email")),
     (
         drops.JsonDocument("engagement/app_reviews.json", comments.LIFE_DAYS, (), key="reviews"),
-        _said("app_review"),
+        _comments_of("app_review"),
     ),
     (
         drops.Delimited(
@@ -220,7 +226,7 @@ _LINES: tuple[tuple[drops.DayFile, Draw], ...] = (
             delimiter="\t",
             encoding="utf-16-le",
         ),
-        _said("council_meeting"),
+        _comments_of("council_meeting"),
     ),
     (
         drops.Delimited(
@@ -228,7 +234,7 @@ _LINES: tuple[tuple[drops.DayFile, Draw], ...] = (
             comments.LIFE_DAYS,
             ("feedback_id", "sentiment", "written_by"),
         ),
-        _meant,
+        _intended_sentiments,
     ),
 )
 _CALL_COLUMNS = (
@@ -244,10 +250,14 @@ _CALL_COLUMNS = (
 
 
 def _write(
-    drop_dir: Path, since: State | None, last_day: date, held: comments.Held, mark: str
+    drop_dir: Path,
+    since: State | None,
+    last_day: date,
+    held_out_texts: comments.HeldOutTexts,
+    fingerprint: str,
 ) -> date:
-    """Bring every file to the end of `last_day`; killed midway, it can be done again."""
-    run = _Run(last_day, held)
+    """Bring every file to the end of `last_day`; safe to repeat after a kill."""
+    run = _Run(last_day, held_out_texts)
     new_from = since.last_day + timedelta(1) if since else FIRST_DAY
 
     changing = max(FIRST_DAY, new_from - timedelta(requests.LIFE_DAYS)) if since else FIRST_DAY
@@ -268,7 +278,7 @@ def _write(
             kept = old[first]
         days = ((day, draw(run, day)) for day in days_between(first, last_day))
         known = old | file.write(drop_dir / file.name, days, kept)
-        # Where the next growth will begin, and tomorrow.
+        # The next day will begin here.
         known[last_day + timedelta(1)] = (drop_dir / file.name).stat().st_size - len(file.tail())
         oldest = last_day + timedelta(1) - timedelta(file.life)
         begins[file.name] = {day: at for day, at in known.items() if day >= oldest}
@@ -284,7 +294,7 @@ def _write(
         )
         month = following
 
-    # A month's tons are mended in the month after: in January, last year's workbook.
+    # A month's tons are corrected in the month after: in January, in last year's workbook.
     for year in range(
         (new_from - timedelta(31)).year if since else FIRST_DAY.year, last_day.year + 1
     ):
@@ -296,19 +306,19 @@ def _write(
         shape = json.dumps(places.geojson(), ensure_ascii=False, indent=1)
         drops.replace(drop_dir / "planning/districts.geojson", shape.encode())
     _targets(drop_dir)
-    _write_state(drop_dir, State(last_day, mark, begins))
+    _write_state(drop_dir, State(last_day, fingerprint, begins))
     return last_day
 
 
 def _targets(drop_dir: Path) -> None:
-    """Keep the targets as `cities/demo/targets.csv` has them: a person may edit these."""
+    """Keep the targets equal to `cities/demo/targets.csv`, which a person may edit."""
     wanted, path = TARGETS.read_bytes(), drop_dir / "finance/targets.csv"
     if not path.is_file() or path.read_bytes() != wanted:
         drops.replace(path, wanted)
 
 
 def _fingerprint() -> str:
-    """Return what the files depend on besides the day: version, seed, the corpus' bytes."""
+    """Return what the files depend on besides the day: version, seed and corpus."""
     corpus = hashlib.sha256(comments.CORPUS.read_bytes()).hexdigest()[:16]
     return f"{VERSION}-{SEED}-{corpus}"
 

@@ -1,7 +1,7 @@
-"""What the other departments write down: rounds, tonnage, calls, collisions, permits, parks.
+"""Records of the other departments: rounds, tonnage, calls, collisions, permits, parks.
 
-As with the 311 line, a record is drawn once with its whole life and shown as of a day.
-Each function returns the records of one day; the formats are `drops`' business.
+As with the 311 line, a record is drawn once with its whole history and shown as of a day.
+Each function returns the records of one day; `drops` has the file formats.
 """
 
 from __future__ import annotations
@@ -14,7 +14,14 @@ from typing import Any
 
 import numpy as np
 
-from simulator.conditions import SEED, WEEKDAY, chance, conditions, days_between, slowness
+from simulator.conditions import (
+    SEED,
+    WEEKDAY,
+    conditions,
+    day_generator,
+    days_between,
+    slowness,
+)
 from simulator.places import (
     DISTRICT_IDS,
     PARKS,
@@ -40,7 +47,7 @@ def rounds(day: date) -> list[Record]:
     today = conditions(day)
     if not today.scheduled.any():
         return []
-    rng = chance("tonnage", day)
+    rng = day_generator("tonnage", day)
     wrong = rng.random(len(DISTRICT_IDS))
     records = []
     for at, district in enumerate(DISTRICT_IDS):
@@ -63,15 +70,15 @@ def rounds(day: date) -> list[Record]:
 
 
 def tonnage(month: date, last_day: date) -> list[Record]:
-    """Return the month's tons by district as known on `last_day`; nothing before it is over.
+    """Return the month's tons by district as known on `last_day`; nothing before its end.
 
-    A third of the districts mend their figures in the four weeks after, one of them on the
-    first day of the next month. A few rows are wrong, as typed.
+    A third of the districts correct their figures in the four weeks after, one of them on the
+    first day of the next month. A few rows have typing errors.
     """
     closes = month.replace(day=calendar.monthrange(month.year, month.month)[1])
     if last_day < closes:
         return []
-    rng = chance("tonnage", month, seed=SEED + 1)
+    rng = day_generator("tonnage", month, seed=SEED + 1)
     warmth = conditions(month + timedelta(14)).warmth
     missed = sum(conditions(day).missed for day in days_between(month, closes))
     skipped = missed / np.maximum(1, conditions(date(2023, 1, 2)).scheduled * 26)
@@ -87,15 +94,15 @@ def tonnage(month: date, last_day: date) -> list[Record]:
     mixed = tons((0.0040 + 0.0003 * drift) * RECYCLES, 0.03)
     organics = tons((0.0024 + 0.0006 * drift) * (1 + 0.55 * warmth) * RECYCLES, 0.05)
     made = np.stack([refuse * (1 - skipped), other, paper, mixed, organics])
-    mended_on = np.where(rng.random(12) < 0.3, rng.integers(2, 26, 12), 0)
-    mended_on[month.month % 12] = 1
+    corrected_on = np.where(rng.random(12) < 0.3, rng.integers(2, 26, 12), 0)
+    corrected_on[month.month % 12] = 1
     first_count = made * rng.uniform(0.88, 1.06, made.shape)
     wrong = rng.random(12)
-    twice = int(rng.integers(12)) if rng.random() < 0.08 else -1
+    duplicated = int(rng.integers(12)) if rng.random() < 0.08 else -1
     records = []
     for at, district in enumerate(DISTRICT_IDS):
-        mended = mended_on[at] and last_day >= closes + timedelta(int(mended_on[at]))
-        figures = made[:, at] if mended or not mended_on[at] else first_count[:, at]
+        corrected = corrected_on[at] and last_day >= closes + timedelta(int(corrected_on[at]))
+        figures = made[:, at] if corrected or not corrected_on[at] else first_count[:, at]
         names = ("refuse", "other", "paper", "mixed", "organics")
         record: Record = {"district": district, "month": month}
         record |= {name: round(float(t), 1) for name, t in zip(names, figures, strict=True)}
@@ -107,14 +114,14 @@ def tonnage(month: date, last_day: date) -> list[Record]:
         elif wrong[at] < 0.011:
             record["district"] = "D14"
         records.append(record)
-        if at == twice:
+        if at == duplicated:
             records.append(dict(record))
     return records
 
 
 def calls(day: date) -> list[Record]:
     """Return the calls offered on a day; storms and missed rounds fill the queue."""
-    rng = chance("calls", day)
+    rng = day_generator("calls", day)
     today = conditions(day)
     missed = conditions(day - timedelta(2)).missed
     volume = 108 * WEEKDAY[day.weekday()] * (1 + 0.7 * today.storm + 0.5 * today.snow)
@@ -127,7 +134,7 @@ def calls(day: date) -> list[Record]:
     counts = rng.poisson(expected)
     size = int(counts.sum())
     hour = np.repeat(hours, counts)
-    # Seats are planned for a normal Monday: what comes on top waits, and some hang up.
+    # Staffing is for a normal Monday: further calls wait, and some callers hang up.
     load = counts / np.maximum(2.0, 108 * 1.1 * shape / shape.sum())
     mean_wait = 38 * np.exp(1.35 * (np.clip(load, 0.3, 3.2) - 0.6))
     wait = np.floor(rng.exponential(mean_wait[hour])).astype(int)
@@ -140,7 +147,7 @@ def calls(day: date) -> list[Record]:
     weights[0] += 0.0001 * float(missed.sum())
     queue = rng.choice(len(queues), size, p=weights / weights.sum())
     districts = rng.choice(12, size, p=_SHARE)
-    known = rng.random(size) < 0.6
+    district_known = rng.random(size) < 0.6
     phone = rng.integers(100, 200, size)
     wrong = rng.random(size)
     stamp, iso = f"{day:%Y%m%d}", day.isoformat()
@@ -149,7 +156,7 @@ def calls(day: date) -> list[Record]:
         offered.tolist(),
         queue.tolist(),
         districts.tolist(),
-        known.tolist(),
+        district_known.tolist(),
         answered.tolist(),
         wait.tolist(),
         talk.tolist(),
@@ -158,21 +165,21 @@ def calls(day: date) -> list[Record]:
         strict=True,
     )
     for number, row in enumerate(drawn, 1):
-        second, which, place, seen_place, seen, waited, talked, caller, spoilt = row
+        second, which, place, has_district, is_answered, waited, talked, caller, fault_roll = row
         clock = f"{second // 3600:02d}:{second // 60 % 60:02d}:{second % 60:02d}"
         record: Record = {
             "call_id": f"C{stamp}-{number:04d}",
             "offered_at": f"{iso} {clock}",
             "queue": queues[which],
-            "district": DISTRICT_IDS[place] if seen_place else "",
-            "answered": "Y" if seen else "N",
+            "district": DISTRICT_IDS[place] if has_district else "",
+            "answered": "Y" if is_answered else "N",
             "wait_seconds": waited,
-            "talk_seconds": talked if seen else "",
+            "talk_seconds": talked if is_answered else "",
             "caller_number": f"308-555-0{caller}",
         }
         records.append(record)
-        if spoilt < BAD_SHARE:
-            kind = int(spoilt / BAD_SHARE * 5)
+        if fault_roll < BAD_SHARE:
+            kind = int(fault_roll / BAD_SHARE * 5)
             if kind == 0:
                 record["wait_seconds"] = -waited - 1
             elif kind == 1:
@@ -183,14 +190,14 @@ def calls(day: date) -> list[Record]:
                 record["offered_at"] = f"{day.year}-13-{day.day:02d} 00:00:00"
             else:
                 record["district"] = "D77"
-        elif spoilt < BAD_SHARE * 1.15:
+        elif fault_roll < BAD_SHARE * 1.15:
             records.append(dict(record))
     return records
 
 
 def collisions(day: date, last_day: date) -> list[Record]:
     """Return the day's collisions as reported by `last_day`; some injuries show up later."""
-    rng = chance("collisions", day)
+    rng = day_generator("collisions", day)
     today = conditions(day)
     size = int(
         rng.poisson(
@@ -232,14 +239,14 @@ def collisions(day: date, last_day: date) -> list[Record]:
         }
         wrong = roll[at, 4]
         if wrong < BAD_SHARE:
-            spoiled = int(wrong / BAD_SHARE * 5)
-            if spoiled == 0:
+            fault = int(wrong / BAD_SHARE * 5)
+            if fault == 0:
                 record["persons_injured"] = -1
-            elif spoiled == 1:
+            elif fault == 1:
                 record["persons_injured"] = "two"
-            elif spoiled == 2:
+            elif fault == 2:
                 record["occurred_at"] = f"31/02/{day.year} 10:15"
-            elif spoiled == 3:
+            elif fault == 3:
                 record["district"] = "D42"
             else:
                 # A semicolon typed into the street shifts every field after it.
@@ -254,7 +261,7 @@ def permits(day: date, last_day: date) -> list[Record]:
     """Return the applications of a day as they stand on `last_day`; none at weekends."""
     if day.weekday() >= 5:
         return []
-    rng = chance("permits", day)
+    rng = day_generator("permits", day)
     size = int(rng.poisson(13.2 * (1 + 0.25 * conditions(day).warmth)))
     district = rng.choice(12, size, p=_SHARE)
     kinds = ("BLDG", "ELEC", "PLUM", "MECH", "DEMO", "SIGN")
@@ -289,25 +296,25 @@ def permits(day: date, last_day: date) -> list[Record]:
         }
         wrong = roll[at, 2]
         if wrong < BAD_SHARE:
-            spoiled = int(wrong / BAD_SHARE * 4)
-            if spoiled == 0:
+            fault = int(wrong / BAD_SHARE * 4)
+            if fault == 0:
                 record["valuation"] = -1
-            elif spoiled == 1:
+            elif fault == 1:
                 record["valuation"] = "UNKNOWN"
-            elif spoiled == 2:
+            elif fault == 2:
                 record["applied_on"] = f"{day.year}1345"
             else:
                 record["district"] = "D13"
         records.append(record)
         if BAD_SHARE <= wrong < BAD_SHARE * 1.3:
-            # Keyed twice: the second record is the one that counts.
+            # Entered twice: the second record is the one that counts.
             records.append(record | {"valuation": int(valuation[at]) + 500})
     return records
 
 
 def park_orders(day: date, last_day: date) -> list[Record]:
     """Return the work orders written on a day as they stand on `last_day`."""
-    rng = chance("parks", day)
+    rng = day_generator("parks", day)
     today = conditions(day)
     before = conditions(day - timedelta(1))
     size = int(
@@ -356,12 +363,12 @@ def park_orders(day: date, last_day: date) -> list[Record]:
         }
         wrong = roll[at, 2]
         if wrong < BAD_SHARE:
-            spoiled = int(wrong / BAD_SHARE * 4)
-            if spoiled == 0:
+            fault = int(wrong / BAD_SHARE * 4)
+            if fault == 0:
                 record["crew_hours"] = -3.5
-            elif spoiled == 1:
+            elif fault == 1:
                 record["opened_on"] = f"{day.year}-13-01"
-            elif spoiled == 2:
+            elif fault == 2:
                 record["district"] = "D21"
             else:
                 record["crew_hours"] = "half a day"
@@ -377,5 +384,5 @@ def months_of(year: int) -> Iterator[date]:
 
 
 def _plain(text: str) -> str:
-    """Return a street as the mainframe knows it: capitals, no accents."""
+    """Return a street as the mainframe stores it: capitals, no accents."""
     return unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode().upper()

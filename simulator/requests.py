@@ -1,7 +1,7 @@
-"""The 311 line: each request with everything that will ever happen to it, and how it stands.
+"""The 311 line: each request with its whole history, and its state as of a day.
 
-A request is drawn once, on its day, with its whole life; the table at the end of any day is
-that life cut there. So growing by a day and starting afresh give the same rows.
+A request is drawn once, on its day, with everything that will happen to it; the table as of a
+day leaves out what is later. So adding a day and starting afresh give the same rows.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from datetime import date, timedelta
 
 import numpy as np
 
-from simulator.conditions import WEEKDAY, chance, conditions, slowness
+from simulator.conditions import WEEKDAY, conditions, day_generator, slowness
 from simulator.places import DISTRICT_IDS, POPULATION, STREETS, points
 from simulator.services import DAILY, INDEX, PROMISE, SERVICES, season
 
@@ -42,13 +42,13 @@ COLUMNS = (
 _DAY = 86400.0
 _NEVER = np.inf
 _SHARE = POPULATION / POPULATION.sum()
-# How much more of a service a district asks for; drawn once, the same for ever.
-_TASTE = np.random.default_rng(311).gamma(14, 1 / 14, (len(SERVICES), len(POPULATION)))
-_TASTE[INDEX["No heat"], [4, 6]] *= 2.0
-_TASTE[INDEX["Rodents"], [0, 6]] *= 1.8
-_TASTE[INDEX["Flooded street"], [1, 2]] *= 2.5
-_TASTE[INDEX["Noise"], [0, 3]] *= 1.7
-_TASTE /= (_TASTE * _SHARE).sum(axis=1, keepdims=True)
+# How much more a district asks for a service; constant.
+_DEMAND = np.random.default_rng(311).gamma(14, 1 / 14, (len(SERVICES), len(POPULATION)))
+_DEMAND[INDEX["No heat"], [4, 6]] *= 2.0
+_DEMAND[INDEX["Rodents"], [0, 6]] *= 1.8
+_DEMAND[INDEX["Flooded street"], [1, 2]] *= 2.5
+_DEMAND[INDEX["Noise"], [0, 3]] *= 1.7
+_DEMAND /= (_DEMAND * _SHARE).sum(axis=1, keepdims=True)
 
 Requests = dict[str, np.ndarray]
 
@@ -59,23 +59,23 @@ def draw(day: date) -> Requests:
     Missed stops raise complaints two days later; storms flood streets and sewers, break trees
     and darken signals.
     """
-    rng = chance("requests", day)
+    rng = day_generator("requests", day)
     today = conditions(day)
     before = [conditions(day - timedelta(back)) for back in range(4)]
     rate = DAILY * season(day.month) * WEEKDAY[day.weekday()] * 1.02 ** (day.year - 2023)
-    by_district = rate[:, None] * _SHARE * _TASTE
+    by_district = rate[:, None] * _SHARE * _DEMAND
     by_district[INDEX["Missed collection"]] += (
         0.002 * before[1].missed + 0.016 * before[2].missed + 0.002 * before[3].missed
     )
     wet = today.storm + 0.8 * before[1].storm
-    for service, calls in (
+    for name, calls in (
         ("Flooded street", 16.0),
         ("Sewer backup", 6.0),
         ("Tree damage", 9.0),
         ("Traffic signal", 4.0),
         ("Water quality", 3.0),
     ):
-        by_district[INDEX[service]] += calls * wet * _SHARE * _TASTE[INDEX[service]]
+        by_district[INDEX[name]] += calls * wet * _SHARE * _DEMAND[INDEX[name]]
     by_district[INDEX["Snow and ice"]] += 22.0 * (today.snow + before[1].snow) * _SHARE
     counts = rng.poisson(by_district)
     service, district = np.divmod(np.repeat(np.arange(counts.size), counts.ravel()), 12)
@@ -93,19 +93,19 @@ def draw(day: date) -> Requests:
     closed[(rng.random(size) < 0.012) | (closed > (LIFE_DAYS - 2) * _DAY)] = _NEVER
     finite = np.where(np.isfinite(closed), closed, opened + 30 * _DAY)
     started = np.floor(opened + (finite - opened) * rng.uniform(0.05, 0.5, size))
-    again = np.where(
+    reopened = np.where(
         rng.random(size) < 0.03, closed + np.floor(rng.uniform(1, 12, size) * _DAY), _NEVER
     )
-    done = _in_office_hours(
-        np.where(np.isfinite(again), again, 0)
+    reclosed = _in_office_hours(
+        np.where(np.isfinite(reopened), reopened, 0)
         + promise * slow * rng.lognormal(-0.4, 0.6, size) * _DAY,
-        np.where(np.isfinite(again), again, 0),
+        np.where(np.isfinite(reopened), reopened, 0),
         day,
         rng,
     )
-    done[~np.isfinite(again)] = _NEVER
-    late = done > (LIFE_DAYS - 2) * _DAY
-    again[late], done[late] = _NEVER, _NEVER
+    reclosed[~np.isfinite(reopened)] = _NEVER
+    late = reclosed > (LIFE_DAYS - 2) * _DAY
+    reopened[late], reclosed[late] = _NEVER, _NEVER
 
     # Six of a hundred come without a district; a third of these is filled in by a clerk.
     unknown = rng.random(size) < 0.06
@@ -118,13 +118,15 @@ def draw(day: date) -> Requests:
     no_point = rng.random(size) < 0.03
     latitude[no_point], longitude[no_point] = np.nan, np.nan
     bad = np.where(rng.random(size) < BAD_SHARE, rng.integers(1, len(BAD_KINDS), size), 0)
-    mended = np.where(
+    corrected = np.where(
         (bad > 0) & (rng.random(size) < 0.5),
         opened + np.floor(rng.uniform(2, 10, size) * _DAY),
         _NEVER,
     )
-    tilt = 0.03 * (day.year - 2023)
-    channel = np.searchsorted(np.cumsum([0.44 - tilt, 0.30 + tilt, 0.21]), rng.random(size))
+    phone_decline = 0.03 * (day.year - 2023)
+    channel = np.searchsorted(
+        np.cumsum([0.44 - phone_decline, 0.30 + phone_decline, 0.21]), rng.random(size)
+    )
     return {
         "day": np.full(size, np.datetime64(day, "s")),
         "number": np.arange(1, size + 1),
@@ -138,82 +140,82 @@ def draw(day: date) -> Requests:
         "opened": opened,
         "started": started,
         "closed": closed,
-        "again": again,
-        "done": done,
+        "reopened": reopened,
+        "reclosed": reclosed,
         "unknown": unknown,
         "filled": filled,
         "latitude": latitude,
         "longitude": longitude,
         "bad": bad,
-        "mended": mended,
+        "corrected": corrected,
     }
 
 
 def waits(requests: Requests) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return of each first closing: days since the day's midnight, district, wait / promise."""
-    seen = np.isfinite(requests["closed"])
-    closed, opened = requests["closed"][seen], requests["opened"][seen]
-    ratio = (closed - opened) / _DAY / PROMISE[requests["service"][seen]]
-    return (closed // _DAY).astype(int), requests["district"][seen], np.minimum(ratio, 4.0)
+    has_closed = np.isfinite(requests["closed"])
+    closed, opened = requests["closed"][has_closed], requests["opened"][has_closed]
+    ratio = (closed - opened) / _DAY / PROMISE[requests["service"][has_closed]]
+    return (closed // _DAY).astype(int), requests["district"][has_closed], np.minimum(ratio, 4.0)
 
 
 def rows(
     requests: list[Requests], last_day: date, *, changed_since: date | None = None
 ) -> list[tuple[object, ...]]:
-    """Return rows as they stand at the end of `last_day`, in the order of `COLUMNS`.
+    """Return rows as of the end of `last_day`, in the order of `COLUMNS`.
 
     `changed_since` keeps only those that changed on that day or later.
     """
-    made = {name: np.concatenate([part[name] for part in requests]) for name in requests[0]}
-    midnight = made["day"].astype("datetime64[s]")
+    drawn = {name: np.concatenate([part[name] for part in requests]) for name in requests[0]}
+    midnight = drawn["day"].astype("datetime64[s]")
     end = (np.datetime64(last_day + timedelta(1), "s") - midnight).astype(float)
 
     def happened(name: str) -> np.ndarray:
-        return made[name] < end
+        return drawn[name] < end
 
-    updated = made["opened"].copy()
-    for name in ("started", "closed", "again", "done", "filled", "mended"):
-        updated = np.where(happened(name), np.maximum(updated, made[name]), updated)
+    updated = drawn["opened"].copy()
+    for name in ("started", "closed", "reopened", "reclosed", "filled", "corrected"):
+        updated = np.where(happened(name), np.maximum(updated, drawn[name]), updated)
     keep = np.ones(len(updated), dtype=bool)
     if changed_since is not None:
         keep = updated >= (np.datetime64(changed_since, "s") - midnight).astype(float)
-    made = {name: values[keep] for name, values in made.items()}
+    drawn = {name: values[keep] for name, values in drawn.items()}
     midnight, end, updated = midnight[keep], end[keep], updated[keep]
 
     status = np.full(len(end), "open", dtype=object)
     status[happened("started")] = "in_progress"
     status[happened("closed")] = "closed"
-    status[happened("again")] = "reopened"
-    status[happened("done")] = "closed"
-    closed = np.where(happened("done"), made["done"], made["closed"])
+    status[happened("reopened")] = "reopened"
+    status[happened("reclosed")] = "closed"
+    closed = np.where(happened("reclosed"), drawn["reclosed"], drawn["closed"])
     closed = np.where(status == "closed", closed, np.nan)
-    bad = np.where(happened("mended"), 0, made["bad"])
+    bad = np.where(happened("corrected"), 0, drawn["bad"])
 
-    opened_at = _text(midnight, made["opened"])
-    due_at = _text(midnight, made["opened"] + PROMISE[made["service"]] * _DAY)
+    opened_at = _text(midnight, drawn["opened"])
+    due_at = _text(midnight, drawn["opened"] + PROMISE[drawn["service"]] * _DAY)
     closed_at = _text(midnight, closed)
     updated_at = _text(midnight, updated)
-    unknown = made["unknown"] & ~happened("filled")
+    unknown = drawn["unknown"] & ~happened("filled")
     days = [str(value)[:10].replace("-", "") for value in midnight.astype("datetime64[D]")]
     found: list[tuple[object, ...]] = []
     columns = zip(
         days,
-        made["number"].tolist(),
-        made["service"].tolist(),
-        made["district"].tolist(),
-        CHANNELS[made["channel"]].tolist(),
-        made["detail"].tolist(),
-        made["street"].tolist(),
-        made["house"].tolist(),
-        made["phone"].tolist(),
+        drawn["number"].tolist(),
+        drawn["service"].tolist(),
+        drawn["district"].tolist(),
+        CHANNELS[drawn["channel"]].tolist(),
+        drawn["detail"].tolist(),
+        drawn["street"].tolist(),
+        drawn["house"].tolist(),
+        drawn["phone"].tolist(),
         status.tolist(),
         opened_at,
         due_at,
         closed_at,
         updated_at,
         unknown.tolist(),
-        made["latitude"].tolist(),
-        made["longitude"].tolist(),
+        drawn["latitude"].tolist(),
+        drawn["longitude"].tolist(),
         bad.tolist(),
         strict=True,
     )
@@ -279,4 +281,6 @@ def _text(midnight: np.ndarray, seconds: np.ndarray) -> list[str | None]:
     known = np.isfinite(seconds)
     moment = midnight + np.where(known, seconds, 0).astype("timedelta64[s]")
     texts = np.char.replace(np.datetime_as_string(moment, unit="s"), "T", " ").tolist()
-    return [text if seen else None for text, seen in zip(texts, known.tolist(), strict=True)]
+    return [
+        text if has_closed else None for text, has_closed in zip(texts, known.tolist(), strict=True)
+    ]

@@ -1,4 +1,4 @@
-"""The 311 line's catalogue: what can be asked for, who answers, how fast it is promised."""
+"""The 311 line's service catalogue: department, promised days, daily volume."""
 
 from __future__ import annotations
 

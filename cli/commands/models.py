@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="Models in MLflow's registry. Example: `cityloom models list`")
 
-#: Splits whose figures are shown; the rule for the champion uses validation alone.
+#: Splits whose macro recall is shown; the rule for the champion uses validation alone.
 _SPLITS = ("validation", "heldout", "test")
 
 
@@ -26,7 +26,7 @@ def main() -> None:
 def list_(
     json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
 ) -> None:
-    """List every version of every model with its figures. Example: cityloom models list --json."""
+    """List every version of every model with its metrics. Example: cityloom models list --json."""
     import os
 
     from infra.contract import load_deployment
@@ -58,7 +58,7 @@ def as_dict(version: Version, champion: int | None = None) -> dict[str, Any]:
         "created_at": created.isoformat(timespec="seconds"),
         "run_id": version.run_id,
         "reused": version.reused,
-        "figures": version.figures,
+        "metrics": version.metrics,
     }
 
 
@@ -70,7 +70,7 @@ def print_versions(versions: list[Version], champions: dict[str, int] | None = N
     from rich.console import Console
     from rich.text import Text
 
-    splits = [s for s in _SPLITS if any(f"{s}_macro_recall" in v.figures for v in versions)]
+    splits = [s for s in _SPLITS if any(f"{s}_macro_recall" in v.metrics for v in versions)]
     figures = {f"{split}\nmacro recall": f"{split}_macro_recall" for split in splits}
     labels = ("negative", "neutral", "positive")
     figures |= {f"recall\n{label}": f"validation_recall_{label}" for label in labels}
@@ -85,7 +85,7 @@ def print_versions(versions: list[Version], champions: dict[str, int] | None = N
             version.net,
             version.data,
             Text("champion" if champion else "", "green"),
-            *(100 * found if (found := version.figures.get(f)) is not None else None
+            *(100 * found if (found := version.metrics.get(f)) is not None else None
               for f in figures.values()),
         ]  # fmt: skip
 

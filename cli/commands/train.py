@@ -45,7 +45,7 @@ def main(
         model_name=name,
         warehouse_url=deployment.database_url("warehouse"),
         seed=seed,
-        tell=lambda line: echo(line, err=True),
+        report=lambda line: echo(line, err=True),
     )
     champion = training.decision.champion
     if json:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from ml.nets.base import Net
 
-#: Name of a net -> where its class is. Imported on use.
+#: Name of a net -> module and class. Imported on use.
 NETS = {
     "subword": "ml.nets.subword:Subword",
 }
@@ -21,7 +21,7 @@ class UnknownNet(Exception):
 def net_class(name: str) -> type[Net]:
     """Return the class of a net by name.
 
-    Raises `UnknownNet`, which says which nets there are.
+    Raises `UnknownNet`, which lists the known nets.
     """
     if name not in NETS:
         raise UnknownNet(f"no net {name!r}; there are: {', '.join(sorted(NETS))}")

@@ -1,4 +1,4 @@
-"""What every net does: fit its vocabulary, encode texts, give logits, be saved and loaded."""
+"""The interface of a net: fit its vocabulary, encode texts, return logits; saving and loading."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _FORMAT = 1
 
 
 class Encoded(Protocol):
-    """Texts as a net reads them, in rows that can be picked."""
+    """Encoded texts, a row a text; rows can be selected."""
 
     def __len__(self) -> int: ...
 
@@ -28,7 +28,7 @@ class Encoded(Protocol):
         """Return the given rows, in their order."""
 
 
-class StaleNet(Exception):
+class IncompatibleNet(Exception):
     """Saved weights that this code cannot read."""
 
 
@@ -36,7 +36,7 @@ class Net(nn.Module, ABC):
     """A classifier over `LABELS`.
 
     `settings` are the keyword arguments of the constructor, plain values; with the weights they
-    are all that is saved. `threads` is how many threads of a CPU serve it best, None for all.
+    are all that is saved. `threads` is the number of CPU threads that suit it best, None for all.
     """
 
     settings: dict[str, Any]
@@ -44,8 +44,8 @@ class Net(nn.Module, ABC):
 
     @classmethod
     @abstractmethod
-    def training(cls, texts: int) -> dict[str, float | int]:
-        """Return the trainer's settings that suit so many training texts.
+    def training_settings(cls, texts: int) -> dict[str, float | int]:
+        """Return the trainer's settings for this number of training texts.
 
         They are `epochs`, `patience`, `batch_size`, `learning_rate`, `weight_decay` and
         `label_smoothing`.
@@ -58,7 +58,7 @@ class Net(nn.Module, ABC):
 
     @abstractmethod
     def encode(self, texts: Sequence[str]) -> Encoded:
-        """Return the texts as this net reads them; done once, then picked from."""
+        """Return the encoded texts; done once, then rows are selected."""
 
     @abstractmethod
     def tensors(self, encoded: Any) -> tuple[Tensor, ...]:
@@ -80,7 +80,7 @@ class Net(nn.Module, ABC):
 
 @contextmanager
 def cpu_threads(number: int | None) -> Iterator[None]:
-    """Let torch use so many threads of the CPU for a while; None leaves it as it is."""
+    """Limit torch to this number of CPU threads; None leaves it unchanged."""
     before = torch.get_num_threads()
     torch.set_num_threads(number or before)
     try:
@@ -104,13 +104,13 @@ def save_net(net: Net, folder: Path) -> None:
 def load_net(folder: Path) -> Net:
     """Return the net that `save_net` wrote, on the GPU when there is one.
 
-    Raises `StaleNet` when it was saved by another generation of this code.
+    Raises `IncompatibleNet` when it was saved in another format.
     """
     described = json.loads((folder / "net.json").read_text(encoding="utf-8"))
     if described["format"] != _FORMAT or tuple(described["labels"]) != LABELS:
-        raise StaleNet(
+        raise IncompatibleNet(
             f"{folder}: saved in format {described['format']}, this code reads {_FORMAT}: "
-            "train it anew with `cityloom train`"
+            "train it again with `cityloom train`"
         )
     module, _, name = described["class"].partition(":")
     net: Net = getattr(import_module(module), name)(**described["settings"])

@@ -1,7 +1,7 @@
 """Text to hashed features: words, word pairs, words under negation, character n-grams.
 
 All texts of a call are hashed at once in numpy: 45,000 tweets take a few seconds. Nothing is
-fitted and nothing is stored but the settings, so that the same text gives the same buckets on
+fitted and only the settings are stored, so that the same text gives the same buckets on
 every machine and in every version of Python (`hash()` would not).
 """
 
@@ -27,7 +27,7 @@ _TOKEN = re.compile(
     r"|[^\w\s]"
 )
 _SENTENCE_END = re.compile(r"[.!?;:,()]")
-#: English and Spanish words that turn what follows. "n't" is looked for by itself.
+#: English and Spanish words that negate what follows; the ending "n't" is handled in `_negated`.
 _NEGATIONS = frozenset(
     re.findall(
         r"\w+",
@@ -37,7 +37,7 @@ _NEGATIONS = frozenset(
     )
 )
 _NEGATED_WORDS = 4
-#: Hashing takes a step a character of the longest word; an attachment in base64 is one word.
+#: Hashing takes a step for each character of the longest word; base64 is one long word.
 _LONGEST_WORD = 64
 
 _PAIR = np.uint64(0x9E3779B97F4A7C15)
@@ -100,21 +100,23 @@ class NGrams:
             lengths[row] = len(tokens)
             occurrences.extend([index.setdefault(token, len(index)) for token in tokens])
         vocabulary = list(index)
-        tokens = np.asarray(occurrences, dtype=np.int64)
+        token_ids = np.asarray(occurrences, dtype=np.int64)
         owners = np.repeat(np.arange(len(texts)), lengths)
         hashes, char_grams, char_starts = self._hash_vocabulary(vocabulary)
 
-        keys = [self._word_keys(owners, hashes[tokens] ^ _SEED_WORD)]
+        keys = [self._word_keys(owners, hashes[token_ids] ^ _SEED_WORD)]
         same_text = owners[1:] == owners[:-1]
         if self.pairs:
-            pair = hashes[tokens[:-1]] * _PAIR + hashes[tokens[1:]] ^ _SEED_PAIR
+            pair = hashes[token_ids[:-1]] * _PAIR + hashes[token_ids[1:]] ^ _SEED_PAIR
             keys.append(self._word_keys(owners[:-1][same_text], pair[same_text]))
         if self.negation:
-            negated = _negated(vocabulary, tokens, owners)
-            keys.append(self._word_keys(owners[negated], hashes[tokens[negated]] ^ _SEED_NEGATED))
+            negated = _negated(vocabulary, token_ids, owners)
+            keys.append(
+                self._word_keys(owners[negated], hashes[token_ids[negated]] ^ _SEED_NEGATED)
+            )
         if self.char_buckets:
-            counts = np.diff(char_starts)[tokens]
-            grams = char_grams[_ranges(char_starts[tokens], counts)]
+            counts = np.diff(char_starts)[token_ids]
+            grams = char_grams[_ranges(char_starts[token_ids], counts)]
             keys.append(np.repeat(owners, counts) * self.buckets + grams + self.word_buckets)
         return self._count(np.concatenate(keys), len(texts))
 

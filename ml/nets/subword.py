@@ -1,8 +1,8 @@
-"""fastText's idea: a bag of embedded words, word pairs and character n-grams, then a layer.
+"""A fastText classifier: summed embeddings of words, word pairs and character n-grams, one layer.
 
-What it adds: features are weighed as TF-IDF does, words and characters each to unit length (a
-word has some twenty n-grams, which would drown it); features are dropped at random in training;
-only features that the training texts have get a row, so that the file stays small.
+In addition: TF-IDF weights, words and characters each normalised to unit length (a word has some
+twenty n-grams, which would outweigh it); dropout of features; only features that occur in the
+training texts have an embedding, so that the file stays small.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from ml.nets.base import Net
 from ml.nets.ngrams import Bags, NGrams
 
 
-class TooLittleText(Exception):
+class TooFewTexts(Exception):
     """Training texts that share no feature."""
 
 
@@ -28,15 +28,17 @@ class Subword(Net):
 
     `rows` is the number of features kept: those in at least `min_texts` training texts.
     `idf_power` tempers the weight of rare features, `feature_dropout` is the share of features
-    that a training step does not see, `dropout` the share of the text's embedding.
+    that a training step leaves out, `dropout` the share of the text's embedding.
     """
 
-    # Its steps are too small to share: on two busy cores a second thread cost ten times the CPU.
+    # Its steps are too small for two threads: on busy cores a second one cost ten times the CPU.
     threads = 1
+    buckets: Tensor
+    idf: Tensor
 
     @classmethod
-    def training(cls, texts: int) -> dict[str, float | int]:
-        """Small steps over few texts for longer; see docs/models.md for how these were found."""
+    def training_settings(cls, texts: int) -> dict[str, float | int]:
+        """Return smaller batches and more epochs for few texts; docs/models.md says why."""
         few = texts < 5_000
         return {
             "epochs": 12 if few else 6,
@@ -85,9 +87,9 @@ class Subword(Net):
         buckets, frequency = np.unique(bags.buckets, return_counts=True)
         kept = frequency >= settings.get("min_texts", 2)
         if not kept.any():
-            raise TooLittleText(
+            raise TooFewTexts(
                 f"no feature is in {settings.get('min_texts', 2)} of the {len(texts)} training "
-                "texts: train on more text"
+                "texts: train on more texts"
             )
         net = cls(rows=int(kept.sum()), **settings)
         net.buckets.copy_(torch.from_numpy(buckets[kept]))
@@ -116,13 +118,13 @@ class Subword(Net):
         """Return logits, one row a text."""
         weights = weights * self.idf[rows]
         if self.training and self.feature_dropout:
-            seen = torch.rand_like(weights) >= self.feature_dropout
-            weights = weights * seen / (1.0 - self.feature_dropout)
+            kept = torch.rand_like(weights) >= self.feature_dropout
+            weights = weights * kept / (1.0 - self.feature_dropout)
         texts = len(starts) - 1
         owner = torch.repeat_interleave(
             torch.arange(texts, device=rows.device), starts[1:] - starts[:-1]
         )
-        # Words to length one, characters to length one.
+        # Words and characters each to unit length.
         part = owner * 2 + (self.buckets[rows] >= self.ngrams.word_buckets)
         squares = torch.zeros(2 * texts, device=rows.device).index_add_(0, part, weights**2)
         weights = weights / (squares[part].sqrt() + 1e-6)

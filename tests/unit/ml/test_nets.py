@@ -16,8 +16,8 @@ from ml.fit import fit
 from ml.labels import LABELS
 from ml.module import SentimentModule, class_weights
 from ml.nets import NETS, UnknownNet, net_class
-from ml.nets.base import Net, StaleNet, load_net, save_net
-from ml.nets.subword import TooLittleText
+from ml.nets.base import IncompatibleNet, Net, load_net, save_net
+from ml.nets.subword import TooFewTexts
 from ml.readers import Dataset, Split
 
 GOOD, BAD, PLAIN = (
@@ -54,24 +54,24 @@ DATASET = Dataset("tiny", train=split(1, 2, 3), validation=split(4))
 
 @pytest.fixture(scope="module")
 def fitted():
-    told = []
-    return fit(DATASET, PARAMS, told.append), told
+    reported = []
+    return fit(DATASET, PARAMS, reported.append), reported
 
 
 def test_it_learns_and_says_so(fitted):
-    result, told = fitted
+    result, reported = fitted
     assert result.best.macro_recall > 0.9
     assert result.best.macro_recall == max(epoch.macro_recall for epoch in result.epochs)
-    assert [epoch.number for epoch in told] == list(range(1, len(result.epochs) + 1))
-    guess = result.net.probabilities(DATASET.validation.texts).argmax(axis=1)
-    assert np.mean(guess == np.array(DATASET.validation.labels)) > 0.9
+    assert [epoch.number for epoch in reported] == list(range(1, len(result.epochs) + 1))
+    predicted = result.net.probabilities(DATASET.validation.texts).argmax(axis=1)
+    assert np.mean(predicted == np.array(DATASET.validation.labels)) > 0.9
 
 
 def test_the_weights_are_those_of_the_best_epoch(fitted):
     result, _ = fitted
     truth = np.array(DATASET.validation.labels)
-    guess = result.net.probabilities(DATASET.validation.texts).argmax(axis=1)
-    recall = np.mean([(guess[truth == label] == label).mean() for label in range(3)])
+    predicted = result.net.probabilities(DATASET.validation.texts).argmax(axis=1)
+    recall = np.mean([(predicted[truth == label] == label).mean() for label in range(3)])
     assert recall == pytest.approx(result.best.macro_recall)
 
 
@@ -123,17 +123,17 @@ def test_a_net_of_another_format_is_refused(fitted, tmp_path):
     save_net(fitted[0].net, tmp_path)
     described = json.loads((tmp_path / "net.json").read_text())
     (tmp_path / "net.json").write_text(json.dumps({**described, "format": 0}))
-    with pytest.raises(StaleNet, match="train it anew with `cityloom train`"):
+    with pytest.raises(IncompatibleNet, match="train it again with `cityloom train`"):
         load_net(tmp_path)
 
 
-def test_an_unknown_net_is_told_which_there_are():
+def test_an_unknown_net_is_answered_with_the_known_ones():
     with pytest.raises(UnknownNet, match=r"no net 'subwrod'; there are: .*subword"):
         net_class("subwrod")
 
 
 def test_texts_without_anything_in_common_are_too_little():
-    with pytest.raises(TooLittleText, match="of the 2 training texts"):
+    with pytest.raises(TooFewTexts, match="of the 2 training texts"):
         net_class("subword").fitted(["abc", "xyz"])
 
 

@@ -114,22 +114,22 @@ def test_the_better_on_validation_is_champion_in_both_places(trained, uri, wareh
     best = max(trained.versions, key=lambda version: version.macro_recall)
     assert trained.decision.champion.version == best.version
     assert Registry(uri).champion("sentiment").version == best.version
-    told = rows_of(warehouse, "select model_version from ml.champion")
-    assert told == [(best.version,)]
+    reported = rows_of(warehouse, "select model_version from ml.champion")
+    assert reported == [(best.version,)]
 
 
 def test_the_same_again_makes_nothing_new(trained, uri, data, warehouse):
     before = rows_of(warehouse, "select * from ml.champion")
-    told = []
+    reported = []
     again = train(
-        uri, data=data, model_name="sentiment", warehouse_url=warehouse.url, tell=told.append
+        uri, data=data, model_name="sentiment", warehouse_url=warehouse.url, report=reported.append
     )
     assert [v.version for v in again.versions] == [v.version for v in trained.versions]
     assert all(version.reused for version in again.versions)
     assert len(Registry(uri).versions("sentiment")) == 2
-    assert not again.decision.moved
+    assert not again.decision.changed
     assert rows_of(warehouse, "select * from ml.champion") == before
-    assert not any("epoch" in line for line in told)
+    assert not any("epoch" in line for line in reported)
 
 
 def test_the_champion_is_loaded_as_any_pyfunc_model(trained, uri):
@@ -258,7 +258,7 @@ def test_a_new_champion_scores_all_anew_and_the_old_scores_stay(trained, uri, wa
     assert rows_of(warehouse, "select model_version from ml.champion") == [(old.version,)]
 
 
-def test_figures_are_told_by_language_where_the_data_tells_languages(uri, place):
+def test_recall_is_reported_by_language_where_the_data_has_languages(uri, place):
     """VADER knows English only: a figure over all languages would hide that."""
     rows = [
         f"{split}\t{label}\t{language}\t{text} {street}"
@@ -270,15 +270,15 @@ def test_figures_are_told_by_language_where_the_data_tells_languages(uri, place)
     folder = place / "languages"
     folder.mkdir()
     (folder / "ours.tsv").write_text("\n".join(["split\tsentiment\tlanguage\ttext", *rows]))
-    told = []
-    trained = train(uri, data=folder, tell=told.append)
+    reported = []
+    trained = train(uri, data=folder, report=reported.append)
     assert trained.decision.champion.model_name == "sentiment-languages"
     for version in trained.versions:
         for split in ("validation", "heldout"):
-            both = [version.figures[f"{split}_macro_recall_{code}"] for code in ("en", "es")]
+            both = [version.metrics[f"{split}_macro_recall_{code}"] for code in ("en", "es")]
             # Here the languages hold the same texts.
-            assert both == [pytest.approx(version.figures[f"{split}_macro_recall"])] * 2
-    lines = [line for line in told if "by language: heldout en " in line]
+            assert both == [pytest.approx(version.metrics[f"{split}_macro_recall"])] * 2
+    lines = [line for line in reported if "by language: heldout en " in line]
     assert [line.partition(":")[0] for line in lines] == ["subword", "vader"]
 
 
