@@ -38,7 +38,9 @@ def train_sentiment() -> None:
         from ml import train as training
 
         trained = training.train(
-            deployment.url("mlflow"), warehouse_url=deployment.database_url("warehouse"), tell=print
+            deployment.url("mlflow"),
+            warehouse_url=deployment.database_url("warehouse"),
+            report=print,
         )
         champion = trained.decision.champion
         print(trained.decision.reason)
