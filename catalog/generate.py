@@ -1,7 +1,8 @@
-"""What dbt reads of the manifests: its sources file and its seeds of what a city is.
+"""What dbt reads of the manifests: sources with freshness, seeds, and who feeds which fact.
 
-`python -m catalog.generate` writes them, `--check` names those that are not what the manifests
-say (exit code 1). They are kept in git, so that `dbt build` needs nothing but dbt.
+`python -m catalog.generate` writes it to `dbt_project/generated/`, which is not kept in git: the
+runner (`warehouse.dbt`) writes it before each build, `make generate` for dbt by hand. `--check`
+writes nothing and names what is wrong in manifests and staging models (exit code 2).
 """
 
 from __future__ import annotations
@@ -9,31 +10,55 @@ from __future__ import annotations
 import argparse
 import csv
 import io
-from collections.abc import Iterable
+import json
+import os
+import re
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from catalog.cities import CITIES_DIR, ManifestError, load_cities
+from catalog.cities import CITIES_DIR, ManifestError, read_cities
+from catalog.facts import Fact, feed_problems, load_facts
 from catalog.models import City, Source
 
 DBT_PROJECT = Path(__file__).resolve().parents[1] / "dbt_project"
+GENERATED = Path("generated")
 LOADER_COLUMNS = (
     ("_load_id", "bigint", "Load that brought this version of the row; see quality.loads"),
     ("_row_hash", "text", "Hash of the row's content"),
     ("_source_file", "text", "File or request that the row came from"),
     ("_source_row", "bigint", "Its place there"),
 )
-HEADER = "# Made from cities/ by `make generate`; a change here is lost.\n"
+HEADER = "Made from cities/ by `make generate`; a change here is lost."
+CRON_ALIASES = {
+    "@hourly": "0 * * * *",
+    "@daily": "0 0 * * *",
+    "@midnight": "0 0 * * *",
+    "@weekly": "0 0 * * 0",
+    "@monthly": "0 0 1 * *",
+    "@yearly": "0 0 1 1 *",
+    "@annually": "0 0 1 1 *",
+}
 
 
-def rendered(cities: Iterable[City] | None = None) -> dict[Path, str]:
+def all_cities(cities_dir: Path = CITIES_DIR) -> tuple[City, ...]:
+    """Return every city as its files are now; raise `ManifestError` with all their problems."""
+    found = read_cities(cities_dir)
+    if found.problems:
+        raise ManifestError(found.problems)
+    return found.cities
+
+
+def rendered(cities: Iterable[City], facts: dict[str, Fact]) -> dict[Path, str]:
     """Return the text of each generated file by its path inside the dbt project."""
-    cities = tuple(load_cities() if cities is None else cities)
+    cities = tuple(cities)
+    sources = [source for city in cities for source in _by_name(city)]
     return {
-        Path("models/staging/_sources.yml"): _sources(cities),
-        Path("seeds/city.csv"): _table(
+        GENERATED / "models/raw.yml": _sources(cities),
+        GENERATED / "macros/facts_by_name.sql": _facts_macro(sources, facts),
+        GENERATED / "seeds/city.csv": _table(
             "city_id city_name is_simulated country language time_zone population "
             "population_year district_noun",
             (
@@ -51,7 +76,7 @@ def rendered(cities: Iterable[City] | None = None) -> dict[Path, str]:
                 for city in cities
             ),
         ),
-        Path("seeds/department.csv"): _table(
+        GENERATED / "seeds/department.csv": _table(
             "city_id department_id department_name",
             (
                 (city.city_id, department_id, name)
@@ -59,8 +84,9 @@ def rendered(cities: Iterable[City] | None = None) -> dict[Path, str]:
                 for department_id, name in sorted(city.departments.items())
             ),
         ),
-        Path("seeds/source_catalog.csv"): _table(
-            "city_id source_id department_id title grain owner licence tier cadence",
+        GENERATED / "seeds/source_catalog.csv": _table(
+            "city_id source_id department_id title grain owner licence tier cadence "
+            "max_staleness_days feeds",
             (
                 (
                     source.city_id,
@@ -72,12 +98,13 @@ def rendered(cities: Iterable[City] | None = None) -> dict[Path, str]:
                     source.licence,
                     source.tier,
                     source.cadence,
+                    max_staleness_days(source.cadence),
+                    source.feeds,
                 )
-                for city in cities
-                for source in _by_name(city)
+                for source in sources
             ),
         ),
-        Path("seeds/target.csv"): _table(
+        GENERATED / "seeds/target.csv": _table(
             "city_id metric_id target from_date",
             (row for city in cities for row in _targets(city)),
         ),
@@ -85,22 +112,71 @@ def rendered(cities: Iterable[City] | None = None) -> dict[Path, str]:
 
 
 def write(project: Path = DBT_PROJECT, cities: Iterable[City] | None = None) -> list[Path]:
-    """Write the generated files; return those that changed."""
-    changed = stale(project, cities)
-    texts = rendered(cities)
-    for path in changed:
-        (project / path).parent.mkdir(parents=True, exist_ok=True)
-        (project / path).write_text(texts[path], encoding="utf-8")
+    """Write the generated files of these cities, or of all; return the files that changed.
+
+    Raises `ManifestError` for wrong manifests, facts or staging models, and writes nothing then.
+    """
+    texts = _checked(project, cities)
+    changed = []
+    for path, text in texts.items():
+        file = project / path
+        if file.is_file() and file.read_text(encoding="utf-8") == text:
+            continue
+        file.parent.mkdir(parents=True, exist_ok=True)
+        # Replaced whole, because another dbt may be reading the file.
+        part = file.with_name(f"{file.name}.{os.getpid()}.part")
+        part.write_text(text, encoding="utf-8")
+        part.replace(file)
+        changed.append(path)
+    for file in (project / GENERATED).rglob("*"):
+        if file.is_file() and file.suffix != ".part" and file.relative_to(project) not in texts:
+            file.unlink()
     return changed
 
 
-def stale(project: Path = DBT_PROJECT, cities: Iterable[City] | None = None) -> list[Path]:
-    """Return the generated files that are missing or not what the manifests say."""
-    return [
-        path
-        for path, text in rendered(cities).items()
-        if not (project / path).is_file() or (project / path).read_text(encoding="utf-8") != text
-    ]
+def refresh(
+    project: Path = DBT_PROJECT,
+    cities: Iterable[City] | None = None,
+    echo: Callable[[str], object] = print,
+) -> None:
+    """Write the generated files before a build.
+
+    A wrong manifest does not keep the other sources from being built: it is named to `echo`, and
+    the files generated before it was wrong are used. Raises `ManifestError` where there are none.
+    """
+    try:
+        write(project, cities)
+    except ManifestError as error:
+        if not (project / GENERATED / "models/raw.yml").is_file():
+            raise
+        for problem in error.problems:
+            echo(f"warning: {problem}")
+        echo("warning: built as declared before; mend the files named above for what is new")
+
+
+def max_staleness_days(cadence: str) -> int:
+    """Return after how many days without a load a source of this cadence (cron) is overdue.
+
+    A day, a week, a month or a year, and some more, because a load may be late without anything
+    being wrong.
+
+    >>> [max_staleness_days(c) for c in ("0 5 * * *", "0 5 * * 1", "0 5 1 * *", "@yearly")]
+    [2, 8, 33, 370]
+    """
+    _, _, day, month, weekday = CRON_ALIASES.get(cadence, cadence).split()
+    if month != "*":
+        return 370
+    if day != "*":
+        return 33
+    return 2 if weekday == "*" else 8
+
+
+def _checked(project: Path, cities: Iterable[City] | None) -> dict[Path, str]:
+    cities = all_cities() if cities is None else tuple(cities)
+    facts = load_facts(project)
+    if problems := feed_problems(cities, facts, project):
+        raise ManifestError(problems)
+    return rendered(cities, facts)
 
 
 def _by_name(city: City) -> list[Source]:
@@ -110,7 +186,6 @@ def _by_name(city: City) -> list[Source]:
 def _sources(cities: tuple[City, ...]) -> str:
     tables = [_source_table(city, source) for city in cities for source in _by_name(city)]
     document = {
-        "version": 2,
         "sources": [
             {
                 "name": "raw",
@@ -120,7 +195,8 @@ def _sources(cities: tuple[City, ...]) -> str:
             }
         ],
     }
-    return HEADER + yaml.safe_dump(document, sort_keys=False, width=100, allow_unicode=True)
+    text = yaml.safe_dump(_literal(document), sort_keys=False, width=100, allow_unicode=True)
+    return f"# {HEADER}\n{text}"
 
 
 def _source_table(city: City, source: Source) -> dict[str, Any]:
@@ -140,6 +216,16 @@ def _source_table(city: City, source: Source) -> dict[str, Any]:
         "name": source.raw_table,
         "description": f"{city.name}: {source.title}. Grain: every version of {source.grain}.",
         "config": {
+            "tags": [city.city_id],
+            # A source without a load warns, too; it is no error, for another city may be in use.
+            "freshness": {
+                "warn_after": {"count": max_staleness_days(source.cadence), "period": "day"}
+            },
+            "loaded_at_query": (
+                "select max(finished_at) from quality.loads "
+                f"where city_id = '{source.city_id}' and source_id = '{source.source}' "
+                "and state in ('accepted', 'unchanged')"
+            ),
             "meta": {
                 "city_id": city.city_id,
                 "department": source.department,
@@ -148,10 +234,45 @@ def _source_table(city: City, source: Source) -> dict[str, Any]:
                 "licence": source.licence,
                 "tier": source.tier,
                 "cadence": source.cadence,
-            }
+            },
         },
         "columns": columns,
     }
+
+
+def _facts_macro(sources: list[Source], facts: dict[str, Fact]) -> str:
+    """Return a macro that returns each fact's key, event time and the sources that feed it."""
+    lines = [f"{{# {HEADER} #}}", "{% macro facts_by_name() -%}", "    {{ return({"]
+    for name, fact in sorted(facts.items()):
+        lines += [
+            f"        {json.dumps(name)}: {{",
+            f'            "key": {json.dumps(fact.key[0] if len(fact.key) == 1 else fact.key)},',
+            f'            "event_time": {json.dumps(fact.event_time or "")},',
+            f'            "has_district": {json.dumps(fact.has_district)},',
+            f'            "has_point": {json.dumps(fact.has_point)},',
+            '            "feeds": [',
+        ]
+        for source in sources:
+            if source.feeds == name:
+                feed = {
+                    "city_id": source.city_id,
+                    "source_id": source.source,
+                    "staging": source.staging_model,
+                }
+                lines.append(f"                {json.dumps(feed)},")
+        lines += ["            ],", "        },"]
+    return "\n".join([*lines, "    }) }}", "{%- endmacro %}", ""])
+
+
+def _literal(value: Any) -> Any:
+    """Return a document in which dbt, which renders YAML by Jinja, finds text only."""
+    if isinstance(value, dict):
+        return {key: _literal(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_literal(item) for item in value]
+    if isinstance(value, str):
+        return re.sub(r"\{(?=[{%#])", "{{ '{' }}", value)
+    return value
 
 
 def _targets(city: City) -> list[tuple[str, str, float, str]]:
@@ -189,19 +310,18 @@ def _table(header: str, rows: Iterable[tuple[Any, ...]]) -> str:
 def main(arguments: list[str] | None = None) -> int:
     """Write or check; return the exit code."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--check", action="store_true", help="only name what is out of date")
+    parser.add_argument("--check", action="store_true", help="write nothing, only name problems")
     options = parser.parse_args(arguments)
     try:
-        paths = stale() if options.check else write()
+        changed = [] if options.check and _checked(DBT_PROJECT, None) else write()
     except ManifestError as error:
         print(error)
         return 2
-    for path in paths:
-        verb = "is not what cities/ says; run `make generate`" if options.check else "written"
-        print(f"dbt_project/{path} {verb}")
-    if not paths:
-        print(f"dbt's sources and seeds are what {CITIES_DIR.name}/ says")
-    return 1 if options.check and paths else 0
+    for path in changed:
+        print(f"{DBT_PROJECT.name}/{path} written")
+    if not changed:
+        print(f"cities/ and the facts of {DBT_PROJECT.name}/ agree")
+    return 0
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ import multiprocessing
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +24,10 @@ from urllib.parse import unquote
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
+
+from catalog import generate
+from catalog.cities import ManifestError
+from catalog.models import City
 
 PROJECT = Path(__file__).resolve().parents[1] / "dbt_project"
 #: What waits for the scores of comments; the rest is built before them.
@@ -132,6 +136,7 @@ def build(
     threads: int = 4,
     echo: Callable[[str], object] = print,
     project: Path = PROJECT,
+    cities: Iterable[City] | None = None,
 ) -> DbtSummary:
     """Run `dbt build` (seeds, models, data tests) and store what became of each node.
 
@@ -139,10 +144,15 @@ def build(
     results are kept under `target_dir`, in a folder for each selection. With `retry`, what
     failed or was skipped in the last run of this selection and `run_id` is run again by `dbt
     retry`; a run that left no results is run whole. Unit tests are the test suite's, unless
-    `unit_tests`. `echo` takes dbt's log lines.
+    `unit_tests`. `echo` takes dbt's log lines. What dbt reads of `cities` (all of them, if not
+    given) is generated first.
 
     Raises `DbtFailed` with each failing node's reason; the outcomes are stored then, too.
     """
+    try:
+        generate.refresh(project, cities, echo)
+    except ManifestError as error:
+        raise DbtFailed(str(error)) from error
     arguments = [*(["--select", *select] if select else [])]
     arguments += ["--exclude", *exclude] if exclude else []
     if not unit_tests:

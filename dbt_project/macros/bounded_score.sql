@@ -1,8 +1,8 @@
 {#
-  Score against a target, 1 = met: actual / target, or target / actual where lower is better.
-  Bounded to 0..2, and 0 of what should be low is the best there is (CityScore's ratio calls it
-  the worst, and has no bound). Null without a target. `offset` moves a metric that may be
-  negative to above 0 first.
+  Score against a target, where 1 means met: actual / target, or target / actual where lower is
+  better. Bounded to 0..2; 0 of a metric that should be low scores best (CityScore's ratio scores it
+  worst, and has no bound). Null without a target. `offset` first moves a metric that may be
+  negative above 0.
 #}
 {% macro bounded_score(value, target, direction, offset) -%}
     case

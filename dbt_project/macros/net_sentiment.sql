@@ -6,8 +6,11 @@
 {%- endmacro %}
 
 
-{# The counts, null below the floor on n: few would point at people, and give the value away. #}
-{% macro sentiment_counts_told(counts, min_n) -%}
+{#
+  The counts, null below the minimum of n: small numbers would identify people, and would allow the
+  net sentiment to be computed.
+#}
+{% macro sentiment_counts_reported(counts, min_n) -%}
     {%- for part in ['negatives', 'neutrals', 'positives'] -%}
     case when {{ counts }}.n >= {{ min_n }} then {{ counts }}.{{ part }} end as {{ part }}
     {{- ",
@@ -18,7 +21,7 @@
 
 {#
   (positive - negative) / n with its 95 % confidence interval (normal approximation); all null
-  below the floor on n.
+  below the minimum of n.
 #}
 {% macro net_sentiment_columns(counts, min_n) -%}
     {%- set net = "(" ~ counts ~ ".positives - " ~ counts ~ ".negatives)::numeric / " ~ counts ~ ".n" -%}

@@ -1,18 +1,12 @@
--- Whatever happened somewhere, with the district that its source states and its point.
-{%- set subjects = [
-    ('service_request', 'int_service_request', 'service_request_id', true),
-    ('waste_tonnage', 'int_waste_tonnage', 'waste_tonnage_id', false),
-    ('collision', 'int_collision', 'collision_id', true),
-    ('inspection', 'stg_nyc__rodent_inspections', 'inspection_id', true),
-] %}
-{%- for subject, model, key, has_point in subjects %}
+-- Rows of each fact that states a district, with their points where it has any.
+{% for name, fact in located_facts().items() -%}
 select
     city_id,
-    '{{ subject }}' as subject,
-    {{ key }} as subject_id,
+    '{{ name }}' as subject,
+    {{ fact.key }} as subject_id,
     stated_district_id,
-    {{ 'latitude' if has_point else 'null::double precision as latitude' }},
-    {{ 'longitude' if has_point else 'null::double precision as longitude' }}
-from {{ ref(model) }}
+    {{ 'latitude' if fact.has_point else 'cast(null as double precision)' }} as latitude,
+    {{ 'longitude' if fact.has_point else 'cast(null as double precision)' }} as longitude
+from {{ ref('int_' ~ name) }}
 {{ 'union all' if not loop.last }}
-{%- endfor %}
+{% endfor %}

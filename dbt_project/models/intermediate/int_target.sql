@@ -1,12 +1,16 @@
--- A department's own figure goes before the one in the city's folder.
-with known as (
+-- A department's own target has precedence over the one in the city's folder.
+with department_target as (
+    {{ union_feeds('target') }}
+),
+
+ranked as (
     select
         city_id,
         metric_id,
         target,
         from_date,
-        1 as rank_of_source
-    from {{ ref('stg_demo__targets') }}
+        1 as precedence
+    from department_target
     where target is not null
     union all
     select
@@ -14,7 +18,7 @@ with known as (
         metric_id,
         target,
         from_date,
-        2 as rank_of_source
+        2 as precedence
     from {{ ref('target') }}
 )
 
@@ -23,5 +27,5 @@ select distinct on (city_id, metric_id, from_date)
     metric_id,
     target,
     from_date
-from known
-order by city_id, metric_id, from_date, rank_of_source
+from ranked
+order by city_id, metric_id, from_date, precedence

@@ -15,7 +15,7 @@ with named as (
         department_name,
         2 as rank_of_source,
         count(*) as n
-    from {{ ref('stg_nyc__capital_projects') }}
+    from {{ ref('int_capital_project') }}
     group by city_id, department_id, department_name
     union all
     select

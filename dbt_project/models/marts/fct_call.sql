@@ -7,4 +7,4 @@ select
     wait_seconds,
     talk_seconds,
     topic
-from {{ ref('stg_demo__call_log') }}
+from {{ ref('int_call') }}

@@ -7,7 +7,7 @@ select
     project.planned_amount::numeric(18, 2) as planned_amount,
     project.committed_amount::numeric(18, 2) as committed_amount,
     project.spent_amount::numeric(18, 2) as spent_amount
-from {{ ref('stg_nyc__capital_projects') }} as project
+from {{ ref('int_capital_project') }} as project
 left join {{ ref('dim_department') }} as department
     on
         project.city_id = department.city_id

@@ -5,4 +5,4 @@ select
     round_date,
     scheduled_stops,
     missed_stops
-from {{ ref('stg_demo__collection_rounds') }}
+from {{ ref('int_collection_round') }}

@@ -8,7 +8,7 @@ select
     inspection.result,
     inspection.latitude,
     inspection.longitude
-from {{ ref('stg_nyc__rodent_inspections') }} as inspection
+from {{ ref('int_inspection') }} as inspection
 left join {{ ref('int_point_district') }} as place
     on
         inspection.city_id = place.city_id

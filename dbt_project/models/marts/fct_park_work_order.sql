@@ -7,4 +7,4 @@ select
     opened_on,
     completed_on,
     status
-from {{ ref('stg_demo__park_work_orders') }}
+from {{ ref('int_park_work_order') }}

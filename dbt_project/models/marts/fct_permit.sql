@@ -8,4 +8,4 @@ select
     status,
     round(extract(epoch from issued_at - applied_at) / 86400.0, 6)::double precision
         as days_to_issue
-from {{ ref('stg_demo__permits') }}
+from {{ ref('int_permit') }}

@@ -12,8 +12,8 @@ select
     trip.distance_miles,
     trip.passengers,
     trip.total_amount::numeric(18, 2) as total_amount
-from {{ ref('stg_nyc__taxi_trips') }} as trip
-left join {{ ref('stg_nyc__taxi_zones') }} as pickup
+from {{ ref('int_trip') }} as trip
+left join {{ ref('int_taxi_zone') }} as pickup
     on trip.city_id = pickup.city_id and trip.pickup_zone_id = pickup.zone_id
-left join {{ ref('stg_nyc__taxi_zones') }} as dropoff
+left join {{ ref('int_taxi_zone') }} as dropoff
     on trip.city_id = dropoff.city_id and trip.dropoff_zone_id = dropoff.zone_id

@@ -1,7 +1,7 @@
 {{ config(materialized='view') }}
 
--- A view, so that a load that is kept out shows at once, without a build. Of all that dbt builds
--- only this reads the loads' record, and only this differs between two builds of the same rows.
+-- A view, so that a blocked load shows at once, without a build. It is the only model that reads
+-- the record of loads, and the only one that differs between two builds of the same rows.
 with newest as (
     select distinct on (city_id, source_id)
         city_id,
@@ -13,12 +13,12 @@ with newest as (
         rows_accepted,
         rows_unchanged,
         rows_quarantined,
-        message
+        reason_code
     from {{ source('quality', 'loads') }}
     order by city_id, source_id, load_id desc
 ),
 
--- While a load is under way, the one before it says whether the figures are stale.
+-- While a load is running, the one before it says whether the figures are stale.
 ended as (
     select distinct on (city_id, source_id)
         city_id,
@@ -42,7 +42,7 @@ good as (
 ),
 
 -- The newest load of each source that the figures include.
-shown as (
+published as (
     select
         included.source_name,
         included.load_id::bigint as load_id
@@ -51,48 +51,28 @@ shown as (
     where progress.step = 'publish'
 ),
 
--- What is wrong with what a source shows now, if anything.
-judged as (
+-- Why the figures lack something of a source, if they do.
+checked as (
     select
         catalogued.city_id,
         catalogued.source_id,
         good.at as last_good_load_at,
         case
             when ended.state in ('blocked', 'failed') then ended.state
-            when good.accepted_load_id > coalesce(shown.load_id, 0) then 'not built'
-            -- A folder of files is read when somebody asks; a live source has its cadence.
+            when good.accepted_load_id > coalesce(published.load_id, 0) then 'not built'
+            -- Files of a snapshot are read when somebody asks; a live source has its cadence.
             when
                 ended.mode = 'read'
-                and good.at < now() - {{ patience('catalogued.cadence') }}
+                and good.at < now() - make_interval(days => catalogued.max_staleness_days)
                 then 'overdue'
-        end as trouble
+        end as problem
     from {{ ref('source_catalog') }} as catalogued
     left join ended
         on catalogued.city_id = ended.city_id and catalogued.source_id = ended.source_id
     left join good
         on catalogued.city_id = good.city_id and catalogued.source_id = good.source_id
-    left join shown on catalogued.city_id || '.' || catalogued.source_id = shown.source_name
-),
-
--- Which fact a source feeds, where it feeds one whose newest event tells how fresh it is.
-facts as (
-    select *
-    from (
-        values
-        ('service_requests', 'service_request'),
-        ('waste_tonnage', 'waste_tonnage'),
-        ('collisions', 'collision'),
-        ('rodent_inspections', 'inspection'),
-        ('taxi_trips', 'trip'),
-        ('permits', 'permit'),
-        ('park_work_orders', 'park_work_order'),
-        ('call_log', 'call'),
-        ('collection_rounds', 'collection_round'),
-        ('survey_comments', 'feedback_survey'),
-        ('email_comments', 'feedback_email'),
-        ('app_reviews', 'feedback_app_review'),
-        ('council_comments', 'feedback_council_meeting')
-    ) as known (source_id, fact)
+    left join published
+        on catalogued.city_id || '.' || catalogued.source_id = published.source_name
 )
 
 select
@@ -109,30 +89,32 @@ select
     case
         when newest.state is null then 'Never loaded'
         when newest.state in ('staging', 'staged') then 'Loading now'
-        when judged.trouble = 'blocked' and judged.last_good_load_at is null
+        when checked.problem = 'blocked' and checked.last_good_load_at is null
             then 'Kept out, nothing to show'
-        when judged.trouble = 'blocked' then 'Kept out, last good data shown'
-        when judged.trouble = 'failed' and judged.last_good_load_at is null
+        when checked.problem = 'blocked' then 'Kept out, last good data shown'
+        when checked.problem = 'failed' and checked.last_good_load_at is null
             then 'Failed, nothing to show'
-        when judged.trouble = 'failed' then 'Failed, last good data shown'
-        when judged.trouble = 'not built' then 'Loaded, not in the figures yet'
-        when judged.trouble = 'overdue' then 'Overdue, last good data shown'
+        when checked.problem = 'failed' then 'Failed, last good data shown'
+        when checked.problem = 'not built' then 'Loaded, not in the figures yet'
+        when checked.problem = 'overdue' then 'Overdue, last good data shown'
         else 'Last load good'
     end as status,
     newest.at as newest_load_at,
-    judged.last_good_load_at,
-    judged.trouble is not null as is_stale,
+    checked.last_good_load_at,
+    checked.problem is not null as is_stale,
     newest.rows_read,
     newest.rows_accepted,
     newest.rows_unchanged,
     newest.rows_quarantined,
-    newest.message
+    newest.reason_code,
+    load_reason.reason
 from {{ ref('source_catalog') }} as catalogued
 inner join {{ ref('city') }} as city on catalogued.city_id = city.city_id
+inner join checked
+    on catalogued.city_id = checked.city_id and catalogued.source_id = checked.source_id
 left join newest
     on catalogued.city_id = newest.city_id and catalogued.source_id = newest.source_id
-inner join judged
-    on catalogued.city_id = judged.city_id and catalogued.source_id = judged.source_id
-left join facts on catalogued.source_id = facts.source_id
-left join {{ ref('int_as_of') }} as as_of
-    on catalogued.city_id = as_of.city_id and facts.fact = as_of.fact
+left join {{ source('quality', 'load_reason') }} as load_reason
+    on newest.reason_code = load_reason.reason_code
+left join {{ ref('int_source_as_of') }} as as_of
+    on catalogued.city_id = as_of.city_id and catalogued.source_id = as_of.source_id

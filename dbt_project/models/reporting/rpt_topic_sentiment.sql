@@ -16,7 +16,7 @@ select
     counted.month,
     counted.topic,
     counted.n,
-    {{ sentiment_counts_told('counted', 'floor.min_n') }},
+    {{ sentiment_counts_reported('counted', 'floor.min_n') }},
     {{ net_sentiment_columns('counted', 'floor.min_n') }},
     counted.model_name,
     counted.model_version

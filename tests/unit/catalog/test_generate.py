@@ -1,6 +1,10 @@
 from __future__ import annotations
 
 import csv
+import json
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -8,6 +12,7 @@ import yaml
 
 from catalog import generate
 from catalog.cities import ManifestError, load_cities, load_city
+from catalog.facts import load_facts
 
 CITY = """
 name: Smalltown
@@ -26,6 +31,7 @@ owner: Public Works
 licence: CC0-1.0
 tier: open
 cadence: "0 5 * * *"
+feeds: hole
 primary_key: [street, found_on]
 read: {connector: csv, files: ["potholes.csv"]}
 columns:
@@ -34,6 +40,32 @@ columns:
   depth: {type: double}
   reported_by: {personal: drop}
 """
+
+
+FACT = """
+models:
+  - name: int_hole
+    description: "Holes. Grain: one row a hole."
+    config:
+      meta:
+        fact:
+          key: hole_id
+          event_time: found_at
+    columns:
+      - {name: city_id, data_type: text}
+      - {name: source_id, data_type: text}
+      - {name: hole_id, data_type: text}
+      - {name: found_at, data_type: timestamp}
+      - {name: depth, data_type: double precision}
+"""
+STAGING = """
+select
+    street || found_on as hole_id,
+    found_on::timestamp as found_at,
+    depth  -- not depths
+from {{ source('raw', 'smalltown__potholes') }}
+"""
+RAW = Path("generated/models/raw.yml")
 
 
 @pytest.fixture
@@ -45,20 +77,47 @@ def cities(tmp_path: Path):
     return tmp_path / "cities"
 
 
-def test_what_is_kept_in_git_is_what_the_manifests_say():
-    assert generate.stale() == []
+@pytest.fixture
+def project(tmp_path: Path):
+    project = tmp_path / "dbt_project"
+    (project / "models/intermediate").mkdir(parents=True)
+    (project / "models/staging/smalltown").mkdir(parents=True)
+    (project / "models/intermediate/int_hole.yml").write_text(FACT)
+    staging = project / "models/staging/smalltown/stg_smalltown__potholes.sql"
+    staging.write_text(STAGING)
+    return project
+
+
+def problems(project: Path, cities: Path) -> list[str]:
+    with pytest.raises(ManifestError) as caught:
+        generate.write(project, [load_city("smalltown", cities)])
+    assert not (project / "generated").exists()
+    return caught.value.problems
+
+
+def test_the_cities_and_facts_in_git_agree():
+    assert generate.main(["--check"]) == 0
+
+
+def test_what_is_generated_is_not_kept_in_git():
+    kept = subprocess.run(
+        ["git", "ls-files", "dbt_project/generated"],
+        cwd=generate.DBT_PROJECT.parent,
+        capture_output=True,
+        text=True,
+    )
+    assert kept.stdout == ""
 
 
 def test_every_source_of_every_city_is_a_table_that_dbt_knows():
-    document = yaml.safe_load((generate.DBT_PROJECT / "models/staging/_sources.yml").read_text())
-    tables = {table["name"] for table in document["sources"][0]["tables"]}
+    texts = generate.rendered(load_cities(), load_facts(generate.DBT_PROJECT))
+    tables = {table["name"] for table in yaml.safe_load(texts[RAW])["sources"][0]["tables"]}
     assert tables == {s.raw_table for city in load_cities() for s in city.sources}
 
 
 def test_source_has_key_types_and_loader_columns_and_nothing_that_is_dropped(cities: Path):
-    texts = generate.rendered([load_city("smalltown", cities)])
-    document = yaml.safe_load(texts[Path("models/staging/_sources.yml")])
-    (table,) = document["sources"][0]["tables"]
+    texts = generate.rendered([load_city("smalltown", cities)], {})
+    (table,) = yaml.safe_load(texts[RAW])["sources"][0]["tables"]
     assert table["name"] == "smalltown__potholes"
     assert table["config"]["meta"]["primary_key"] == ["street", "found_on"]
     types = {column["name"]: column["data_type"] for column in table["columns"]}
@@ -73,17 +132,151 @@ def test_source_has_key_types_and_loader_columns_and_nothing_that_is_dropped(cit
     }
 
 
-def test_a_changed_manifest_shows_as_stale_until_written(cities: Path, tmp_path: Path):
-    project = tmp_path / "dbt"
+@pytest.mark.parametrize(
+    ("cadence", "days"),
+    [
+        ("10 */4 * * *", 2),
+        ("0 5 * * 1-5", 8),
+        ("0 5 1 * *", 33),
+        ("0 5 1 7 *", 370),
+        ("@daily", 2),
+        ("@monthly", 33),
+    ],
+)
+def test_freshness_follows_the_cadence(cities: Path, cadence: str, days: int):
+    manifest = cities / "smalltown/sources/works/potholes.yml"
+    manifest.write_text(SOURCE.replace("0 5 * * *", cadence))
     city = load_city("smalltown", cities)
-    assert set(generate.write(project, [city])) == set(generate.rendered([city]))
-    assert generate.stale(project, [city]) == []
-    manifest = cities / "smalltown" / "sources" / "works" / "potholes.yml"
+    (table,) = yaml.safe_load(generate.rendered([city], {})[RAW])["sources"][0]["tables"]
+    assert table["config"]["freshness"] == {"warn_after": {"count": days, "period": "day"}}
+    assert "source_id = 'potholes'" in table["config"]["loaded_at_query"]
+    seed = generate.rendered([city], {})[Path("generated/seeds/source_catalog.csv")]
+    (row,) = csv.DictReader(seed.splitlines())
+    assert row["max_staleness_days"] == str(days)
+    assert row["feeds"] == "hole"
+
+
+def test_a_changed_manifest_is_written_once_and_what_is_gone_is_removed(cities, project):
+    city = load_city("smalltown", cities)
+    written = generate.write(project, [city])
+    assert set(written) == set(generate.rendered([city], load_facts(project)))
+    assert generate.write(project, [city]) == []
+    manifest = cities / "smalltown/sources/works/potholes.yml"
     manifest.write_text(SOURCE.replace("depth: {type: double}", "depth: {type: numeric}"))
+    (project / "generated/seeds/old.csv").write_text("x\n")
     changed = load_city("smalltown", cities)
-    assert generate.stale(project, [changed]) == [Path("models/staging/_sources.yml")]
-    assert generate.write(project, [changed]) == [Path("models/staging/_sources.yml")]
-    assert generate.stale(project, [changed]) == []
+    assert generate.write(project, [changed]) == [RAW]
+    assert generate.write(project, [changed]) == []
+    assert not (project / "generated/seeds/old.csv").exists()
+
+
+def test_the_macro_says_which_source_feeds_which_fact(cities, project):
+    generate.write(project, [load_city("smalltown", cities)])
+    text = (project / "generated/macros/facts_by_name.sql").read_text()
+    assert '"hole": {' in text
+    assert '"event_time": "found_at"' in text
+    assert (
+        '{"city_id": "smalltown", "source_id": "potholes", "staging": "stg_smalltown__potholes"}'
+        in text
+    )
+
+
+def test_a_feed_of_an_unknown_fact_is_named_with_file_and_remedy(cities, project):
+    manifest = cities / "smalltown/sources/works/potholes.yml"
+    manifest.write_text(SOURCE.replace("feeds: hole", "feeds: holes"))
+    assert problems(project, cities) == [
+        f"{manifest}: feeds: there is no fact 'holes'; did you mean 'hole'?"
+    ]
+
+
+def test_a_feed_without_a_staging_model_is_told_where_to_write_it(cities, project):
+    (project / "models/staging/smalltown/stg_smalltown__potholes.sql").unlink()
+    manifest = cities / "smalltown/sources/works/potholes.yml"
+    assert problems(project, cities) == [
+        f"{manifest}: feeds: 'hole' needs a staging model; write "
+        "dbt_project/models/staging/smalltown/stg_smalltown__potholes.sql "
+        "with the columns of int_hole.yml"
+    ]
+
+
+def test_a_staging_model_that_lacks_a_column_is_named_with_it(cities, project):
+    staging = project / "models/staging/smalltown/stg_smalltown__potholes.sql"
+    staging.write_text(STAGING.replace("    depth  -- not depths", "    1 as depths  -- depth"))
+    (problem,) = problems(project, cities)
+    assert problem.startswith(
+        "dbt_project/models/staging/smalltown/stg_smalltown__potholes.sql: has no column depth, "
+        "which fact 'hole' needs; add it"
+    )
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("key: hole_id", "key: id", "key 'id' is not under columns"),
+        ("          key: hole_id\n", "", "key is missing"),
+        ("event_time:", "event_tme:", "'event_tme' is not a known key"),
+        (", data_type: double precision", "", "column 'depth' has no data_type"),
+    ],
+)
+def test_a_fact_that_is_declared_wrongly_is_named(cities, project, old, new, said):
+    (project / "models/intermediate/int_hole.yml").write_text(FACT.replace(old, new))
+    (problem,) = problems(project, cities)
+    assert problem.startswith(str(project / "models/intermediate/int_hole.yml"))
+    assert said in problem
+
+
+def test_a_wrong_manifest_does_not_keep_the_others_from_being_built(cities, project, monkeypatch):
+    monkeypatch.setattr(generate, "all_cities", lambda: (load_city("smalltown", cities),))
+    lines: list[str] = []
+    generate.refresh(project, echo=lines.append)
+    before = (project / RAW).read_text()
+    manifest = cities / "smalltown/sources/works/potholes.yml"
+    manifest.write_text(SOURCE.replace("tier: open", "tier: secret"))
+    generate.refresh(project, echo=lines.append)
+    assert lines[0].startswith(f"warning: {manifest}:")
+    assert "tier" in lines[0]
+    assert (project / RAW).read_text() == before
+    shutil.rmtree(project / "generated")
+    with pytest.raises(ManifestError, match="tier"):
+        generate.refresh(project, echo=lines.append)
+
+
+def test_jinja_in_a_manifest_is_text_to_dbt(cities, project, tmp_path: Path):
+    """By dbt's own parser: it put the password into its manifest.json."""
+    payload = "{{ env_var('CITYLOOM_DBT_PASSWORD') }} {{{ 1 }}} {% raw %} {# x #} 100 %} {"
+    manifest = cities / "smalltown/sources/works/potholes.yml"
+    document = yaml.safe_load(SOURCE)
+    document |= {key: payload for key in ("title", "grain", "owner", "licence")}
+    document["columns"]["street"]["description"] = payload
+    manifest.write_text(yaml.safe_dump(document))
+    (cities / "smalltown/city.yml").write_text(CITY.replace("Smalltown", f'"{payload}"'))
+    generate.write(project, [load_city("smalltown", cities)])
+    (project / "models/intermediate/int_hole.sql").write_text("select 1 as x")
+    for name in ("dbt_project.yml", "profiles.yml"):
+        shutil.copy(generate.DBT_PROJECT / name, project / name)
+    shutil.copytree(generate.DBT_PROJECT / "macros", project / "macros")
+    target = tmp_path / "target"
+    done = subprocess.run(
+        [sys.executable, "-c", "from dbt.cli.main import cli; cli()", "parse"],
+        cwd=project,
+        env={
+            "CITYLOOM_DBT_PASSWORD": "hunter2",
+            "DBT_PROFILES_DIR": str(project),
+            "DBT_TARGET_PATH": str(target),
+            "DBT_LOG_PATH": str(target),
+            "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
+        },
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stdout
+    text = (target / "manifest.json").read_text()
+    assert "hunter2" not in text
+    (source,) = json.loads(text)["sources"].values()
+    assert source["description"] == f"{payload}: {payload}. Grain: every version of {payload}."
+    assert source["columns"]["street"]["description"] == payload
+    meta = source["config"]["meta"]
+    assert (meta["owner"], meta["licence"]) == (payload, payload)
 
 
 def test_targets_come_with_their_city_and_without_empty_ones(cities: Path):
@@ -92,8 +285,8 @@ def test_targets_come_with_their_city_and_without_empty_ones(cities: Path):
         "requests_opened,,none,2024-01-01\n"
         "recycling_rate,0.3,higher,2024-01-01\n"
     )
-    texts = generate.rendered([load_city("smalltown", cities)])
-    rows = list(csv.reader(texts[Path("seeds/target.csv")].splitlines()))
+    texts = generate.rendered([load_city("smalltown", cities)], {})
+    rows = list(csv.reader(texts[Path("generated/seeds/target.csv")].splitlines()))
     assert rows == [
         ["city_id", "metric_id", "target", "from_date"],
         ["smalltown", "recycling_rate", "0.3", "2024-01-01"],
@@ -110,12 +303,16 @@ def test_targets_come_with_their_city_and_without_empty_ones(cities: Path):
 def test_a_bad_targets_file_is_named_with_its_line(cities: Path, text: str, said: str):
     (cities / "smalltown" / "targets.csv").write_text(text)
     with pytest.raises(ManifestError, match=said):
-        generate.rendered([load_city("smalltown", cities)])
+        generate.rendered([load_city("smalltown", cities)], {})
 
 
-def test_check_names_the_file_and_the_remedy(monkeypatch, capsys, tmp_path: Path):
-    monkeypatch.setattr(generate.stale, "__defaults__", (tmp_path, None))
-    assert generate.main(["--check"]) == 1
-    assert "models/staging/_sources.yml is not what cities/ says; run `make generate`" in (
-        capsys.readouterr().out
+def test_check_names_the_file_and_writes_nothing(monkeypatch, capsys, cities, project):
+    manifest = cities / "smalltown/sources/works/potholes.yml"
+    manifest.write_text(SOURCE.replace("feeds: hole", "feeds: gap"))
+    monkeypatch.setattr(generate, "DBT_PROJECT", project)
+    monkeypatch.setattr(generate, "all_cities", lambda: (load_city("smalltown", cities),))
+    assert generate.main(["--check"]) == 2
+    assert (
+        f"{manifest}: feeds: there is no fact 'gap'; known facts: hole" in capsys.readouterr().out
     )
+    assert not (project / "generated").exists()

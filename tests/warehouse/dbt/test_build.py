@@ -13,7 +13,10 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from catalog.cities import load_cities
+from catalog.facts import load_facts
 from warehouse import dbt, progress
+from warehouse.reasons import Reason
 
 SQUARE = '{"type": "Polygon", "coordinates": [[[0, 0], [0, 10], [10, 10], [10, 0], [0, 0]]]}'
 REQUEST = {
@@ -74,12 +77,14 @@ def test_every_node_s_outcome_is_kept(built):
 
 
 def test_every_model_says_its_grain_every_column_what_it_is_and_marts_have_contracts(built):
+    """A staging model's columns are those of the fact that it feeds, and described there."""
     manifest = _manifest(built)
+    facts = load_facts(dbt.PROJECT)
+    fed = {s.staging_model: set(facts[s.feeds].columns) for c in load_cities() for s in c.sources}
     for node in manifest["nodes"].values():
         if node["resource_type"] not in ("model", "seed"):
             continue
         assert "one row a" in node["description"], node["name"]
-        assert all(column["description"] for column in node["columns"].values()), node["name"]
         present = {
             name
             for (name,) in built.rows(
@@ -87,7 +92,10 @@ def test_every_model_says_its_grain_every_column_what_it_is_and_marts_have_contr
                 f"attrelid = '{node['schema']}.{node['name']}'::regclass"
             )
         }
-        assert present == set(node["columns"]), node["name"]
+        described = {name for name, column in node["columns"].items() if column["description"]}
+        if node["schema"] == "staging" and node["resource_type"] == "model":
+            described |= fed[node["name"]] | {"_load_id", "_source_file", "_source_row"}
+        assert present == described, node["name"]
         if node["schema"] in ("marts", "reporting"):
             assert node["config"]["contract"]["enforced"], node["name"]
 
@@ -98,7 +106,7 @@ def test_a_test_or_a_primary_key_holds_the_grain_of_every_table_and_seed(built):
         node["attached_node"]
         for node in manifest["nodes"].values()
         if node["resource_type"] == "test"
-        and node["test_metadata"]["name"] in ("unique", "unique_together")
+        and node["test_metadata"]["name"] in ("unique", "unique_combination_of_columns")
     }
     for name, node in manifest["nodes"].items():
         if node["resource_type"] not in ("model", "seed") or node["schema"] == "intermediate":
@@ -132,13 +140,6 @@ def test_raw_is_read_by_staging_only_and_loads_by_status_only(built):
             assert node["schema"] == "staging", node["name"]
         if "quality" in sources:
             assert node["name"] == "rpt_service_status"
-
-
-def test_every_test_of_the_project_has_a_name_of_its_own(built):
-    for node in _manifest(built)["nodes"].values():
-        if node["resource_type"] == "test":
-            assert node["test_metadata"]["kwargs"].get("name") or len(node["name"]) < 90
-            assert "__" not in node["name"].removeprefix("stg_nyc__").removeprefix("stg_demo__")
 
 
 def test_the_newest_version_counts_and_load_ids_do_not(built):
@@ -197,19 +198,31 @@ def test_kpis_and_sentiment_follow_the_champion(built):
     ) == [(1, 1.0, 4.0, 2.0)]
 
 
-def test_status_tells_of_a_load_that_was_kept_out_without_a_build(built):
+def test_status_shows_a_blocked_load_and_its_reason_without_a_build(built):
     with psycopg.connect(built.url) as connection:
-        for state, message in (("accepted", None), ("blocked", "column `district` is gone")):
+        for state, reason_code in (("accepted", None), ("blocked", Reason.SCHEMA_CHANGED)):
             connection.execute(
-                "insert into quality.loads (city_id, source_id, mode, state, message, finished_at)"
-                " values ('demo', 'service_requests', 'read', %s, %s, clock_timestamp())",
-                [state, message],
+                "insert into quality.loads "
+                "(city_id, source_id, mode, state, message, reason_code, finished_at) values "
+                "('demo', 'service_requests', 'read', %s, 'no column ada@b.org', %s, now())",
+                [state, reason_code],
             )
     assert built.rows(
-        "select newest_state, is_stale, message, as_of, last_good_load_at is not null "
+        "select newest_state, is_stale, reason_code, reason, as_of, last_good_load_at is not null "
         "from reporting.rpt_service_status "
         "where city_id = 'demo' and source_id = 'service_requests'"
-    ) == [("blocked", True, "column `district` is gone", datetime(2024, 1, 3, 9), True)]
+    ) == [
+        (
+            "blocked",
+            True,
+            "schema_changed",
+            Reason.SCHEMA_CHANGED.sentence,
+            datetime(2024, 1, 3, 9),
+            True,
+        )
+    ]
+    # What the loader says in detail may quote the source: pages do not show it.
+    assert built.rows("select 1 from reporting.rpt_service_status as s where s::text ~ 'ada'") == []
     silent = "select count(*) from reporting.rpt_service_status where newest_state is null"
     assert built.rows(silent)[0][0] > 0
 
@@ -287,7 +300,7 @@ def test_each_channel_of_comments_tells_how_fresh_it_is_itself(built):
 
 def test_the_status_is_there_all_through_a_build(built):
     """It is a view: a table below it that were made anew would take it along."""
-    built.build(select=["int_as_of", "city", "source_catalog"])
+    built.build(select=["int_source_as_of", "city", "source_catalog"])
     assert built.rows("select count(*) > 0 from reporting.rpt_service_status") == [(True,)]
 
 
@@ -343,23 +356,23 @@ def test_a_key_twice_fails_the_mart_and_leaves_it_as_it_was(built):
 
 
 def test_a_seed_with_a_column_more_is_made_anew_and_else_refilled_in_place(built, tmp_path: Path):
-    oid = "select 'staging.target'::regclass::oid"
+    oid = "select 'staging.kpi_definition'::regclass::oid"
     before = built.rows(oid)
-    built.build(select=["target"])
+    built.build(select=["kpi_definition"])
     assert built.rows(oid) == before
     project = tmp_path / "dbt_project"
     shutil.copytree(dbt.PROJECT, project, ignore=shutil.ignore_patterns("target", "logs"))
-    seed = project / "seeds" / "target.csv"
+    seed = project / "seeds" / "kpi_definition.csv"
     lines = seed.read_text().splitlines()
     seed.write_text("\n".join([lines[0] + ",note", *(line + ",x" for line in lines[1:])]) + "\n")
     dbt.build(
         built.url,
-        select=["target"],
+        select=["kpi_definition"],
         target_dir=tmp_path / "t",
         echo=built.log.append,
         project=project,
     )
-    assert built.rows("select distinct note from staging.target") == [("x",)]
+    assert built.rows("select distinct note from staging.kpi_definition") == [("x",)]
 
 
 def test_dbt_that_cannot_begin_says_why(built, tmp_path: Path):
@@ -388,7 +401,9 @@ again = dbt.build(
 )
 assert again.nodes == (), again
 try:
-    dbt.build(url, select=["city"], target_dir=folder, echo=lines.append, project=folder)
+    dbt.build(
+        url, select=["city"], target_dir=folder, echo=lines.append, project=folder, cities=()
+    )
 except dbt.DbtFailed as error:
     assert "dbt_project.yml" in str(error), error
     print("all is well")

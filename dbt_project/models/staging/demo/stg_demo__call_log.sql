@@ -3,7 +3,6 @@ with newest as (
 )
 
 select
-    'demo' as city_id,
     call_id,
     district as district_id,
     offered_at,

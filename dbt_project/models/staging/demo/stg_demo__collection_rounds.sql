@@ -3,7 +3,6 @@ with newest as (
 )
 
 select
-    'demo' as city_id,
     round_id as collection_round_id,
     district as district_id,
     round_date,

@@ -3,7 +3,6 @@ with newest as (
 )
 
 select
-    'demo' as city_id,
     collision_id,
     district as stated_district_id,
     occurred_at,

@@ -3,7 +3,6 @@ with newest as (
 )
 
 select
-    'demo' as city_id,
     statement_id as feedback_id,
     district as district_id,
     'council_meeting' as channel,

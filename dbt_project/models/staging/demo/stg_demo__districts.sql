@@ -3,7 +3,6 @@ with newest as (
 )
 
 select
-    'demo' as city_id,
     district_id,
     name as district_name,
     population,

@@ -3,7 +3,6 @@ with newest as (
 )
 
 select
-    'demo' as city_id,
     feedback_id,
     sentiment as intended_sentiment,
     written_by,

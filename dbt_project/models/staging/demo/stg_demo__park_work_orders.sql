@@ -3,7 +3,6 @@ with newest as (
 )
 
 select
-    'demo' as city_id,
     work_order_id,
     district as district_id,
     park as park_name,

@@ -3,7 +3,6 @@ with newest as (
 )
 
 select
-    'demo' as city_id,
     permit_number as permit_id,
     district as district_id,
     case permit_type

@@ -3,7 +3,6 @@ with newest as (
 )
 
 select
-    'demo' as city_id,
     request_id as service_request_id,
     district as stated_district_id,
     department as department_id,

@@ -3,7 +3,6 @@ with newest as (
 )
 
 select
-    'demo' as city_id,
     response_id as feedback_id,
     district as district_id,
     'survey' as channel,

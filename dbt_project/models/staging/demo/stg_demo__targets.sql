@@ -3,7 +3,6 @@ with newest as (
 )
 
 select
-    'demo' as city_id,
     metric_id,
     target,
     from_date,

@@ -3,7 +3,6 @@ with newest as (
 )
 
 select
-    'nyc' as city_id,
     maprojid as capital_project_id,
     lower(magencyacro) as department_id,
     magencyname as department_name,

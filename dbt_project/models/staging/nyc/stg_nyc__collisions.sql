@@ -3,7 +3,6 @@ with newest as (
 )
 
 select
-    'nyc' as city_id,
     collision_id,
     null::text as stated_district_id,
     crash_date + crash_time::time as occurred_at,

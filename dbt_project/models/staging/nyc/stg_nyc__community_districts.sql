@@ -3,7 +3,6 @@ with newest as (
 )
 
 select
-    'nyc' as city_id,
     boro_cd as district_id,
     case left(boro_cd, 1)
         when '1' then 'Manhattan'
@@ -12,7 +11,9 @@ select
         when '4' then 'Queens'
         when '5' then 'Staten Island'
     end || ' ' || right(boro_cd, 2) as district_name,
-    -- From 26 on: parks and airports, which no community board speaks for.
+    -- The city counts residents in district_population.
+    null::bigint as population,
+    -- From 26 on: parks and airports, which no community board represents.
     right(boro_cd, 2)::integer < 26 as is_residential,
     geometry,
     _load_id,

@@ -3,7 +3,6 @@ with newest as (
 )
 
 select
-    'nyc' as city_id,
     boro_cd as district_id,
     b01001_001e::bigint as population,
     _load_id,

@@ -3,7 +3,6 @@ with newest as (
 )
 
 select
-    'nyc' as city_id,
     job_ticket_or_work_order_id as inspection_id,
     null::text as stated_district_id,
     inspection_date as inspected_at,

@@ -16,7 +16,6 @@ read as (
 )
 
 select
-    'nyc' as city_id,
     unique_key as service_request_id,
     stated_district_id,
     lower(agency) as department_id,

@@ -3,7 +3,6 @@ with newest as (
 )
 
 select
-    'nyc' as city_id,
     _source_file || ':' || _source_row as trip_id,
     pickup_datetime as picked_up_at,
     dropoff_datetime as dropped_off_at,

@@ -3,7 +3,6 @@ with newest as (
 )
 
 select
-    'nyc' as city_id,
     locationid as zone_id,
     zone as zone_name,
     borough,

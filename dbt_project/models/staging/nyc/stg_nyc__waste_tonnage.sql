@@ -11,13 +11,12 @@ read as (
 )
 
 select
-    'nyc' as city_id,
     to_char(month_start, 'YYYY-MM') || ':' || stated_district_id as waste_tonnage_id,
     stated_district_id,
     month_start,
     -- The department publishes the month that is still running, so of the newest one it is not
     -- known how far it tells.
-    month_start::timestamp as told_until,
+    month_start::timestamp as reported_until,
     refusetonscollected as refuse_tons,
     papertonscollected as paper_tons,
     mgptonscollected as metal_glass_plastic_tons,

@@ -1,0 +1,92 @@
+{#
+  Which sources feed which fact. A fact is an intermediate model, int_<fact>, whose YAML twin has
+  `meta.fact` (its key, and the time of an event where rows have one) and the type of each column.
+  A source feeds it by `feeds: <fact>` in its manifest. `make generate` writes facts_by_name() from
+  both into generated/.
+#}
+{% macro facts() -%}
+    {%- if facts_by_name is not defined -%}
+        {{ exceptions.raise_compiler_error(
+            "dbt_project/generated/ is missing; make it from cities/ by: make generate"
+        ) }}
+    {%- endif -%}
+    {{ return(facts_by_name()) }}
+{%- endmacro %}
+
+
+{# Facts whose rows are events: of those it is known how far they reach. #}
+{% macro timed_facts() -%}
+    {%- set found = {} -%}
+    {%- for name, fact in facts().items() if fact.event_time -%}
+        {%- do found.update({name: fact}) -%}
+    {%- endfor -%}
+    {{ return(found) }}
+{%- endmacro %}
+
+
+{# Facts whose rows state a district, and for which a point may stand in. #}
+{% macro located_facts() -%}
+    {%- set found = {} -%}
+    {%- for name, fact in facts().items() if fact.has_district -%}
+        {%- do found.update({name: fact}) -%}
+    {%- endfor -%}
+    {{ return(found) }}
+{%- endmacro %}
+
+
+{#
+  The rows of every source that feeds a fact, by the columns and types that the fact's YAML twin
+  declares. Without such a source: no rows, with those columns.
+#}
+{% macro union_feeds(fact) -%}
+    {%- set columns = fact_columns(fact) -%}
+    {%- set feeds = facts()[fact].feeds -%}
+    {%- for feed in feeds %}
+    {{- check_feed(fact, columns, feed) if execute }}
+    select
+        '{{ feed.city_id }}' as city_id,
+        '{{ feed.source_id }}' as source_id
+        {%- for column in columns %},
+        cast({{ column.name }} as {{ column.data_type }}) as {{ column.name }}
+        {%- endfor %}
+    from {{ ref(feed.staging) }}
+    {{ "union all" if not loop.last }}
+    {%- else %}
+    select
+        cast(null as text) as city_id,
+        cast(null as text) as source_id
+        {%- for column in columns %},
+        cast(null as {{ column.data_type }}) as {{ column.name }}
+        {%- endfor %}
+    where false
+    {%- endfor %}
+{%- endmacro %}
+
+
+{# The columns that a source's staging model must have, from int_<fact>.yml. #}
+{% macro fact_columns(fact) -%}
+    {%- set found = [] -%}
+    {%- if execute -%}
+        {%- for node in graph.nodes.values() if node.name == 'int_' ~ fact -%}
+            {%- for column in node.columns.values() if column.name not in ('city_id', 'source_id') -%}
+                {%- do found.append(column) -%}
+            {%- endfor -%}
+        {%- endfor -%}
+    {%- endif -%}
+    {{ return(found) }}
+{%- endmacro %}
+
+
+{# A column that is missing is named with its file; PostgreSQL would name neither. #}
+{% macro check_feed(fact, columns, feed) -%}
+    {%- set present = adapter.get_columns_in_relation(ref(feed.staging))
+        | map(attribute='name') | list -%}
+    {%- set missing = columns | map(attribute='name') | reject('in', present) | list -%}
+    {%- if present and missing -%}
+        {{ exceptions.raise_compiler_error(
+            "models/staging/" ~ feed.city_id ~ "/" ~ feed.staging ~ ".sql has no column "
+            ~ missing | join(', ') ~ ", which fact " ~ fact ~ " needs; add it (null::type where "
+            ~ "the source does not have it). See models/intermediate/int_" ~ fact ~ ".yml"
+        ) }}
+    {%- endif -%}
+{%- endmacro %}

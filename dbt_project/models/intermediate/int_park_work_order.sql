@@ -1,0 +1,1 @@
+{{ union_feeds('park_work_order') }}

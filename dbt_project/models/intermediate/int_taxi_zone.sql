@@ -1,0 +1,1 @@
+{{ union_feeds('taxi_zone') }}
