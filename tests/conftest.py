@@ -10,6 +10,11 @@ settings.register_profile("cityloom", deadline=None, suppress_health_check=[Heal
 settings.load_profile("cityloom")
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """`--renew-snapshots`: write reviewed files, such as the graph of DAGs, anew."""
+    parser.addoption("--renew-snapshots", action="store_true", help="write reviewed files anew")
+
+
 def pytest_make_parametrize_id(config: pytest.Config, val: object, argname: str) -> str | None:
     """Keep bytes out of a test's id: compressed ones may hold the time at which they were made.
 

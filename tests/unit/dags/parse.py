@@ -29,6 +29,13 @@ def uris(condition):
     return [condition.uri] if nested is None else [uri for part in nested for uri in uris(part)]
 
 
+def condition(timetable):
+    """The assets that start a DAG, as text: `A`, `any of A, B` or `all of A, B`."""
+    asked = getattr(timetable, "asset_condition", None)
+    kind = {"AssetAny": "any of ", "AssetAll": "all of "}.get(type(asked).__name__, "")
+    return kind + ", ".join(sorted(uris(asked)))
+
+
 def facts(dag):
     kept = DagSerialization.to_dict(dag)
     timetable = dag.timetable
@@ -43,6 +50,7 @@ def facts(dag):
         "cron": getattr(timetable, "_expression", None) or getattr(timetable, "expression", None),
         "time_zone": str(getattr(timetable, "timezone", getattr(timetable, "_timezone", None))),
         "waits_for": sorted(uris(getattr(timetable, "asset_condition", None))),
+        "condition": condition(timetable),
         "params": sorted(dag.params),
         "serialised_bytes": len(json.dumps(kept)),
         "tasks": {

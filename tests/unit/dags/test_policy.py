@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import ast
-import json
-import os
 import re
 import subprocess
 import sys
@@ -29,27 +27,6 @@ HEAVY = {
     *("sklearn", "sqlalchemy", "torch"),
 }
 ROOMS = {"dashboards", "expectations", "extract", "infra", "ml", "simulator", "warehouse"}
-
-
-@pytest.fixture(scope="module")
-def parsed(tmp_path_factory):
-    home = tmp_path_factory.mktemp("airflow")
-    found = home / "found.json"
-    answer = subprocess.run(
-        [sys.executable, str(Path(__file__).with_name("parse.py")), str(FOLDER), str(found)],
-        env={
-            **os.environ,
-            "AIRFLOW_HOME": str(home),
-            "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
-            "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home}/none.db",
-            "PYTHONPATH": str(ROOT),
-        },
-        capture_output=True,
-        text=True,
-        timeout=600,
-    )
-    assert answer.returncode == 0, answer.stdout + answer.stderr
-    return json.loads(found.read_text())
 
 
 def test_no_import_error_and_no_warning(parsed):
