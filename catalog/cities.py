@@ -18,7 +18,7 @@ import yaml
 from pydantic import ValidationError
 
 from catalog.models import City, Source
-from catalog.problems import ManifestError, Problem, problems_of
+from catalog.problems import Location, ManifestError, Problem, key_of, problems_of
 
 __all__ = [
     "CITIES_DIR",
@@ -32,7 +32,6 @@ __all__ = [
 ]
 
 Model = TypeVar("Model", City, Source)
-Location = tuple[str | int, ...]
 #: What else a source must satisfy: yields (location of a key, what is wrong and what to do).
 SourceCheck = Callable[[Source], Iterable[tuple[Location, str]]]
 
@@ -259,8 +258,7 @@ class _Lines:
                 child = node.value[part] if part < len(node.value) else None
                 line = child.start_mark.line + 1 if child else line
             node = child
-        key = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in loc)
-        return Problem(self.path, key.removeprefix("."), message, line)
+        return Problem(self.path, key_of(loc), message, line)
 
     def _refuse_repeated_keys(self, node: yaml.Node | None, done: set[int]) -> None:
         if id(node) in done:  # an alias

@@ -13,6 +13,8 @@ from pydantic_core import PydanticCustomError
 
 from catalog.fields import did_you_mean
 
+#: Where a key stands: names of keys, and indices of lists.
+Location = tuple[str | int, ...]
 _MUST_BE = {
     "bool": "true or false",
     "dict": "a group of keys",
@@ -46,6 +48,12 @@ class ManifestError(Exception):
         super().__init__("\n".join(self.problems))
 
 
+def key_of(loc: Location) -> str:
+    """Return a location as people write it: `columns.day.formats[0]`."""
+    parts = (f"[{part}]" if isinstance(part, int) else f".{part}" for part in loc)
+    return "".join(parts).removeprefix(".")
+
+
 def refuse(problems: Sequence[tuple[str, str]]) -> None:
     """Raise, from a model's validator, a problem for each (key below the model, message), if any.
 
@@ -58,8 +66,8 @@ def refuse(problems: Sequence[tuple[str, str]]) -> None:
 
 
 def problems_of(
-    error: ValidationError, model: type[BaseModel], within: tuple[str | int, ...] = ()
-) -> Iterator[tuple[tuple[str | int, ...], str]]:
+    error: ValidationError, model: type[BaseModel], within: Location = ()
+) -> Iterator[tuple[Location, str]]:
     """Yield (location, message) for each problem in data of `model`, which stand at `within`."""
     for item in error.errors(include_url=False):
         loc = tuple(part for part in item["loc"] if part != "[key]")
@@ -100,7 +108,8 @@ def _message(item: Any, model: type[BaseModel]) -> str:
     must_be = _MUST_BE.get(kind.removesuffix("_type").removesuffix("_parsing"))
     if must_be:
         return f"must be {must_be}, not {_brief(given)}{meaning}"
-    return f"{item['msg'][:1].lower()}{item['msg'][1:]}, not {_brief(given)}{meaning}"
+    text = item["msg"].replace("Input should", "must")
+    return f"{text[:1].lower()}{text[1:]}, not {_brief(given)}{meaning}"
 
 
 def _brief(value: Any) -> str:
@@ -112,10 +121,11 @@ def _brief(value: Any) -> str:
 
 def _meaning(model: type[BaseModel], loc: tuple[Any, ...]) -> str:
     """Return the description of the key at `loc`, to follow a message."""
-    keys = [part for part in loc if isinstance(part, str)]
-    parent = _model_at(model, tuple(keys[:-1])) if keys else None
-    field = parent.model_fields.get(keys[-1]) if parent else None
-    return f". {keys[-1]}: {field.description}" if field and field.description else ""
+    while loc and isinstance(loc[-1], int):
+        loc = loc[:-1]
+    parent = _model_at(model, loc[:-1]) if loc else None
+    field = parent.model_fields.get(loc[-1]) if parent else None
+    return f". {loc[-1]}: {field.description}" if field and field.description else ""
 
 
 def _model_at(model: type[BaseModel], loc: tuple[Any, ...]) -> type[BaseModel] | None:

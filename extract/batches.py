@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
+if TYPE_CHECKING:
+    import numpy as np
+    import pyarrow as pa
 
 
 @dataclass
@@ -85,6 +85,9 @@ def gathered(batches: Iterable[SourceBatch], size: int) -> Iterator[SourceBatch]
 def _joined(batches: list[SourceBatch]) -> SourceBatch:
     if len(batches) == 1:
         return batches[0]
+    import numpy as np
+    import pyarrow as pa
+
     return SourceBatch(
         batches[0].file,
         pa.concat_batches([batch.table for batch in batches]),
@@ -96,16 +99,23 @@ def _joined(batches: list[SourceBatch]) -> SourceBatch:
 
 def numbered(first: int, count: int) -> np.ndarray:
     """Return row numbers `first`, `first + 1`, ... as a batch carries them."""
+    import numpy as np
+
     return np.arange(first, first + count, dtype=np.int64)
 
 
 def no_rows(columns: list[str]) -> pa.RecordBatch:
     """Return a batch of those text columns without rows."""
+    import pyarrow as pa
+
     return pa.RecordBatch.from_arrays([pa.nulls(0, pa.string()) for _ in columns], names=columns)
 
 
 def without_empty(table: pa.RecordBatch) -> pa.RecordBatch:
     """Return a batch with null in place of empty text."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
     columns = []
     for array in table.columns:
         if pa.types.is_string(array.type) or pa.types.is_large_string(array.type):

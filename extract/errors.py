@@ -11,8 +11,11 @@ class ExtractError(Exception):
     `place` is the file (and line, sheet or column), `problem` what is wrong there, `remedy` what
     to do. `quoted` is text of the source itself or of a library that may quote it: it is left out
     where a source has personal columns. `reason`: the code for `quality.loads.reason_code`.
-    Nothing of the load reaches `raw`.
+    `manifest` names the source's manifest and the reader in it, where that is not the place
+    itself. Nothing of the load reaches `raw`.
     """
+
+    manifest: str | None = None
 
     def __init__(
         self,
@@ -29,4 +32,10 @@ class ExtractError(Exception):
         self.quoted = quoted
         self.reason = reason
         said = f"{problem} ({quoted})" if quoted else problem
-        super().__init__(f"{place}: {said}. {remedy[:1].upper()}{remedy[1:]}.")
+        end = "" if remedy.endswith("?") else "."
+        super().__init__(f"{place}: {said}. {remedy[:1].upper()}{remedy[1:]}{end}")
+
+    def __str__(self) -> str:
+        text = super().__str__()
+        known = self.manifest is None or self.place.startswith(self.manifest.rpartition(",")[0])
+        return text if known else f"{text} (Manifest: {self.manifest})"

@@ -4,40 +4,72 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import sqlite3
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+from urllib.parse import urlsplit
 
-import sqlalchemy as sa
+from pydantic import AfterValidator, Field, model_validator
 
 from catalog.models import Column, Reader, Source, normalise
+from catalog.problems import refuse
 from extract.batches import SourceBatch, SourceFile, no_rows, numbered
-from extract.connectors import option
+from extract.connectors.declare import Connector, Options
 from extract.connectors.records import ROWS, from_rows
 from extract.errors import ExtractError
 
-OPTIONS = ("url", "table", "query", "time_zone")
+if TYPE_CHECKING:
+    import sqlalchemy as sa
+
+
+def _url(value: str) -> str:
+    if not re.match(r"[a-z][a-z0-9_]*(\+[a-z0-9_]+)?://", value):
+        raise ValueError(
+            "is not a URL of a database; write one as SQLAlchemy does, such as "
+            "postgresql+psycopg://reader:${LINE_PASSWORD}@host/name or sqlite:///parks/line.db"
+        )
+    password = urlsplit(value).password
+    if password and not re.fullmatch(r"(\$\{\w+\})+", password):
+        raise ValueError("holds a password; write ${NAME} and set NAME in the environment")
+    return value
+
+
+class SqlOptions(Options):
+    """Options of `sql`."""
+
+    url: Annotated[str, AfterValidator(_url)] = Field(
+        description="URL of the database as SQLAlchemy writes it; ${NAME} is taken from the "
+        "environment, and a SQLite path is relative to the city's drop folder"
+    )
+    table: str | None = Field(
+        None, min_length=1, description="Table to read, with its schema if need be"
+    )
+    query: str | None = Field(None, min_length=1, description="Query to read in place of a table")
+
+    @model_validator(mode="after")
+    def _table_or_query(self) -> SqlOptions:
+        if self.table is None and self.query is None:
+            refuse([("table", "is missing; add it, or query")])
+        if self.table is not None and self.query is not None:
+            refuse([("query", "stands beside table; take one of them out")])
+        return self
 
 
 def read(
-    reader: Reader, source: Source, base_dir: Path, cursor: str | None
+    options: SqlOptions, reader: Reader, source: Source, base_dir: Path, cursor: str | None
 ) -> Iterator[SourceBatch]:
     """Yield the rows of a table or query; from the second load on those from the cursor on.
 
-    Options: `url`, as SQLAlchemy writes it, in which `${NAME}` is taken from the environment (so
-    that no password stands in a manifest) and a SQLite path is relative to the source's folder;
-    `table` (perhaps with its schema) or `query`. Rows at the cursor itself are read again, since
-    others may share its value. SQLite files are opened read-only.
+    Rows at the cursor itself are read again, since others may share its value. SQLite files are
+    opened read-only.
     """
-    url = option(reader, "url", None, str, OPTIONS)
-    table = option(reader, "table", None, str, OPTIONS)
-    query = option(reader, "query", None, str, OPTIONS)
-    if not url or bool(table) == bool(query):
-        raise ExtractError(
-            f"{source.path}: read.options", "need url, and table or query", "add what is missing"
-        )
-    engine, file = _engine(url, base_dir)
+    import sqlalchemy as sa
+
+    table, query = options.table, options.query
+    engine, file = _engine(options.url, base_dir)
     file.path = f"{file.path}:{table or 'query'}"
     try:
         with engine.connect() as connection:
@@ -61,8 +93,27 @@ def read(
         engine.dispose()
 
 
+SQL = Connector("A table or query of a database", SqlOptions, read, reads_files=False)
+
+
 def _engine(url: str, base_dir: Path) -> tuple[sa.Engine, SourceFile]:
-    parsed = sa.make_url(os.path.expandvars(url))
+    import sqlalchemy as sa
+
+    unset = sorted(name for name in re.findall(r"\$\{(\w+)\}", url) if name not in os.environ)
+    if unset:
+        raise ExtractError(
+            "options.url",
+            f"names {', '.join(unset)}, which is not set",
+            "set it in the environment",
+        )
+    try:
+        parsed = sa.make_url(os.path.expandvars(url))
+        parsed.get_dialect()
+    except (sa.exc.ArgumentError, sa.exc.NoSuchModuleError) as error:
+        driver = url.partition(":")[0]
+        raise ExtractError(
+            "options.url", f"cannot be used: no driver {driver!r}, or no URL", "correct it"
+        ) from error
     if parsed.get_backend_name() != "sqlite":
         port = f":{parsed.port}" if parsed.port else ""
         place = f"{parsed.host or 'localhost'}{port}/{parsed.database or ''}"
@@ -110,6 +161,8 @@ def _statement(
     query: str | None,
     cursor: str | None,
 ) -> sa.Select:
+    import sqlalchemy as sa
+
     if table:
         schema, _, name = table.rpartition(".")
         origin = sa.table(sa.quoted_name(name, True), schema=schema or None)

@@ -7,18 +7,16 @@ import io
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated, Any
 
-import numpy as np
-import pyarrow as pa
-import pyarrow.csv as arrow_csv
+from pydantic import AfterValidator, Field
 
 from catalog.models import Reader, Source
 from extract.batches import RejectedRow, SourceBatch, SourceFile, gathered, no_rows, numbered
-from extract.connectors import option
+from extract.connectors.declare import Connector, Encoding, Options
 from extract.connectors.files import TextStream, find, relative
 from extract.errors import ExtractError
 
-OPTIONS = ("delimiter", "encoding", "quote", "skip_rows", "header", "nulls", "time_zone")
 #: Bytes that are parsed at a time (the longest record that can be read), and that make a batch.
 BLOCK = 2 << 20
 BATCH = 8 << 20
@@ -26,38 +24,68 @@ BATCH = 8 << 20
 HEAD = 1 << 20
 
 
+def _one_character(value: str) -> str:
+    if len(value) > 1 or not value.isascii():
+        raise ValueError(f"{value!r} is not one ASCII character; write one, such as ';' or \"\\t\"")
+    return value
+
+
+def _not_empty(value: str) -> str:
+    if not value:
+        raise ValueError("is empty; write one character, such as ';' or \"\\t\"")
+    return value
+
+
+Character = Annotated[str, AfterValidator(_one_character)]
+
+
+class CsvOptions(Options):
+    """Options of `csv`."""
+
+    delimiter: Annotated[Character, AfterValidator(_not_empty)] = Field(
+        ",", description="Character between the fields"
+    )
+    encoding: Encoding = Field(
+        "utf-8", description="Encoding of the files; a byte-order mark overrides it"
+    )
+    quote: Character = Field('"', description="Character around fields; '' for none")
+    skip_rows: int = Field(0, ge=0, description="Lines before the header")
+    header: list[str] | None = Field(
+        None, min_length=1, description="Names of the columns, for files without a header"
+    )
+    nulls: list[str] = Field([], description="Texts that mean no value, such as N/A")
+
+
 def read(
-    reader: Reader, source: Source, base_dir: Path, cursor: str | None
+    options: CsvOptions, reader: Reader, source: Source, base_dir: Path, cursor: str | None
 ) -> Iterator[SourceBatch]:
     """Yield the rows of delimited files as text columns; empty fields are null.
 
-    Options: `delimiter` (","), `encoding` (utf-8), `quote` ('"'; "" for none), `skip_rows` (lines
-    before the header), `header` (names, where the file has none), `nulls` (texts that mean
-    nothing, such as "N/A"). A record with too many or too few fields is rejected; as the last
-    record of a file without a final newline it means that the file is truncated.
+    A record with too many or too few fields is rejected; as the last record of a file without a
+    final newline it means that the file is truncated.
     """
     for path in find(reader, base_dir):
-        yield from _read_file(path, reader, base_dir)
+        yield from _read_file(path, options, base_dir)
 
 
-def _read_file(path: Path, reader: Reader, base_dir: Path) -> Iterator[SourceBatch]:
-    def get(name, default, kind):
-        return option(reader, name, default, kind, OPTIONS)
+CSV = Connector("Delimited text, plain or gzip, many files", CsvOptions, read)
 
-    delimiter = get("delimiter", ",", str)
-    quote = get("quote", '"', str)
+
+def _read_file(path: Path, options: CsvOptions, base_dir: Path) -> Iterator[SourceBatch]:
+    import pyarrow as pa
+    import pyarrow.csv as arrow_csv
+
+    delimiter, quote = options.delimiter, options.quote
     file = SourceFile(relative(path, base_dir))
-    with TextStream(path, file, get("encoding", "utf-8", str)) as stream:
-        skip = get("skip_rows", 0, int)
-        header = get("header", None, list)
-        file.columns = _header(stream, path, delimiter, quote, skip, header)
+    with TextStream(path, file, options.encoding) as stream:
+        file.columns = _header(stream, path, options)
         width = len(file.columns)
         # A batch without rows announces the file, so that its header is checked before it is read.
         yield SourceBatch(file, no_rows(file.columns), numbered(1, 0))
         ragged: list[RejectedRow] = []
         short: set[int] = set()
 
-        def reject(row) -> str:
+        def reject(row: Any) -> str:
             fields = "field" if row.actual_columns == 1 else "fields"
             ragged.append(
                 RejectedRow(
@@ -87,7 +115,7 @@ def _read_file(path: Path, reader: Reader, base_dir: Path) -> Iterator[SourceBat
                     column_types=dict.fromkeys(names, pa.string()),
                     check_utf8=False,  # the stream has done it
                     strings_can_be_null=True,
-                    null_values=["", *get("nulls", [], list)],
+                    null_values=["", *options.nulls],
                 ),
             )
             yield from gathered(_numbered(batches, file, ragged, last), BATCH)
@@ -116,20 +144,21 @@ class _Last:
     rejected: int = 0
 
 
-def _header(
-    stream: TextStream, path: Path, delimiter: str, quote: str, skip: int, given: list | None
-) -> list[str]:
+def _header(stream: TextStream, path: Path, options: CsvOptions) -> list[str]:
     """Return the column names, and leave the stream at the first record."""
+    quote = options.quote
     head = stream.peek(HEAD).decode("utf-8", errors="ignore")
     head = head.replace("\r\n", "\n").replace("\r", "\n") if "\n" not in head else head
     lines = io.StringIO(head, newline="")
-    for _ in range(skip):
+    for _ in range(options.skip_rows):
         lines.readline()
-    if given:
-        names = [str(name) for name in given]
+    if options.header:
+        names = options.header
     else:
         quoting = csv.QUOTE_MINIMAL if quote else csv.QUOTE_NONE
-        records = csv.reader(lines, delimiter=delimiter, quotechar=quote or None, quoting=quoting)
+        records = csv.reader(
+            lines, delimiter=options.delimiter, quotechar=quote or None, quoting=quoting
+        )
         names = next((record for record in records if any(record)), [])
         if not names:
             raise ExtractError(str(path), "has no header", "fetch it again, or set skip_rows")
@@ -147,6 +176,8 @@ def _numbered(
     batches, file: SourceFile, ragged: list[RejectedRow], last: _Last
 ) -> Iterator[SourceBatch]:
     """Give each row its number; Arrow reads ahead, so some rejected rows are still to come."""
+    import numpy as np
+
     upcoming = 1
     while True:
         try:

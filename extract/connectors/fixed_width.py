@@ -5,47 +5,86 @@ from __future__ import annotations
 from collections.abc import Iterator
 from io import TextIOWrapper
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import numpy as np
-import polars as pl
-import pyarrow as pa
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from catalog.models import Reader, Source
+from catalog.problems import refuse
 from extract.batches import RejectedRow, SourceBatch, SourceFile, no_rows, numbered
-from extract.connectors import option
+from extract.connectors.declare import Connector, Encoding, Options
 from extract.connectors.files import TextStream, find, relative
 from extract.errors import ExtractError
 
-OPTIONS = ("layout", "encoding", "skip_rows", "record_length", "nulls", "time_zone")
+if TYPE_CHECKING:
+    import polars as pl
+    import pyarrow as pa
+
 ROWS = 50_000
 
 
+class Place(BaseModel):
+    """Where one value stands in a record."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    name: str = Field(min_length=1, description="Name of the column")
+    start: int = Field(ge=1, description="Its first character, counted from 1")
+    length: int = Field(ge=1, description="How many characters it has")
+
+
+class FixedWidthOptions(Options):
+    """Options of `fixed_width`."""
+
+    layout: list[Place] = Field(
+        min_length=1, description="The record's values, each with name, start and length"
+    )
+    encoding: Encoding = Field("utf-8", description="Encoding of the files; cp037 for EBCDIC")
+    skip_rows: int = Field(0, ge=0, description="Lines before the first record")
+    record_length: int | None = Field(
+        None, ge=1, description="Characters of a record, for files without line breaks"
+    )
+    nulls: list[str] = Field([], description="Texts that mean no value, such as 00000000")
+
+    @model_validator(mode="after")
+    def _layout_fits(self) -> FixedWidthOptions:
+        problems: list[tuple[str, str]] = []
+        names: set[str] = set()
+        for position, field in enumerate(self.layout):
+            key = f"layout[{position}]"
+            if field.name in names:
+                problems.append((f"{key}.name", f"{field.name!r} stands twice; rename one"))
+            names.add(field.name)
+            end = field.start + field.length - 1
+            if self.record_length is not None and end > self.record_length:
+                message = f"ends at {end}, behind record_length {self.record_length}; correct one"
+                problems.append((f"{key}.length", message))
+        refuse(problems)
+        return self
+
+
 def read(
-    reader: Reader, source: Source, base_dir: Path, cursor: str | None
+    options: FixedWidthOptions, reader: Reader, source: Source, base_dir: Path, cursor: str | None
 ) -> Iterator[SourceBatch]:
     """Yield records cut by position, blanks around values stripped, blank values null.
 
-    Options: `layout`, a list of {name, start, length} where `start` counts characters from 1;
-    `encoding` (utf-8; cp037 for EBCDIC); `skip_rows`, lines before the first record;
-    `record_length` for files without newlines; `nulls`, texts that mean nothing (00000000). A
-    line that is shorter than the layout is rejected; as the last of a file without a final
+    A line that is shorter than the layout is rejected; as the last of a file without a final
     newline it means that the file is truncated.
     """
-    layout = _layout(reader, source)
-    encoding = option(reader, "encoding", "utf-8", str, OPTIONS)
-    skip = option(reader, "skip_rows", 0, int, OPTIONS)
-    length = option(reader, "record_length", None, int, OPTIONS)
-    nulls = [str(text) for text in option(reader, "nulls", [], list, OPTIONS)]
-    names = [name for name, _, _ in layout]
-    needed = max(start + size for _, start, size in layout)
+    import numpy as np
+    import polars as pl
+
+    length = options.record_length
+    names = [field.name for field in options.layout]
+    needed = max(field.start - 1 + field.length for field in options.layout)
     for path in find(reader, base_dir):
         file = SourceFile(relative(path, base_dir), columns=names)
         yield SourceBatch(file, no_rows(names), numbered(1, 0))
         good = bad = last = 0
         last_fits = True
-        with TextStream(path, file, encoding) as stream:
+        with TextStream(path, file, options.encoding) as stream:
             lines = _records(stream, length, path) if length else _lines(stream)
-            for _ in range(skip):
+            for _ in range(options.skip_rows):
                 next(lines, None)
             for first, block in _blocks(lines):
                 text = pl.Series("line", block, dtype=pl.String)
@@ -59,9 +98,7 @@ def read(
                     )
                     for p in np.flatnonzero(~fits)
                 )
-                yield SourceBatch(
-                    file, _cut(text.filter(fits), layout, nulls), rows[fits], rejected
-                )
+                yield SourceBatch(file, _cut(text.filter(fits), options), rows[fits], rejected)
                 good, bad = good + int(fits.sum()), bad + len(rejected)
                 last, last_fits = int(rows[-1]), bool(fits[-1])
             if not last_fits and not stream.ends_in_newline:
@@ -78,29 +115,9 @@ def read(
             )
 
 
-def _layout(reader: Reader, source: Source) -> list[tuple[str, int, int]]:
-    fields = option(reader, "layout", [], list, OPTIONS)
-    layout = []
-    for position, field in enumerate(fields):
-        if not isinstance(field, dict) or not {"name", "start", "length"} <= set(field):
-            raise ExtractError(
-                f"{source.path}: read.options.layout[{position}]",
-                f"is {field!r}",
-                "give each field a name, a start (from 1) and a length",
-            )
-        start, length = int(field["start"]), int(field["length"])
-        if start < 1 or length < 1:
-            raise ExtractError(
-                f"{source.path}: read.options.layout[{position}]",
-                f"start {start}, length {length} are no place in a record",
-                "count from 1",
-            )
-        layout.append((str(field["name"]), start - 1, length))
-    if not layout:
-        raise ExtractError(
-            f"{source.path}: read.options.layout", "is missing", "list name, start, length"
-        )
-    return layout
+FIXED_WIDTH = Connector(
+    "Exports of mainframes and old systems, by a record layout", FixedWidthOptions, read
+)
 
 
 def _lines(stream: TextStream) -> Iterator[str]:
@@ -135,10 +152,12 @@ def _blocks(lines: Iterator[str]) -> Iterator[tuple[int, list[str]]]:
         yield first, block
 
 
-def _cut(lines: pl.Series, layout: list[tuple[str, int, int]], nulls: list[str]) -> pa.RecordBatch:
+def _cut(lines: pl.Series, options: FixedWidthOptions) -> pa.RecordBatch:
+    import pyarrow as pa
+
     arrays = []
-    for _, start, length in layout:
-        values = lines.str.slice(start, length).str.strip_chars()
-        values = values.set(values.is_in(["", *nulls]), None)
+    for field in options.layout:
+        values = lines.str.slice(field.start - 1, field.length).str.strip_chars()
+        values = values.set(values.is_in(["", *options.nulls]), None)
         arrays.append(values.to_arrow().cast(pa.string()))
-    return pa.RecordBatch.from_arrays(arrays, names=[name for name, _, _ in layout])
+    return pa.RecordBatch.from_arrays(arrays, names=[field.name for field in options.layout])

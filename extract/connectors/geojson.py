@@ -7,21 +7,21 @@ import math
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from pyproj import CRS, Transformer
-from pyproj.exceptions import CRSError
+from pydantic import Field
 
 from catalog.models import Reader, Source
 from extract.batches import RejectedRow, SourceBatch, SourceFile, no_rows, numbered
-from extract.connectors import option
+from extract.connectors.declare import Connector, Options
 from extract.connectors.files import find, relative
 from extract.connectors.json_records import load_document
 from extract.connectors.records import from_objects
 from extract.errors import ExtractError
 
-OPTIONS = ("crs", "time_zone")
+if TYPE_CHECKING:
+    from pyproj import Transformer
+
 #: Decimals of a degree: about a centimetre.
 DECIMALS = 7
 ROWS = 1_000
@@ -31,16 +31,27 @@ class _Malformed(ValueError):
     """A feature that is not what GeoJSON says; rejected with the reason."""
 
 
+class GeojsonOptions(Options):
+    """Options of `geojson`."""
+
+    crs: str | None = Field(
+        None,
+        min_length=1,
+        description="Reference system of the coordinates, such as EPSG:2263, where the file "
+        "names none",
+    )
+
+
 def read(
-    reader: Reader, source: Source, base_dir: Path, cursor: str | None
+    options: GeojsonOptions, reader: Reader, source: Source, base_dir: Path, cursor: str | None
 ) -> Iterator[SourceBatch]:
     """Yield features: their properties as columns, and `geometry` as GeoJSON text.
 
-    Coordinates come out as longitude and latitude. Option `crs`: the file's reference system
-    (EPSG:2263), where the file names none. What is no feature, or has a geometry that cannot be
-    read, is rejected.
+    Coordinates come out as longitude and latitude. What is no feature, or has a geometry that
+    cannot be read, is rejected.
     """
-    given = option(reader, "crs", None, str, OPTIONS)
+    import numpy as np
+
     for path in find(reader, base_dir):
         file = SourceFile(relative(path, base_dir), sparse=True)
         document = load_document(path, file)
@@ -48,7 +59,7 @@ def read(
             raise ExtractError(
                 str(path), "is JSON but no GeoJSON feature collection", "fetch it again"
             )
-        transformer = _transformer(document, given, path)
+        transformer = _transformer(document, options.crs, path)
         yield SourceBatch(file, no_rows(["geometry"]), numbered(1, 0))
         features = document["features"]
         for start in range(0, len(features), ROWS):
@@ -64,7 +75,13 @@ def read(
             )
 
 
+GEOJSON = Connector("GeoJSON features, coordinates in degrees", GeojsonOptions, read)
+
+
 def _transformer(document: dict[str, Any], given: str | None, path: Path) -> Transformer | None:
+    from pyproj import CRS, Transformer
+    from pyproj.exceptions import CRSError
+
     named = document.get("crs") or given
     for step in ("properties", "name"):
         named = (named.get(step) or given) if isinstance(named, dict) else named

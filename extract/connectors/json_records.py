@@ -8,31 +8,46 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
+from pydantic import Field
 
 from catalog.models import Reader, Source
 from extract.batches import RejectedRow, SourceBatch, SourceFile, no_rows, numbered
-from extract.connectors import option
+from extract.connectors.declare import Connector, Encoding, Options
 from extract.connectors.files import TextStream, find, relative
 from extract.connectors.records import ROWS, from_objects
 from extract.errors import ExtractError
 
-LINE_OPTIONS = ("encoding", "time_zone")
-DOCUMENT_OPTIONS = ("encoding", "records", "time_zone")
+
+class JsonlOptions(Options):
+    """Options of `jsonl`."""
+
+    encoding: Encoding = Field("utf-8", description="Encoding of the files")
+
+
+class JsonOptions(JsonlOptions):
+    """Options of `json`."""
+
+    records: str | None = Field(
+        None,
+        min_length=1,
+        description="Path to the list of records, such as response.items, where the document "
+        "is not the list itself",
+    )
 
 
 def read_lines(
-    reader: Reader, source: Source, base_dir: Path, cursor: str | None
+    options: JsonlOptions, reader: Reader, source: Source, base_dir: Path, cursor: str | None
 ) -> Iterator[SourceBatch]:
     """Yield the objects of JSON-lines files, plain or gzip; nested values stay JSON text.
 
-    Option: `encoding` (utf-8). A line that is no object is rejected; as the last line of a file
+    A line that is no object is rejected; as the last line of a file
     without a final newline it means that the file is truncated.
     """
-    encoding = option(reader, "encoding", "utf-8", str, LINE_OPTIONS)
+    import numpy as np
+
     for path in find(reader, base_dir):
         file = SourceFile(relative(path, base_dir), sparse=True)
-        with TextStream(path, file, encoding) as stream:
+        with TextStream(path, file, options.encoding) as stream:
             file.may_hold_nul = True
             objects: list[dict[str, Any]] = []
             rows: list[int] = []
@@ -75,21 +90,19 @@ def read_lines(
 
 
 def read_document(
-    reader: Reader, source: Source, base_dir: Path, cursor: str | None
+    options: JsonOptions, reader: Reader, source: Source, base_dir: Path, cursor: str | None
 ) -> Iterator[SourceBatch]:
-    """Yield the objects of JSON documents, each held in memory as a whole.
-
-    Options: `records`, the path to the list (`response.items`), where it is not the document
-    itself; `encoding` (utf-8).
-    """
-    encoding = option(reader, "encoding", "utf-8", str, DOCUMENT_OPTIONS)
-    place = option(reader, "records", None, str, DOCUMENT_OPTIONS)
+    """Yield the objects of JSON documents, each held in memory as a whole."""
     for path in find(reader, base_dir):
         file = SourceFile(relative(path, base_dir), sparse=True)
-        records = _at(load_document(path, file, encoding), place, path)
+        records = _at(load_document(path, file, options.encoding), options.records, path)
         yield SourceBatch(file, no_rows([]), numbered(1, 0))
         for start in range(0, len(records), ROWS):
             yield from_list(file, records[start : start + ROWS], start + 1)
+
+
+JSONL = Connector("One JSON object a line, plain or gzip", JsonlOptions, read_lines)
+JSON = Connector("JSON documents that hold a list of objects", JsonOptions, read_document)
 
 
 def load_document(path: Path, file: SourceFile, encoding: str = "utf-8") -> Any:
@@ -116,6 +129,8 @@ def load_document(path: Path, file: SourceFile, encoding: str = "utf-8") -> Any:
 
 def from_list(file: SourceFile, records: list[Any], first: int) -> SourceBatch:
     """Return one batch of a list of objects; what is no object is rejected."""
+    import numpy as np
+
     objects, rows, rejected = [], [], []
     for number, item in enumerate(records, first):
         problem = _problem(item)

@@ -6,24 +6,22 @@ import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-
 from catalog.models import Reader, Source
 from extract.batches import SourceBatch, SourceFile, no_rows, numbered, without_empty
-from extract.connectors import option
+from extract.connectors.declare import Connector, Options
 from extract.connectors.files import find, relative
 from extract.errors import ExtractError
 
-OPTIONS = ("time_zone",)
 ROWS = 50_000
 
 
 def read(
-    reader: Reader, source: Source, base_dir: Path, cursor: str | None
+    options: Options, reader: Reader, source: Source, base_dir: Path, cursor: str | None
 ) -> Iterator[SourceBatch]:
     """Yield the rows of Parquet files."""
-    option(reader, "time_zone", None, str, OPTIONS)
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
     for path in find(reader, base_dir):
         with path.open("rb") as opened:
             sha256 = hashlib.file_digest(opened, "sha256").hexdigest()
@@ -42,3 +40,6 @@ def read(
                 f"is no whole Parquet file ({str(error).splitlines()[0]})",
                 "it may be truncated; fetch it again",
             ) from error
+
+
+PARQUET = Connector("Parquet files, columns with the types that the file gives them", Options, read)

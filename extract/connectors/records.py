@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from datetime import date, datetime, time, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import pyarrow as pa
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 #: Rows a batch, for connectors that build rows one by one.
 ROWS = 20_000
@@ -36,6 +37,8 @@ def text_of_value(value: Any) -> str | None:
 
 def from_objects(objects: Sequence[dict[str, Any]], known: Sequence[str] = ()) -> pa.RecordBatch:
     """Return objects as text columns: `known` first, then whatever else the objects have."""
+    import pyarrow as pa
+
     names = dict.fromkeys(known)
     for item in objects:
         names.update(dict.fromkeys(item))
@@ -47,6 +50,8 @@ def from_objects(objects: Sequence[dict[str, Any]], known: Sequence[str] = ()) -
 
 def from_rows(rows: Sequence[Sequence[Any]], names: Sequence[str]) -> pa.RecordBatch:
     """Return rows, each with a value for every name, as text columns."""
+    import pyarrow as pa
+
     columns = [
         pa.array([text_of_value(row[position]) for row in rows], pa.string())
         for position in range(len(names))

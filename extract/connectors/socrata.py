@@ -5,72 +5,101 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Annotated
 
-from dlt.sources.helpers.requests import Client
-from dlt.sources.helpers.rest_client import RESTClient
-from dlt.sources.helpers.rest_client.paginators import BasePaginator
-from requests import Request, Response
-from requests.exceptions import JSONDecodeError, RequestException
+from pydantic import AfterValidator, Field
 
 from catalog.models import Reader, Source, normalise
 from extract.batches import SourceBatch, SourceFile, numbered
-from extract.connectors import option
+from extract.connectors.declare import Connector, Options
 from extract.connectors.records import from_objects
 from extract.errors import ExtractError
 
-OPTIONS = ("domain", "dataset", "where", "page_size", "token_env", "base_url", "attempts",
-           "time_zone")  # fmt: skip
+if TYPE_CHECKING:
+    from requests import Response
+
 #: Fields that a portal keeps of its own; a full replace renews them all, so they are no content.
 SYSTEM = (":id", ":created_at", ":updated_at")
-PAGE = 10_000
 #: 202 means that the portal is still working on the answer.
 RETRIED = (202, 429, 500, 502, 503, 504)
 
 
+def _host(value: str) -> str:
+    if not re.fullmatch(r"[a-z0-9-]+(\.[a-z0-9-]+)+", value):
+        raise ValueError(f"{value!r} is not the name of a portal; write one such as data.city.gov")
+    return value
+
+
+def _dataset(value: str) -> str:
+    if not re.fullmatch(r"[a-z0-9]{4}-[a-z0-9]{4}", value):
+        raise ValueError(f"{value!r} is not a dataset's id; write it as in its URL: abcd-1234")
+    return value
+
+
+class SocrataOptions(Options):
+    """Options of `socrata`."""
+
+    domain: Annotated[str, AfterValidator(_host)] = Field(
+        description="Name of the portal, such as data.cityofnewyork.us"
+    )
+    dataset: Annotated[str, AfterValidator(_dataset)] = Field(
+        description="Id of the dataset, as in its URL: h9gi-nx95"
+    )
+    where: str | None = Field(
+        None, min_length=1, description="Filter in SoQL, such as created_date > '2024'"
+    )
+    page_size: int = Field(10_000, ge=1, le=50_000, description="Rows asked for at a time")
+    token_env: str = Field(
+        "SOCRATA_APP_TOKEN",
+        min_length=1,
+        description="Name of the environment variable with an app token",
+    )
+    attempts: int = Field(5, ge=1, description="How often a page is asked for before giving up")
+    base_url: str | None = Field(
+        None, pattern="^https?://", description="URL of a portal behind another address"
+    )
+
+
 def read(
-    reader: Reader, source: Source, base_dir: Path, cursor: str | None
+    options: SocrataOptions, reader: Reader, source: Source, base_dir: Path, cursor: str | None
 ) -> Iterator[SourceBatch]:
     """Yield a dataset's rows, oldest change first; from the second load on those changed since.
 
     The position is the portal's `:updated_at`, with `:id` to tell rows of one moment apart, and
     never an offset, which shifts as rows change. Rows at the position itself are read again.
-
-    Options: `domain`, `dataset` (its four-by-four), `where` (a SoQL filter), `page_size`
-    (10000), `token_env` (name of the environment variable with an app token,
-    SOCRATA_APP_TOKEN), `attempts` (5), `base_url` (for a portal behind another address).
     """
+    from dlt.sources.helpers.requests import Client
+    from dlt.sources.helpers.rest_client import RESTClient
+    from requests.exceptions import RequestException
 
-    def get(name: str, default: Any, kind: type | tuple[type, ...]) -> Any:
-        return option(reader, name, default, kind, OPTIONS)
+    from extract.connectors.keyset import KeysetPaginator
 
-    domain, dataset = get("domain", None, str), get("dataset", None, str)
-    if not domain or not dataset:
-        raise ExtractError(
-            f"{source.path}: read.options", "need domain and dataset", "add what is missing"
-        )
-    file = SourceFile(f"{domain}/{dataset}", sparse=True)
-    token = os.environ.get(get("token_env", "SOCRATA_APP_TOKEN", str))
+    file = SourceFile(f"{options.domain}/{options.dataset}", sparse=True)
+    token = os.environ.get(options.token_env)
     session = Client(
         raise_for_status=False,
         status_codes=RETRIED,
-        request_max_attempts=get("attempts", 5, int),
+        request_max_attempts=options.attempts,
     ).session
     # dlt's retries wrap `send`; what comes out of them is final, and is looked at here.
     send = session.send
     session.send = lambda request, **given: _checked(file.path, send(request, **given))
     client = RESTClient(
-        base_url=get("base_url", f"https://{domain}", str),
+        base_url=options.base_url or f"https://{options.domain}",
         headers={"X-App-Token": token} if token else None,
         session=session,
     )
-    where, size = get("where", None, str), get("page_size", PAGE, int)
-    paginator = KeysetPaginator(where, cursor)
+    paginator = KeysetPaginator(options.where, cursor)
     pages = client.paginate(
-        f"resource/{dataset}.json",
-        params={"$select": ":id,:updated_at,*", "$order": ":updated_at,:id", "$limit": size},
+        f"resource/{options.dataset}.json",
+        params={
+            "$select": ":id,:updated_at,*",
+            "$order": ":updated_at,:id",
+            "$limit": options.page_size,
+        },
         paginator=paginator,
         data_selector="$",
         hooks={"response": []},
@@ -94,44 +123,15 @@ def read(
             first += len(rows)
     except RequestException as error:
         raise ExtractError(
-            f"{client.base_url}/resource/{dataset}.json",
+            f"{client.base_url}/resource/{options.dataset}.json",
             f"cannot be reached ({type(error).__name__})",
             "check the network and options.domain, or load a snapshot",
         ) from error
 
 
-class KeysetPaginator(BasePaginator):
-    """Asks for the rows after the last one seen, in the order of `:updated_at, :id`."""
-
-    def __init__(self, where: str | None, start: str | None) -> None:
-        super().__init__()
-        self.where = where
-        self.position = start
-        self._id: str | None = None
-
-    def init_request(self, request: Request) -> None:
-        """Set the filter of the first page: from the position on, that moment included."""
-        start = f":updated_at >= '{self.position}'" if self.position else None
-        self._filter(request, start)
-
-    def update_state(self, response: Response, data: list[Any] | None = None) -> None:
-        """Note the last row. Only an empty page is the end: a portal may cap pages at less than
-        was asked for.
-        """
-        if data:
-            self.position, self._id = data[-1][":updated_at"], data[-1][":id"]
-        self._has_next_page = bool(data)
-
-    def update_request(self, request: Request) -> None:
-        """Set the filter of the next page."""
-        at, last = f"'{self.position}'", f"'{self._id}'"
-        self._filter(request, f"(:updated_at > {at} OR (:updated_at = {at} AND :id > {last}))")
-
-    def _filter(self, request: Request, after: str | None) -> None:
-        parts = [f"({self.where})" if self.where else None, after]
-        where = " AND ".join(part for part in parts if part)
-        if where:
-            request.params["$where"] = where
+SOCRATA = Connector(
+    "A dataset of a Socrata portal, paged by key", SocrataOptions, read, reads_files=False
+)
 
 
 def _checked(place: str, response: Response) -> Response:
@@ -140,6 +140,8 @@ def _checked(place: str, response: Response) -> Response:
         raise ExtractError(
             place, "the portal answers from a copy that is out of date", "load it again later"
         )
+    from requests.exceptions import JSONDecodeError
+
     try:
         answer = response.json()
     except JSONDecodeError:

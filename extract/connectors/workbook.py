@@ -9,39 +9,52 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from python_calamine import CalamineError, CalamineWorkbook, PasswordError
+from pydantic import Field
 
+from catalog.fields import Regex
 from catalog.models import Reader, Source
 from extract.batches import SourceBatch, SourceFile
-from extract.connectors import option
+from extract.connectors.declare import Connector, Options
 from extract.connectors.files import find, relative
 from extract.connectors.records import from_rows, text_of_value
 from extract.errors import ExtractError
 
-OPTIONS = ("sheet", "skip_rows", "header_rows", "total_rows", "time_zone")
 #: How xlsx, xlsm, xlsb and ods begin (a zip), and xls.
 BEGINNINGS = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0", b"\x09\x08")
 
 
+class ExcelOptions(Options):
+    """Options of `excel`."""
+
+    sheet: str | None = Field(
+        None, min_length=1, description="Name of the sheet; without it, the first one"
+    )
+    skip_rows: int = Field(0, ge=0, description="Rows before the header")
+    header_rows: int = Field(
+        1, ge=1, description="Rows of the header; several are joined from top to bottom"
+    )
+    total_rows: Regex | None = Field(
+        None,
+        description="Regular expression of sums: a row whose first filled cell it finds is left "
+        "out",
+    )
+
+
 def read(
-    reader: Reader, source: Source, base_dir: Path, cursor: str | None
+    options: ExcelOptions, reader: Reader, source: Source, base_dir: Path, cursor: str | None
 ) -> Iterator[SourceBatch]:
     """Yield the rows of one sheet of each workbook; a row's number is its number in the sheet.
 
-    Options: `sheet`, its name (the first one by default); `skip_rows`, rows before the header;
-    `header_rows` (1): several are joined from top to bottom, after merged cells are spread over
-    their range, so that `Disposed` over `Refuse` is `Disposed Refuse`; `total_rows`, a pattern:
-    rows whose first filled cell matches are sums, and left out. Empty rows are left out.
+    Rows of the header are joined after merged cells are spread over their range, so that
+    `Disposed` over `Refuse` is `Disposed Refuse`. Empty rows are left out.
     """
-    sheet_name = option(reader, "sheet", None, str, OPTIONS)
-    skip = option(reader, "skip_rows", 0, int, OPTIONS)
-    header_rows = option(reader, "header_rows", 1, int, OPTIONS)
-    total_rows = option(reader, "total_rows", None, str, OPTIONS)
+    import numpy as np
+
+    sheet_name, skip = options.sheet, options.skip_rows
     for path in find(reader, base_dir):
         file = SourceFile(relative(path, base_dir))
         cells = _cells(path, file, sheet_name)
-        body = skip + header_rows
+        body = skip + options.header_rows
         if len(cells) < body:
             raise ExtractError(
                 f"{path}, sheet {sheet_name or 'first'}",
@@ -50,7 +63,7 @@ def read(
             )
         names = _names(cells[skip:body])
         filled = [position for position, name in enumerate(names) if name]
-        total = re.compile(total_rows) if total_rows else None
+        total = re.compile(options.total_rows) if options.total_rows else None
         rows, numbers = [], []
         for number, row in enumerate(cells[body:], body + 1):
             first = next((text_of_value(cell) for cell in row if cell not in ("", None)), None)
@@ -62,8 +75,13 @@ def read(
         yield SourceBatch(file, from_rows(rows, file.columns), np.array(numbers, np.int64))
 
 
+EXCEL = Connector("Sheets of workbooks: xlsx, xlsm, xls, xlsb, ods", ExcelOptions, read)
+
+
 def _cells(path: Path, file: SourceFile, sheet_name: str | None) -> list[list[Any]]:
     """Return a sheet's cells, each cell of a merged range with the range's value."""
+    from python_calamine import CalamineError, CalamineWorkbook, PasswordError
+
     data = path.read_bytes()
     file.bytes, file.sha256 = len(data), hashlib.sha256(data).hexdigest()
     if not data:

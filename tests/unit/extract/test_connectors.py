@@ -25,6 +25,7 @@ def read(folder: Path, name: str, pattern: str | None = None, cursor=None, **opt
         source="s", department="d", title="t", grain="g", owner="o", licence="l", tier="open",
         cadence="@daily", primary_key=("a",), cursor="changed_at", read=reader,
         columns={"a": Column(), "changed_at": Column(type="timestamp", aliases=("Changed At",))},
+        path=Path("s.yml"),
     )  # fmt: skip
     batches = list(connector(name)(reader, source, folder, cursor))
     rows = [
@@ -173,11 +174,13 @@ def test_a_quote_that_swallows_megabytes_is_told(tmp_path, monkeypatch):
 def test_a_missing_file_and_an_unknown_option_are_told(tmp_path):
     with pytest.raises(ExtractError, match="no file matches"):
         read(tmp_path, "csv", "nothing*.csv")
-    with pytest.raises(ExtractError, match=r"no option 'delimeter'\. Its options are: delimiter,"):
+    with pytest.raises(ExtractError, match=r"no file matches.*\(Manifest: .*s\.yml, read\)"):
+        read(tmp_path, "csv", "nothing*.csv")
+    with pytest.raises(ExtractError, match=r"s\.yml: read\.options\.delimeter: .*'delimiter'\?"):
         csv(tmp_path, "a\n1\n", delimeter=";")
-    with pytest.raises(ExtractError, match="'klingon' is no known encoding"):
-        csv(tmp_path, "a\n1\n", encoding="klingon")
-    with pytest.raises(ExtractError, match="'cvs': is not known"):
+    with pytest.raises(ExtractError, match=r"s\.yml: read\.files: is missing\. Name the files"):
+        read(tmp_path, "csv")
+    with pytest.raises(ExtractError, match=r"'cvs': is not a connector\. Did you mean 'csv'\?"):
         connector("cvs")
 
 
