@@ -1,8 +1,8 @@
-"""`cityloom run`: drive a city's pipeline through Airflow, and tell how it went.
+"""`cityloom run`: run a city's pipeline through Airflow and report its outcome.
 
-The loads are triggered here; what follows from them is started by their assets, and followed
-here until all is quiet. What a killed process left undone is found by the marks of
-`warehouse.progress`, and triggered.
+The loads are triggered here. What follows from them is started by their assets, and followed here
+until nothing is active or queued. A step that no event started, because a process was killed
+before it emitted one, is found by the watermarks of `warehouse.progress`, and triggered.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import fcntl
 import json
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -20,6 +20,7 @@ from typing import Any
 import httpx
 import psycopg
 from psycopg.rows import dict_row
+from psycopg.types.json import Jsonb
 
 from catalog.models import City, Source
 from cli.airflow import Airflow, Run, Task
@@ -27,7 +28,7 @@ from infra.contract import Deployment
 from infra.home import write_private
 from warehouse import progress
 
-#: What follows from a load, and the mark by which each step is known to be behind.
+#: What follows from a load, and the step whose watermark shows that it is behind.
 STEPS: dict[str, progress.Step] = {
     "build_warehouse": "build",
     "score_feedback": "score",
@@ -35,17 +36,17 @@ STEPS: dict[str, progress.Step] = {
 }
 TRAIN = "train_sentiment"
 FOLLOWED = (*STEPS, TRAIN)
-#: Runs of this command carry it, so that a later one knows what a killed one left.
+#: The run ids of this command begin with it, so that a later one knows what a killed one left.
 PREFIX = "cityloom__"
 POLL_SECONDS = 1.5
 #: With a dead scheduler, a task is found and started anew within about two minutes.
 STALLED_SECONDS = 420
-#: Whoever looks on is told why nothing happens.
-QUIET_SECONDS = 60
+#: After this long without a change, the person who waits is told why.
+WARN_SECONDS = 60
 
 
 class RunError(Exception):
-    """The pipeline cannot be run as asked, or does not move; says why and what to do."""
+    """The pipeline cannot be run as asked, or makes no progress; says why and what to do."""
 
 
 @dataclass(frozen=True)
@@ -60,10 +61,12 @@ class Failure:
 
 @dataclass
 class Outcome:
-    """How a run went. `loads` are rows of `quality.loads`, in the manifests' order."""
+    """How a run went."""
 
     city_id: str
     seconds: float = 0.0
+    #: Rows of `quality.loads` in the manifests' order; `own` is false for a load that another run
+    #: brought in since the reports were last published.
     loads: list[dict[str, Any]] = field(default_factory=list)
     failures: list[Failure] = field(default_factory=list)
     #: Wall seconds of each task, by `dag_id.task_id`.
@@ -76,20 +79,18 @@ class Outcome:
         return not self.failures
 
 
-class Watcher:
-    """Is told of what happens while a run is followed; this one keeps silent."""
+@dataclass(frozen=True)
+class Running:
+    """The tasks that are running, and the number of runs that are not over."""
 
-    def says(self, text: str) -> None:
-        """Take a line about the run as a whole."""
+    tasks: Sequence[Task]
+    runs: int
 
-    def moved(self, task: Task, label: str) -> None:
-        """Take a task whose state changed."""
 
-    def failed(self, failure: Failure) -> None:
-        """Take a task that failed for good."""
-
-    def now(self, tasks: Sequence[Task], waiting: int) -> None:
-        """Take the tasks under way, and the number of runs that wait."""
+#: What happens while a run is followed: a line about the run as a whole, a task whose state
+#: changed, one that failed for good, and at each look what is running.
+Event = str | Task | Failure | Running
+Report = Callable[[Event], None]
 
 
 def run(
@@ -97,50 +98,54 @@ def run(
     city: City,
     sources: Sequence[Source],
     snapshot: Path | None,
-    watcher: Watcher,
+    report: Report,
 ) -> Outcome:
     """Load these sources of a city through Airflow and follow what comes of it to the end.
 
-    `snapshot`: folder to read in place of the live sources. Raises `RunError` when another run
-    is under way or nothing moves any more, `AirflowError` when Airflow is gone.
+    `snapshot`: folder to read in place of the live sources. Raises `RunError` when another run is
+    under way or nothing changes any more, `AirflowError` when Airflow does not answer.
     """
     warehouse = deployment.database_url("warehouse")
     began = datetime.now(UTC)
-    with _alone(deployment), Airflow(deployment) as airflow:
-        pipeline = Pipeline(airflow, warehouse, watcher, began - timedelta(seconds=1))
-        dag_ids = {f"extract_{s.city_id}_{s.source}": s for s in sources}
+    run_id = f"{PREFIX}{began:%Y-%m-%dT%H:%M:%S.%f}"
+    dag_ids = [f"extract_{source.city_id}_{source.source}" for source in sources]
+    with _only_run(deployment), Airflow(deployment) as airflow:
+        pipeline = Pipeline(airflow, warehouse, report, began - timedelta(seconds=1))
         pipeline.wait_for_dags([*dag_ids, *FOLLOWED])
         pipeline.end_leftovers(dag_ids)
-        run_id = f"{PREFIX}{began:%Y-%m-%dT%H:%M:%S.%f}"
-        with _clocks(airflow, deployment, list(dag_ids), keep=snapshot is None):
-            if not _has_champion(warehouse):
+        reported = progress.stored_watermark(warehouse, "publish")
+        with _schedules(airflow, deployment, dag_ids, keep=snapshot is None):
+            if read_champion(warehouse) is None:
                 pipeline.start(TRAIN, run_id)
             for dag_id in dag_ids:
                 pipeline.start(dag_id, run_id, {"snapshot": str(snapshot)} if snapshot else None)
             pipeline.follow()
-            pipeline.make_up(run_id)
-    outcome = Outcome(city.city_id)
-    outcome.loads = _loads(warehouse, sources, run_id)
-    outcome.failures = pipeline.failures()
-    outcome.tasks = pipeline.seconds()
-    outcome.champion = describe_champion(deployment, city)
+            pipeline.start_missed(run_id)
+        outcome = Outcome(
+            city.city_id,
+            loads=read_loads(warehouse, sources, run_id, reported),
+            failures=pipeline.failures(),
+            tasks=pipeline.seconds(),
+            champion=_describe_champion(deployment, city),
+        )
+        if outcome.champion and (trained := [key for key in pipeline.runs if key[0] == TRAIN]):
+            outcome.champion["decision"] = airflow.event(*trained[-1]).get("reason")
     outcome.seconds = (datetime.now(UTC) - began).total_seconds()
     return outcome
 
 
 class Pipeline:
-    """The runs of one `cityloom run`, from the first trigger until all is quiet."""
+    """The runs of one `cityloom run`, from the first trigger until nothing is active."""
 
-    def __init__(self, airflow: Airflow, warehouse: str, watcher: Watcher, since: datetime) -> None:
+    def __init__(self, airflow: Airflow, warehouse: str, report: Report, since: datetime) -> None:
         self.airflow = airflow
         self.warehouse = warehouse
-        self.watcher = watcher
+        self.report = report
         self.since = since
         self.own: set[tuple[str, str]] = set()
         self.runs: dict[tuple[str, str], Run] = {}
         self.tasks: dict[tuple[str, str, str], Task] = {}
-        self.settled: set[tuple[str, str]] = set()
-        self.told: dict[tuple[str, str, str], Failure] = {}
+        self.failed: dict[tuple[str, str, str], Failure] = {}
 
     def wait_for_dags(self, dag_ids: Sequence[str], seconds: float = 180) -> None:
         """Wait until Airflow has read every DAG; its processor needs a moment after a start."""
@@ -159,69 +164,66 @@ class Pipeline:
         """End loads that a killed `cityloom run` of these sources left behind."""
         for found in self.airflow.active_runs():
             if found.dag_id in dag_ids and found.run_id.startswith(PREFIX):
-                self.watcher.says(f"ending {found.dag_id}, left over from an earlier run")
+                self.report(f"ending {found.dag_id}, left over from an earlier run")
                 self.airflow.fail(found)
 
     def start(self, dag_id: str, run_id: str, conf: dict[str, Any] | None = None) -> None:
         """Trigger a DAG."""
-        started = self.airflow.trigger(dag_id, run_id, conf)
-        self.own.add((started.dag_id, started.run_id))
+        self.own.add(self.airflow.trigger(dag_id, run_id, conf).key)
 
     def follow(self) -> None:
-        """Return when no run is active, nor any due by an asset, at two looks in a row."""
-        quiet = 0
-        moved = time.monotonic()
-        told = False
-        while quiet < 2:
-            # Events before runs: an event leaves the queue only as a run that is then seen.
-            due = [dag_id for dag_id in STEPS if self.airflow.awaits_run(dag_id)]
+        """Return when no run is active, nor queued by an asset event, at two looks in a row."""
+        idle_looks = 0
+        changed_at = time.monotonic()
+        warned = False
+        while idle_looks < 2:
+            # Events before runs: an event leaves the queue only as a run, which is then found.
+            queued = [dag_id for dag_id in STEPS if self.airflow.awaits_run(dag_id)]
             changed = self._look()
             active = [found for found in self.runs.values() if found.active]
-            quiet = 0 if active or due else quiet + 1
+            idle_looks = 0 if active or queued else idle_looks + 1
             busy = [task for task in self.tasks.values() if task.state == "running"]
-            self.watcher.now(busy, len(active))
+            self.report(Running(busy, len(active)))
             if changed:
-                moved, told = time.monotonic(), False
-            still = time.monotonic() - moved
-            # A task that died with its scheduler stays "running": only a live one says so of it.
-            if still > QUIET_SECONDS and ((sick := self.airflow.unwell()) or not busy):
-                why = f"no sign of life from Airflow's {', '.join(sick)}" if sick else "all wait"
+                changed_at, warned = time.monotonic(), False
+            still = time.monotonic() - changed_at
+            # A task that died with its scheduler stays "running": ask whether the scheduler lives.
+            if still > WARN_SECONDS and ((dead := self.airflow.unhealthy()) or not busy):
+                why = f"no heartbeat of Airflow's {', '.join(dead)}" if dead else "no task runs"
                 if still > STALLED_SECONDS:
-                    names = ", ".join(sorted({found.dag_id for found in active} | set(due)))
+                    names = ", ".join(sorted({found.dag_id for found in active} | set(queued)))
                     raise RunError(
-                        f"nothing has moved for {still:.0f} s ({why}), and {names} is not done; "
+                        f"nothing has changed for {still:.0f} s ({why}), and {names} is not done; "
                         "`cityloom doctor` looks for the cause, then run again"
                     )
-                if not told:
-                    self.watcher.says(
-                        f"nothing has moved for {still:.0f} s ({why}); `cityloom up` in another "
+                if not warned:
+                    self.report(
+                        f"nothing has changed for {still:.0f} s ({why}); `cityloom up` in another "
                         "terminal starts what is down"
                     )
-                    told = True
+                    warned = True
             time.sleep(POLL_SECONDS)
 
-    def make_up(self, run_id: str) -> None:
-        """Start what a killed process never told of: steps that are behind and did not fail."""
+    def start_missed(self, run_id: str) -> None:
+        """Start each step that is behind though nothing failed: its event was never emitted."""
         for dag_id, step in STEPS.items():
             failed = any(failure.dag_id in FOLLOWED for failure in self.failures())
             if not failed and progress.is_behind(self.warehouse, step):
-                self.watcher.says(f"{dag_id} is behind; starting it")
+                self.report(f"{dag_id} is behind; starting it")
                 self.start(dag_id, f"{run_id}_{step}")
                 self.follow()
 
     def failures(self) -> list[Failure]:
-        """Return the tasks that failed for good, unless a later run of their DAG did well."""
+        """Return the tasks that failed for good, unless a later run of their DAG succeeded."""
         newest: dict[str, Run] = {}
-        for found in self.runs.values():
-            if found.dag_id not in newest or found.run_after > newest[found.dag_id].run_after:
-                newest[found.dag_id] = found
+        for found in sorted(self.runs.values(), key=lambda run: run.run_after):
+            newest[found.dag_id] = found
         last: dict[tuple[str, str], Failure] = {}
-        for (dag_id, run_id, task_id), failure in sorted(
-            self.told.items(), key=lambda item: self.runs[item[0][:2]].run_after
-        ):
+        for key in sorted(self.failed, key=lambda key: self.runs[key[:2]].run_after):
+            dag_id, run_id, task_id = key
             if newest[dag_id].run_id == run_id or newest[dag_id].state == "failed":
                 # What failed, and failed again in the next run, is one thing to mend.
-                last[dag_id, task_id] = failure
+                last[dag_id, task_id] = self.failed[key]
         return list(last.values())
 
     def seconds(self) -> dict[str, float]:
@@ -229,65 +231,35 @@ class Pipeline:
         sums: dict[str, float] = {}
         for task in self.tasks.values():
             name = f"{task.dag_id}.{task.task_id}"
-            sums[name] = round(sums.get(name, 0.0) + (task.seconds or 0.0), 2)
+            sums[name] = round(sums.get(name, 0.0) + (task.duration or 0.0), 2)
         return sums
 
-    def ended(self) -> datetime:
-        """Return when the last of the runs ended."""
-        return max(run.ended for run in self.runs.values() if run.ended)
-
     def _look(self) -> bool:
-        """Read runs and tasks anew; tell whether anything changed."""
+        """Read the runs and tasks that changed; return whether any did."""
         before = (dict(self.runs), dict(self.tasks))
-        found = {
-            (run.dag_id, run.run_id): run
-            for run in (*self.airflow.runs(self.since), *self.airflow.active_runs())
-        }
-        for key, run in self.runs.items():
-            if run.active and key not in found:  # older than this command, and over now
-                found[key] = self.airflow.run(run)
-        for key, run in found.items():
-            if key in self.own or run.dag_id in FOLLOWED:
-                self.runs[key] = run
-        unsettled = [run for key, run in self.runs.items() if run.active or key not in self.settled]
-        for task in self.airflow.tasks(unsettled):
-            self._take(task)
-        self.settled |= {(found.dag_id, found.run_id) for found in unsettled if not found.active}
+        for run in self.airflow.runs(self.since):
+            if run.key in self.own or run.dag_id in FOLLOWED:
+                self.runs[run.key] = run
+        for task in self.airflow.tasks(self.since):
+            if task.key[:2] in self.runs:
+                self._take(task)
         return before != (self.runs, self.tasks)
 
     def _take(self, task: Task) -> None:
-        key = (task.dag_id, task.run_id, task.task_id)
-        before = self.tasks.get(key)
-        self.tasks[key] = task
-        if before is None or (before.state, before.try_number) != (task.state, task.try_number):
-            self.watcher.moved(task, label(task))
-            if task.state == "failed":
-                reason = self.airflow.reason(task)
-                self.told[key] = Failure(task.dag_id, task.task_id, reason.text, reason.log)
-                self.watcher.failed(self.told[key])
-            elif key in self.told:  # it was cleared, and runs again
-                del self.told[key]
-
-
-def label(task: Task) -> str:
-    """Return a task's name for a person: `demo/permits stage`, `build marts`."""
-    return f"{short(task.dag_id)} {task.task_id}"
-
-
-def short(dag_id: str) -> str:
-    """Return a DAG's name for a person: `demo/permits`, `build`.
-
-    >>> short("extract_demo_call_log"), short("score_feedback")
-    ('demo/call_log', 'score')
-    """
-    if dag_id.startswith("extract_"):
-        city, _, source = dag_id.removeprefix("extract_").partition("_")
-        return f"{city}/{source}"
-    return dag_id.partition("_")[0]
+        before = self.tasks.get(task.key)
+        self.tasks[task.key] = task
+        if before and (before.state, before.try_number) == (task.state, task.try_number):
+            return
+        self.report(task)
+        self.failed.pop(task.key, None)  # a failed task that was cleared runs again
+        if task.state == "failed":
+            reason, log = self.airflow.reason(task)
+            self.failed[task.key] = Failure(task.dag_id, task.task_id, reason, log)
+            self.report(self.failed[task.key])
 
 
 @contextmanager
-def _alone(deployment: Deployment) -> Iterator[None]:
+def _only_run(deployment: Deployment) -> Iterator[None]:
     """Keep a second `cityloom run` out: it would end this one's loads as left over."""
     with (deployment.scratch_dir / "run.lock").open("w") as file:
         try:
@@ -300,71 +272,87 @@ def _alone(deployment: Deployment) -> Iterator[None]:
 
 
 @contextmanager
-def _clocks(
+def _schedules(
     airflow: Airflow, deployment: Deployment, dag_ids: Sequence[str], keep: bool
 ) -> Iterator[None]:
-    """Let the DAGs run; afterwards `keep` their clocks going, or stop those that stood still.
+    """Unpause the DAGs; afterwards `keep` them so, or pause those that were paused before.
 
-    A snapshot is no reason to call a live portal each night. What is to be stopped is written
-    down first, so that the next run makes up for one that was killed.
+    A city that was read from a snapshot does not call a live portal each night. What is to be
+    paused is written down first, so that the next run does it for one that was killed.
     """
-    note = deployment.scratch_dir / "clocks-to-stop.json"
-    to_stop = set(json.loads(note.read_text())) if note.is_file() else set()
+    note = deployment.scratch_dir / "dags-to-pause.json"
+    to_pause = set(json.loads(note.read_text())) if note.is_file() else set()
     paused = airflow.dags()
-    still = {dag_id for dag_id in dag_ids if paused[dag_id]}
-    to_stop = to_stop - set(dag_ids) if keep else to_stop | still
-    to_stop &= set(paused)  # a source that is gone has no clock any more
-    write_private(note, json.dumps(sorted(to_stop)))  # whole, also on a full disk
-    for dag_id in still:
+    unpaused_here = {dag_id for dag_id in dag_ids if paused[dag_id]}
+    to_pause = to_pause - set(dag_ids) if keep else to_pause | unpaused_here
+    to_pause &= set(paused)  # the DAG of a source that was removed is gone
+    write_private(note, json.dumps(sorted(to_pause)))  # whole, also on a full disk
+    for dag_id in unpaused_here:
         airflow.pause(dag_id, False)
     yield
-    for dag_id in to_stop:
+    for dag_id in to_pause:
         airflow.pause(dag_id, True)
     note.unlink()
 
 
-def _has_champion(warehouse: str) -> bool:
-    with psycopg.connect(warehouse) as connection:
-        found = connection.execute(
-            "select 1 from ml.champion where model_name = %s", [progress.MODEL]
-        )
-        return found.fetchone() is not None
+def read_loads(
+    warehouse: str, sources: Sequence[Source], run_id: str, reported: progress.Watermark
+) -> list[dict[str, Any]]:
+    """Return the loads of this run, and those accepted from others that no report included.
 
-
-def _loads(warehouse: str, sources: Sequence[Source], run_id: str) -> list[dict[str, Any]]:
-    """Return what became of each source's load in this run."""
-    with psycopg.connect(warehouse, row_factory=dict_row) as connection:
-        found = {
-            row["source_id"]: row
-            for row in connection.execute(
-                """
-                select source_id, load_id, state, rows_read, rows_accepted, rows_unchanged,
-                       rows_quarantined, message, data_docs
-                from quality.loads where run_id = %s and city_id = %s order by load_id
-                """,
-                [run_id, sources[0].city_id],
-            )
-        }
-    return [found[s.source] for s in sources if s.source in found]
-
-
-def describe_champion(deployment: Deployment, city: City) -> dict[str, Any] | None:
-    """Return the champion's name and version, or None.
-
-    `description` is what MLflow says of it: its net and its figures. For a simulated city, which
-    knows what its residents meant, also `agreement`: the share of `n` comments that the champion
-    reads as they were meant.
+    `reported`: the watermark of `publish` before the run. Columns are those of `quality.loads`,
+    `own`: whether the load is of this run, and `quarantine_reasons`: the most frequent ones, each
+    with `reason` and `rows`.
     """
-    with psycopg.connect(deployment.database_url("warehouse"), row_factory=dict_row) as connection:
-        champion = connection.execute(
-            "select model_name as model, model_version as version from ml.champion "
-            "where model_name = %s",
+    with psycopg.connect(warehouse, row_factory=dict_row) as connection:
+        found = connection.execute(
+            """
+            select source_id, load_id, run_id = %(run)s as own, run_id, state, finished_at,
+              rows_read, rows_accepted, rows_unchanged, rows_quarantined, message, data_docs,
+              (select coalesce(json_agg(frequent), '[]')
+               from (select reason, count(*) as rows from quality.quarantine, unnest(reasons) reason
+                     where last_load_id = load.load_id
+                     group by reason order by rows desc, reason limit 3) frequent
+              ) as quarantine_reasons
+            from quality.loads load
+            where city_id = %(city)s and source_id = any(%(sources)s) and (run_id = %(run)s
+              or state = 'accepted'
+                and load_id > coalesce((%(reported)s ->> (city_id || '.' || source_id))::bigint, 0))
+            order by array_position(%(sources)s, source_id), load_id
+            """,
+            {
+                "run": run_id,
+                "city": sources[0].city_id,
+                "sources": [source.source for source in sources],
+                "reported": Jsonb(reported),
+            },
+        )
+        return found.fetchall()
+
+
+def read_champion(warehouse: str) -> dict[str, Any] | None:
+    """Return `model`, `version` and `since` of the champion, or None."""
+    with psycopg.connect(warehouse, row_factory=dict_row) as connection:
+        return connection.execute(
+            "select model_name as model, model_version as version, promoted_at as since "
+            "from ml.champion where model_name = %s",
             [progress.MODEL],
         ).fetchone()
-        if champion is None:
-            return None
-        table = connection.execute("select to_regclass('reporting.rpt_model_agreement')")
-        if city.simulated and table.fetchone()["to_regclass"]:
+
+
+def _describe_champion(deployment: Deployment, city: City) -> dict[str, Any] | None:
+    """Return the champion with its `description` in MLflow: its net and its figures.
+
+    For a simulated city, which knows what its residents meant, also `agreement`: the share of `n`
+    comments that the champion reads as they were meant.
+    """
+    warehouse = deployment.database_url("warehouse")
+    champion = read_champion(warehouse)
+    if champion is None:
+        return None
+    with psycopg.connect(warehouse, row_factory=dict_row) as connection:
+        table = connection.execute("select to_regclass('reporting.rpt_model_agreement') as name")
+        if city.simulated and table.fetchone()["name"]:
             champion |= connection.execute(
                 """
                 select sum(n)::bigint as n,

@@ -30,6 +30,12 @@ def pending_watermark(warehouse_url: str, step: Step) -> Watermark:
         return _pending(connection, step)
 
 
+def stored_watermark(warehouse_url: str, step: Step) -> Watermark:
+    """Return what a step's results include; empty before the first."""
+    with psycopg.connect(warehouse_url) as connection:
+        return _stored(connection, step)
+
+
 def is_behind(warehouse_url: str, step: Step) -> bool:
     """Return whether a step would include more than its results do."""
     with psycopg.connect(warehouse_url) as connection:

@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from cli.display import count, echo, live, print_json, printable, table, wide_console
+
 if TYPE_CHECKING:
     from rich.console import Console
 
     from catalog.models import City, Source
-    from cli.pipeline import Outcome
+    from cli.pipeline import Event, Failure, Outcome, Running
     from infra.contract import Deployment
-
 
 #: How a task that ended is shown; one that failed is shown with its reason.
 SIGNS = {"success": ("✓", "green"), "up_for_retry": ("↻", "yellow")}
@@ -41,7 +42,6 @@ def main(
     Example: cityloom run nyc --snapshot ../shared/data/nyc
     """
     from catalog.cities import load_cities, load_city
-    from cli.display import live, wide_console
     from cli.pipeline import run
     from infra.contract import started
 
@@ -53,9 +53,7 @@ def main(
             raise typer.BadParameter(f"{snapshot} is no folder", param_hint="--snapshot")
     console = wide_console(stderr=json)
     if json:
-        deployment = started(
-            lambda name, text, done: console.print(f"{name}: {text}", highlight=False)
-        )
+        deployment = started(lambda name, text, done: echo(f"{name}: {text}", err=True))
     else:
         with live("Starting Cityloom") as report:
             deployment = started(report)
@@ -68,13 +66,16 @@ def main(
 
     ensure_raw_tables(deployment.database_url("warehouse"), load_cities())
     try:
-        with watching(console) as watcher:
-            outcome = run(deployment, chosen, sources, snapshot, watcher)
+        with Screen(console) as screen:
+            outcome = run(deployment, chosen, sources, snapshot, screen.show)
     except KeyboardInterrupt:
         console.print(f"\nAirflow goes on with it: {deployment.url('airflow')}", highlight=False)
         raise typer.Exit(130) from None
     if json:
-        typer.echo(as_json(outcome, deployment))
+        from dataclasses import asdict
+
+        urls = addresses(deployment)
+        print_json({"succeeded": outcome.succeeded, **asdict(outcome), "urls": urls})
     else:
         show(console, chosen, outcome, deployment)
     raise typer.Exit(0 if outcome.succeeded else 1)
@@ -85,18 +86,6 @@ def _sources(city: City, names: list[str] | None) -> list[Source]:
         return [city.source(name) for name in dict.fromkeys(names or ())] or list(city.sources)
     except KeyError as error:
         raise typer.BadParameter(str(error.args[0]), param_hint="--source") from error
-
-
-def as_json(outcome: Outcome, deployment: Deployment) -> str:
-    """Return the outcome for a script: loads, failures, seconds of each task, champion, URLs."""
-    from dataclasses import asdict
-    from json import dumps
-
-    return dumps(
-        {"succeeded": outcome.succeeded, **asdict(outcome), "urls": addresses(deployment)},
-        indent=2,
-        default=str,
-    )
 
 
 def addresses(deployment: Deployment) -> dict[str, str]:
@@ -115,37 +104,46 @@ def addresses(deployment: Deployment) -> dict[str, str]:
 
 
 def show(console: Console, city: City, outcome: Outcome, deployment: Deployment) -> None:
-    """Print what was loaded, what was put aside, who is champion, and where to look."""
+    """Print what came in and was quarantined, who is champion, where to look, and what failed."""
     from rich.table import Table
+    from rich.text import Text
 
-    table = Table(box=None, header_style="bold", pad_edge=False, title_justify="left")
-    table.title = f"{city.name}, {outcome.seconds:.0f} s"
-    table.add_column("source")
-    for column in ("read", "accepted", "unchanged", "quarantined"):
-        table.add_column(column, justify="right")
-    table.add_column("state")
-    for load in outcome.loads:
-        counts = (load[f"rows_{name}"] for name in ("read", "accepted", "unchanged"))
-        aside = load["rows_quarantined"]
-        table.add_row(
+    styles = {"accepted": "green", "unchanged": ""}
+    columns = ["source", "read", "accepted", "unchanged", "quarantined", "state"]
+    rows = [
+        [
             load["source_id"],
-            *(f"{count:,}" for count in counts),
-            f"[yellow]{aside:,}[/]" if aside else "0",
-            {"accepted": "[green]accepted[/]", "unchanged": "unchanged"}.get(
-                load["state"], f"[red]{load['state']}[/]"
-            ),
-        )
+            count(load["rows_read"]),
+            count(load["rows_accepted"]),
+            count(load["rows_unchanged"]),
+            count(load["rows_quarantined"], "yellow" if load["rows_quarantined"] else ""),
+            Text(load["state"], styles.get(load["state"], "red")),
+            None if load["own"] else f"by an earlier run, {load['finished_at'].astimezone():%H:%M}",
+        ]
+        for load in outcome.loads
+    ]
+    if all(load["own"] for load in outcome.loads):
+        rows = [row[:-1] for row in rows]
+    else:
+        columns.append("loaded")
+    title = f"{city.name}, {outcome.seconds:.0f} s"
     console.print()
-    console.print(table, soft_wrap=True)
+    console.print(table(columns, rows, title=title, title_justify="left"), soft_wrap=True)
+    for load in outcome.loads:
+        for found in load["quarantine_reasons"]:
+            line = f"quarantined  {load['source_id']}: {found['rows']:,} rows, {found['reason']}"
+            console.print(printable(line), markup=False, highlight=False, soft_wrap=True)
     facts = Table(box=None, show_header=False, pad_edge=False)
     if outcome.champion:
-        facts.add_row("Champion", champion_line(outcome.champion))
+        facts.add_row("Champion", Text(printable(champion_line(outcome.champion))))
+        if outcome.champion.get("decision"):
+            facts.add_row("Decision", Text(printable(outcome.champion["decision"])))
     for name, url in addresses(deployment).items():
         facts.add_row(name, url)
     user, place = deployment.user_and_place("superset")
     # On a terminal a person reads it; a log would keep it.
-    said = deployment.login("superset")[1] if console.is_terminal else f"password in {place}"
-    facts.add_row("Login", f"{user} / {said}")
+    shown = deployment.login("superset")[1] if console.is_terminal else f"password in {place}"
+    facts.add_row("Login", f"{user} / {shown}")
     console.print()
     console.print(facts, soft_wrap=True, highlight=False)
     if outcome.failures:
@@ -167,70 +165,61 @@ def champion_line(champion: dict[str, Any]) -> str:
     return line
 
 
-def _print_failure(console: Console, failure) -> None:
-    from cli.pipeline import short
+def _print_failure(console: Console, failure: Failure) -> None:
+    from cli.airflow import short
 
-    name = f"{short(failure.dag_id)} {failure.task_id}"
-    console.print(f"✗ {name}: {failure.reason}", style="red", markup=False, soft_wrap=True)
-    console.print(f"  log: {failure.log}", style="dim", markup=False, soft_wrap=True)
-
-
-def watching(console: Console):
-    """Return a context manager with a watcher: a live view on a terminal, lines elsewhere."""
-    from contextlib import contextmanager
-
-    from rich.live import Live
-    from rich.table import Table
-
-    from cli.pipeline import Failure, Task, Watcher, label
-
-    began = time.monotonic()
-
-    class Lines(Watcher):
-        """A line for each task that ends."""
-
-        def says(self, text: str) -> None:
-            console.print(f"{_clock(began)}   {text}", highlight=False, markup=False)
-
-        def moved(self, task: Task, label: str) -> None:
-            sign, style = SIGNS.get(task.state or "", ("", ""))
-            if not sign:
-                return
-            took = f"{task.seconds:.1f} s" if task.seconds is not None else ""
-            again = f", try {task.try_number} failed" if task.state == "up_for_retry" else ""
-            console.print(
-                f"{_clock(began)} [{style}]{sign}[/] {label} [dim]{took}{again}[/]", highlight=False
-            )
-
-        def failed(self, failure: Failure) -> None:
-            _print_failure(console, failure)
-
-    class Screen(Lines):
-        """The same, and below it what is under way."""
-
-        def __init__(self, live: Live) -> None:
-            self.live = live
-
-        def now(self, tasks, waiting: int) -> None:
-            grid = Table(box=None, show_header=False, pad_edge=False)
-            for task in tasks:
-                since = time.time() - task.started.timestamp() if task.started else 0
-                grid.add_row("[cyan]▸[/]", label(task), f"[dim]{since:.0f} s[/]")
-            queued = max(0, waiting - len({task.run_id + task.dag_id for task in tasks}))
-            grid.add_row("", f"[dim]{queued} more waiting[/]" if queued else "", _clock(began))
-            self.live.update(grid)
-
-    @contextmanager
-    def watch():
-        if not console.is_terminal:
-            yield Lines()
-            return
-        with Live(console=console, refresh_per_second=4, transient=True) as live:
-            yield Screen(live)
-
-    return watch()
+    text = printable(f"✗ {short(failure.dag_id)} {failure.task_id}: {failure.reason}")
+    console.print(text, style="red", markup=False, soft_wrap=True)
+    console.print(printable(f"  log: {failure.log}"), style="dim", markup=False, soft_wrap=True)
 
 
-def _clock(began: float) -> str:
-    seconds = int(time.monotonic() - began)
-    return f"{seconds // 60}:{seconds % 60:02d}"
+class Screen:
+    """Shows a run as it goes: a line for each task that ends, and on a terminal what is running."""
+
+    def __init__(self, console: Console) -> None:
+        from rich.live import Live
+
+        self.console = console
+        self.began = time.monotonic()
+        self.live = Live(console=console, refresh_per_second=4, transient=True)
+
+    def __enter__(self) -> Screen:
+        if self.console.is_terminal:
+            self.live.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.live.stop()
+
+    def show(self, event: Event) -> None:
+        """Show an event of `cli.pipeline`."""
+        from cli.pipeline import Failure, Running
+
+        if isinstance(event, str):
+            text = printable(f"{self._clock()}   {event}")
+            self.console.print(text, highlight=False, markup=False)
+        elif isinstance(event, Failure):
+            _print_failure(self.console, event)
+        elif isinstance(event, Running):
+            self._show_running(event)
+        elif event.state in SIGNS:
+            sign, style = SIGNS[event.state]
+            took = f"{event.duration:.1f} s" if event.duration is not None else ""
+            again = f", try {event.try_number} failed" if event.state == "up_for_retry" else ""
+            line = f"{self._clock()} [{style}]{sign}[/] {event.label} [dim]{took}{again}[/]"
+            self.console.print(line, highlight=False)
+
+    def _show_running(self, running: Running) -> None:
+        from rich.table import Table
+
+        grid = Table(box=None, show_header=False, pad_edge=False)
+        for task in running.tasks:
+            since = time.time() - task.start_date.timestamp() if task.start_date else 0
+            grid.add_row("[cyan]▸[/]", task.label, f"[dim]{since:.0f} s[/]")
+        queued = max(0, running.runs - len({task.key[:2] for task in running.tasks}))
+        grid.add_row("", f"[dim]{queued} more waiting[/]" if queued else "", self._clock())
+        self.live.update(grid)
+
+    def _clock(self) -> str:
+        minutes, seconds = divmod(int(time.monotonic() - self.began), 60)
+        return f"{minutes}:{seconds:02d}"

@@ -51,7 +51,7 @@ SERVICE_NAMES = (
 
 #: What stands in the state folder; `reset` removes these and nothing else.
 OWNED_PATHS = (
-    *("stack.json", "deployment.json", "prepared.json", "clocks-to-stop.json", "lock", "run.lock"),
+    *("stack.json", "deployment.json", "prepared.json", "dags-to-pause.json", "lock", "run.lock"),
     *("secrets", "postgres", "airflow", "mlflow", "superset", "supervisor", "dbt"),
     *("drops", "data_docs", "logs"),
 )

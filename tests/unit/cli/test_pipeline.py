@@ -9,14 +9,14 @@ from types import SimpleNamespace
 import pytest
 
 import cli.pipeline
-from cli.airflow import Reason, Run, Task, _why
-from cli.pipeline import Pipeline, RunError, Watcher, _clocks, short
+from cli.airflow import Run, Task, reason_of, short
+from cli.pipeline import Pipeline, RunError, _schedules
 
 T0 = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 class Recorded:
-    """Airflow as a list of looks: each holds runs, tasks, and what is due by an asset."""
+    """Airflow as a list of looks: each holds runs, tasks, and what an asset event has queued."""
 
     def __init__(self, looks):
         self.looks = looks
@@ -29,37 +29,32 @@ class Recorded:
     def awaits_run(self, dag_id):
         if dag_id == "build_warehouse":  # the first that is asked
             self.number += 1
-        return dag_id in self.look.get("due", ())
+        return dag_id in self.look.get("queued", ())
 
     def runs(self, since):
-        return [run for run in self.look["runs"] if run.run_after >= since]
+        return self.look["runs"]
 
-    def active_runs(self):
-        return [run for run in self.look["runs"] if run.active]
+    def tasks(self, since):
+        return self.look.get("tasks", ())
 
-    def run(self, run):
-        return next(
-            r for r in self.look["runs"] if (r.dag_id, r.run_id) == (run.dag_id, run.run_id)
-        )
-
-    def tasks(self, runs):
-        wanted = {(run.dag_id, run.run_id) for run in runs}
-        return [t for t in self.look.get("tasks", ()) if (t.dag_id, t.run_id) in wanted]
-
-    def unwell(self):
-        return self.look.get("unwell", [])
+    def unhealthy(self):
+        return self.look.get("unhealthy", [])
 
     def reason(self, task):
-        return Reason(f"why {task.task_id}", "/a/log")
+        return f"why {task.task_id}", "/a/log"
 
 
 def a_run(dag_id, state, seconds=1, run_id="r"):
     at = T0 + timedelta(seconds=seconds)
-    return Run(dag_id, run_id, state, "manual", at, None if state in ("queued", "running") else at)
+    end = None if state in ("queued", "running") else at
+    return Run(dag_id=dag_id, run_id=run_id, state=state, run_after=at, end_date=end)
 
 
 def a_task(dag_id, task_id, state, run_id="r", seconds=2.0):
-    return Task(dag_id, run_id, task_id, state, 1, seconds, T0)
+    return Task(
+        dag_id=dag_id, run_id=run_id, task_id=task_id, state=state, try_number=1,
+        duration=seconds, start_date=T0,
+    )  # fmt: skip
 
 
 @pytest.fixture(autouse=True)
@@ -67,8 +62,8 @@ def hurried(monkeypatch):
     monkeypatch.setattr(cli.pipeline, "POLL_SECONDS", 0)
 
 
-def followed(looks, own=(("extract_demo_permits", "r"),), watcher=None):
-    pipeline = Pipeline(Recorded(looks), "", watcher or Watcher(), T0)
+def followed(looks, own=(("extract_demo_permits", "r"),), report=lambda event: None):
+    pipeline = Pipeline(Recorded(looks), "", report, T0)
     pipeline.own = set(own)
     pipeline.follow()
     return pipeline
@@ -82,7 +77,7 @@ def test_follows_from_load_to_what_an_asset_starts():
             # The load is over, its event waits: not quiet yet.
             {
                 "runs": [a_run(load, "success")],
-                "due": [build],
+                "queued": [build],
                 "tasks": [a_task(load, "stage", "success")],
             },
             {"runs": [a_run(load, "success"), a_run(build, "running", 2)]},
@@ -123,7 +118,7 @@ def test_a_run_from_before_is_followed_to_its_end():
     assert pipeline.runs[(old, "r")].state == "success"
 
 
-def test_a_failed_task_is_told_with_its_reason():
+def test_a_failed_task_is_reported_with_its_reason():
     load = "extract_demo_permits"
     failed = {"runs": [a_run(load, "failed")], "tasks": [a_task(load, "gate", "failed")]}
     (failure,) = followed([failed]).failures()
@@ -145,7 +140,7 @@ def test_a_failure_that_a_later_run_made_good_is_none():
     assert followed(looks).failures() == []
 
 
-def test_what_failed_twice_is_told_once():
+def test_what_failed_twice_is_reported_once():
     build = "build_warehouse"
     looks = [
         {
@@ -157,43 +152,40 @@ def test_what_failed_twice_is_told_once():
         }
     ]
     pipeline = followed(looks)
-    assert len(pipeline.told) == 2
-    assert pipeline.failures() == [pipeline.told[build, "r2", "marts"]]
+    assert len(pipeline.failed) == 2
+    assert pipeline.failures() == [pipeline.failed[build, "r2", "marts"]]
 
 
-def test_what_does_not_move_is_told(monkeypatch):
-    monkeypatch.setattr(cli.pipeline, "QUIET_SECONDS", 0)
+def test_a_run_that_does_not_change_ends_with_an_error(monkeypatch):
+    monkeypatch.setattr(cli.pipeline, "WARN_SECONDS", 0)
     monkeypatch.setattr(cli.pipeline, "STALLED_SECONDS", 0)
     with pytest.raises(RunError, match=r"extract_demo_permits is not done.*doctor"):
         followed([{"runs": [a_run("extract_demo_permits", "queued")]}])
 
 
 def test_a_task_that_died_with_its_scheduler_is_not_waited_for_without_end(monkeypatch):
-    monkeypatch.setattr(cli.pipeline, "QUIET_SECONDS", 0)
+    monkeypatch.setattr(cli.pipeline, "WARN_SECONDS", 0)
     monkeypatch.setattr(cli.pipeline, "STALLED_SECONDS", 0)
     load = "extract_demo_permits"
     running = {"runs": [a_run(load, "running")], "tasks": [a_task(load, "stage", "running")]}
-    with pytest.raises(RunError, match="no sign of life from Airflow's scheduler"):
-        followed([running, {**running, "unwell": ["scheduler"]}])
+    with pytest.raises(RunError, match="no heartbeat of Airflow's scheduler"):
+        followed([running, {**running, "unhealthy": ["scheduler"]}])
 
 
-def test_a_long_task_is_waited_for_and_a_sick_part_is_told_once(monkeypatch):
-    monkeypatch.setattr(cli.pipeline, "QUIET_SECONDS", 0)
+def test_a_long_task_is_waited_for_and_a_dead_component_is_reported_once(monkeypatch):
+    monkeypatch.setattr(cli.pipeline, "WARN_SECONDS", 0)
     load = "extract_demo_permits"
     running = {"runs": [a_run(load, "running")], "tasks": [a_task(load, "stage", "running")]}
-    sick = {**running, "unwell": ["triggerer"]}
-    said = []
-
-    class Heard(Watcher):
-        def says(self, text):
-            said.append(text)
-
-    followed([running] * 3 + [sick] * 3 + [{"runs": [a_run(load, "success")]}], watcher=Heard())
-    assert len(said) == 1 and "triggerer" in said[0] and "`cityloom up`" in said[0]
+    unhealthy = {**running, "unhealthy": ["triggerer"]}
+    events = []
+    looks = [running] * 3 + [unhealthy] * 3 + [{"runs": [a_run(load, "success")]}]
+    followed(looks, report=events.append)
+    (note,) = [event for event in events if isinstance(event, str)]
+    assert "triggerer" in note and "`cityloom up`" in note
 
 
-class Clocks:
-    """Airflow's switches: what is paused, and what was switched."""
+class Switches:
+    """Airflow as far as DAGs are paused and unpaused."""
 
     def __init__(self, **paused):
         self.paused = paused
@@ -206,17 +198,17 @@ class Clocks:
         self.paused[dag_id] = paused
 
 
-def test_clocks_of_a_snapshot_stand_still_afterwards_also_those_of_a_run_that_was_killed(tmp_path):
+def test_dags_of_a_snapshot_are_paused_afterwards_also_those_of_a_run_that_was_killed(tmp_path):
     deployment = SimpleNamespace(scratch_dir=tmp_path)
-    note = tmp_path / "clocks-to-stop.json"
-    airflow = Clocks(a=True, b=False, killed=False)
+    note = tmp_path / "dags-to-pause.json"
+    airflow = Switches(a=True, b=False, killed=False)
     note.write_text('["killed", "source_that_is_gone"]')
-    with _clocks(airflow, deployment, ["a", "b"], keep=False):
+    with _schedules(airflow, deployment, ["a", "b"], keep=False):
         assert airflow.paused == {"a": False, "b": False, "killed": False}
         assert json.loads(note.read_text()) == ["a", "killed"]
     assert airflow.paused == {"a": True, "b": False, "killed": True}
     assert not note.exists()
-    with _clocks(airflow, deployment, ["a"], keep=True):
+    with _schedules(airflow, deployment, ["a"], keep=True):
         pass
     assert airflow.paused["a"] is False
 
@@ -226,23 +218,24 @@ def test_short_names():
     assert short("train_sentiment") == "train"
 
 
-def test_why_takes_the_last_exception_and_leaves_our_class_out():
+def error_line(kind, text, *places):
+    frames = [{"filename": place, "lineno": 1, "name": "f"} for place in places]
+    detail = {"exc_type": kind, "exc_value": text, "frames": frames}
+    return {"level": "error", "event": "Task failed with exception", "error_detail": [detail]}
+
+
+def test_reason_is_the_last_exception_and_ours_without_the_class():
+    library = "/x/.venv/lib/python3.11/site-packages/psycopg/connection.py"
     first = {"level": "error", "event": "x", "error_detail": [{"exc_type": "ValueError"}]}
-    ours = {
-        "level": "error",
-        "event": "Task failed with exception",
-        "error_detail": [{"exc_type": "ExtractError", "exc_value": "a.csv: is empty. Send it."}],
-    }
-    theirs = {
-        "level": "error",
-        "event": "Task failed with exception",
-        "error_detail": [{"exc_type": "OperationalError", "exc_value": "no route"}],
-    }
-    assert _why([first, ours]) == "a.csv: is empty. Send it."
-    assert _why([ours, theirs]) == "OperationalError: no route"
+    ours = error_line("ExtractError", "a.csv: is empty. Send it.", library, "/x/extract/read.py")
+    theirs = error_line("OperationalError", "no route", "/x/extract/read.py", library)
+    defect = error_line("KeyError", "'b'", "/x/extract/read.py")
+    assert reason_of([first, ours]) == "a.csv: is empty. Send it."
+    assert reason_of([ours, theirs]) == "OperationalError: no route"
+    assert reason_of([ours, defect]) == "KeyError: 'b'"
 
 
-def test_why_without_an_exception():
-    assert "killed" in _why([])
-    assert _why([{"level": "error", "event": "heartbeat timeout"}]) == "heartbeat timeout"
-    assert "without a word" in _why([{"level": "info", "event": "hello"}])
+def test_reason_without_an_exception():
+    assert "killed" in reason_of([])
+    assert reason_of([{"level": "error", "event": "heartbeat timeout"}]) == "heartbeat timeout"
+    assert "without an error" in reason_of([{"level": "info", "event": "hello"}])
