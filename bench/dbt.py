@@ -99,7 +99,9 @@ def _airflow(deployment: Deployment, run_id: str) -> dict[str, float]:
     """Return the wall seconds of the tasks that build, and of the whole way."""
     began = datetime.now(UTC)
     with Airflow(deployment) as airflow:
-        pipeline = Pipeline(airflow, deployment.database_url("warehouse"), lambda event: None, began)
+        pipeline = Pipeline(
+            airflow, deployment.database_url("warehouse"), lambda event: None, began
+        )
         pipeline.wait_for_dags(FOLLOWED)
         pipeline.start("build_warehouse", run_id)
         pipeline.follow()
