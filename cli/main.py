@@ -104,9 +104,10 @@ def explain(error: Exception) -> str | None:
     if "DiskFull" in bases:
         return f"{str(error).strip()}\n{FULL}"
     if room == "psycopg" and "OperationalError" in bases:
-        return (
-            f"{str(error).strip()}\nis the stack up? `cityloom status` tells, `cityloom up` mends"
+        remedy = (
+            "`cityloom doctor` finds the cause, `cityloom up` starts servers and restores logins"
         )
+        return f"{str(error).strip()}\n{remedy}"
     if isinstance(error, OSError) and error.errno in MACHINE_ERRORS:
         remedy = MACHINE_ERRORS[error.errno]
         return f"{error.strerror}: {error.filename or 'a file could not be written'}; {remedy}"

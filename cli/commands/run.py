@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from cli.pipeline import Event, Failure, Outcome, Running
     from infra.contract import Deployment
 
+#: How many reasons for quarantine the summary names; JSON has three a load.
+SHOWN_REASONS = 5
 #: How a task that ended is shown; one that failed is shown with its reason.
 SIGNS = {"success": ("✓", "green"), "up_for_retry": ("↻", "yellow")}
 
@@ -129,10 +131,7 @@ def show(console: Console, city: City, outcome: Outcome, deployment: Deployment)
     title = f"{city.name}, {outcome.seconds:.0f} s"
     console.print()
     console.print(table(columns, rows, title=title, title_justify="left"), soft_wrap=True)
-    for load in outcome.loads:
-        for found in load["quarantine_reasons"]:
-            line = f"quarantined  {load['source_id']}: {found['rows']:,} rows, {found['reason']}"
-            console.print(printable(line), markup=False, highlight=False, soft_wrap=True)
+    _print_reasons(console, outcome)
     facts = Table(box=None, show_header=False, pad_edge=False)
     if outcome.champion:
         facts.add_row("Champion", Text(printable(champion_line(outcome.champion))))
@@ -150,6 +149,22 @@ def show(console: Console, city: City, outcome: Outcome, deployment: Deployment)
         console.print(f"\n[red]{len(outcome.failures)} failed:[/]")
         for failure in outcome.failures:
             _print_failure(console, failure)
+
+
+def _print_reasons(console: Console, outcome: Outcome) -> None:
+    """Print the reasons for which most rows were quarantined."""
+    found = [
+        (reason["rows"], load["source_id"], reason["reason"])
+        for load in outcome.loads
+        for reason in load["quarantine_reasons"]
+    ]
+    if not found:
+        return
+    found.sort(key=lambda reason: -reason[0])
+    console.print("\n[bold]quarantined most often[/] (all are in quality.quarantine)")
+    for rows, source, reason in found[:SHOWN_REASONS]:
+        line = printable(f"{rows:>7,}  {source}: {reason}")
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
 def champion_line(champion: dict[str, Any]) -> str:

@@ -35,4 +35,4 @@ def main(
     before = simulator.last_day(folder)
     after = simulator.grow(folder, days)
     was = f"until {before}" if before else "absent"
-    typer.echo(f"{city}: files in {folder} tell until {after} (were {was})")
+    typer.echo(f"{city}: files in {folder} hold data until {after} (before: {was})")

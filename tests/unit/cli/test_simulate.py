@@ -15,7 +15,7 @@ def test_days_pass_in_a_folder_that_is_there(tmp_path):
     )
     assert answer.exit_code == 0, answer.output
     assert simulator.last_day(tmp_path) == date(2023, 1, 7)
-    assert "until 2023-01-07 (were until 2023-01-05)" in answer.output
+    assert "until 2023-01-07 (before: until 2023-01-05)" in answer.output
 
 
 def test_a_real_city_is_refused_by_name():
