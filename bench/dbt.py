@@ -108,7 +108,8 @@ def _airflow(deployment: Deployment, run_id: str) -> dict[str, float]:
     if failures := pipeline.failures():
         raise SystemExit(f"{failures[0].dag_id}: {failures[0].reason}\n{failures[0].log}")
     seconds = pipeline.seconds()
-    whole = (max(run.end_date for run in pipeline.runs.values()) - began).total_seconds()
+    ended = max(run.end_date for run in pipeline.runs.values() if run.end_date)
+    whole = (ended - began).total_seconds()
     return {**{name: seconds[name] for name in TASKS}, "whole way": whole}
 
 
