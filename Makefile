@@ -34,14 +34,8 @@ test-warehouse: setup ## Run the warehouse tier (embedded PostgreSQL)
 test-system: setup browser ## Run the system tier (the real servers and a browser)
 	@$(BIN)/python -m infra.tiers system
 
-lint: setup ## Check style, types, dependencies, the rooms' walls, and that generated files are current
-	@$(BIN)/ruff check .
-	@$(BIN)/ruff format --check .
-	@$(BIN)/mypy
-	@$(BIN)/deptry .
-	@$(BIN)/lint-imports
-	@$(BIN)/python -m catalog.generate --check
-	@$(BIN)/cityloom dashboards check
+lint: setup ## Check style, types, dependencies, rooms, generated files: .pre-commit-config.yaml
+	@$(BIN)/pre-commit run --all-files --color=auto
 
 format: setup ## Format the code
 	@$(BIN)/ruff check --fix --quiet . ; $(BIN)/ruff format .

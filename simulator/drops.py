@@ -13,6 +13,7 @@ import json
 import re
 import sqlite3
 import zipfile
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -39,7 +40,7 @@ def replace(path: Path, content: bytes) -> None:
 
 
 @dataclass(frozen=True)
-class DayFile:
+class DayFile(ABC):
     """A text file that holds a block a day.
 
     `life` is the number of days after which a block changes no more.
@@ -57,9 +58,9 @@ class DayFile:
         """Return what stands after the last block."""
         return b""
 
+    @abstractmethod
     def block(self, records: Sequence[Record], *, first: bool) -> bytes:
         """Return the records of one day as they stand in the file."""
-        raise NotImplementedError(f"{type(self).__name__} declares no format")
 
     def write(
         self, path: Path, days: Iterable[tuple[date, Sequence[Record]]], kept: int | None
