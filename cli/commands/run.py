@@ -43,11 +43,17 @@ def main(
 
     Example: cityloom run nyc --snapshot ../shared/data/nyc
     """
-    from catalog.cities import load_cities, load_city
-    from cli.pipeline import run
+    from catalog.problems import ManifestError
+    from cli.pipeline import Failure, run
+    from extract.manifests import load_cities
     from infra.contract import started
 
-    chosen = load_city(city)
+    every = load_cities()
+    found = load_cities(only=city)
+    unusable = [broken for broken in found.broken if not source or broken.source_id in source]
+    if not found.cities or (source and unusable):
+        raise ManifestError(found.problems)
+    (chosen,) = found.cities
     sources = _sources(chosen, source)
     if snapshot is not None:
         snapshot = snapshot.expanduser().resolve()
@@ -66,13 +72,22 @@ def main(
         simulator.ensure(deployment.drop_dir(city))
     from extract.load import ensure_raw_tables
 
-    ensure_raw_tables(deployment.database_url("warehouse"), load_cities())
+    ensure_raw_tables(deployment.database_url("warehouse"), every.cities)
     try:
         with Screen(console) as screen:
             outcome = run(deployment, chosen, sources, snapshot, screen.show)
     except KeyboardInterrupt:
         console.print(f"\nAirflow goes on with it: {deployment.url('airflow')}", highlight=False)
         raise typer.Exit(130) from None
+    outcome.failures += [
+        Failure(
+            f"extract_{city}_{broken.source_id}",
+            "manifest",
+            "\n".join(map(str, broken.problems)),
+            str(broken.path),
+        )
+        for broken in unusable
+    ]
     if json:
         from dataclasses import asdict
 

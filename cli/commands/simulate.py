@@ -23,10 +23,10 @@ def main(
     Example: cityloom simulate demo --days 7
     """
     import simulator
-    from catalog.cities import load_cities
+    from extract.manifests import load_cities
     from infra.contract import drop_dir
 
-    simulated = [known.city_id for known in load_cities() if known.simulated]
+    simulated = [known.city_id for known in load_cities().cities if known.simulated]
     if city not in simulated:
         raise typer.BadParameter(
             f"{city!r} is not simulated; simulated: {', '.join(simulated)}", param_hint="CITY"

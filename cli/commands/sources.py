@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from cli.display import echo, print_json, table, wide_console
+
+if TYPE_CHECKING:
+    from catalog.models import Source
 
 app = typer.Typer(
     help="Cities and sources as their manifests say. Example: `cityloom sources list`"
@@ -25,11 +28,12 @@ def list_(
     json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
 ) -> None:
     """List sources: whose they are, how and when they are read. Example: cityloom sources list."""
-    from catalog.cities import city_ids, load_city
+    from extract.manifests import load_cities
 
+    found = load_cities(only=city)
     rows = [
         {
-            "city": found.city_id,
+            "city": source.city_id,
             "department": source.department,
             "source": source.source,
             "title": source.title,
@@ -41,9 +45,11 @@ def list_(
             "owner": source.owner,
             "licence": source.licence,
         }
-        for found in map(load_city, [city] if city else city_ids())
         for source in found.sources
     ]
+    if found.problems:
+        files = {str(problem.path) for problem in found.problems}
+        echo(f"{len(files)} file(s) cannot be used; see `cityloom sources check`", err=True)
     if json:
         print_json(rows)
         return
@@ -64,28 +70,34 @@ def check(
 ) -> None:
     """Check the manifests; with --data, also that the files are what they say. Loads nothing.
 
+    Names each problem by file, line, key and remedy, and ends with 1 if there is one.
+
     Example: cityloom sources check nyc --data ../shared/data/nyc --snapshot
     """
-    from catalog.cities import ManifestError, city_ids, load_city
+    from extract.manifests import load_cities
 
-    good = True
-    for city_id in [city] if city else city_ids():
-        try:
-            found = load_city(city_id)
-        except ManifestError as error:
-            good = False
-            for problem in error.problems:
-                echo(problem, err=True)
-            continue
-        echo(f"{city_id}: {len(found.sources)} manifests are good")
+    found = load_cities(only=city)
+    for problem in found.problems:
+        echo(problem, err=True)
+    good = not found.problems
+    for known in found.cities:
+        wrong = sum(broken.city_id == known.city_id for broken in found.broken)
+        echo(
+            f"{known.city_id}: {len(known.sources)} manifests are good"
+            + (f", {wrong} cannot be used" if wrong else "")
+        )
         if data is not None:
-            for one in [found.source(source)] if source else found.sources:
+            try:
+                chosen = [known.source(source)] if source else known.sources
+            except KeyError as error:
+                raise typer.BadParameter(str(error.args[0]), param_hint="SOURCE") from error
+            for one in chosen:
                 good &= _check(one, data, "snapshot" if snapshot else "read")
     if not good:
         raise typer.Exit(1)
 
 
-def _check(source, data: Path, mode: str) -> bool:
+def _check(source: Source, data: Path, mode: str) -> bool:
     from extract.dry_run import dry_run
     from extract.errors import ExtractError
 

@@ -118,6 +118,16 @@ def _canonical(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
+def _manifests() -> Iterator[Finding]:
+    from extract.manifests import load_cities
+
+    found = load_cities()
+    for problem in found.problems:
+        yield Finding("manifests", "bad", str(problem), "mend the file; its source is not loaded")
+    if not found.problems:
+        yield Finding("manifests", "ok", f"{len(found.sources)} in {len(found.cities)} cities")
+
+
 def _disk() -> Iterator[Finding]:
     folder = cityloom_home()
     while not folder.exists():
@@ -297,6 +307,7 @@ def _settings() -> Settings | None:
 CHECKS: tuple[Callable[[], Iterator[Finding]], ...] = (
     _python,
     _environments,
+    _manifests,
     _disk,
     _memory,
     _state,

@@ -1,0 +1,66 @@
+"""Where a wrong manifest is reported: sources check and list, doctor, run."""
+
+import shutil
+
+import pytest
+from typer.testing import CliRunner
+
+import extract.manifests
+from catalog.cities import CITIES_DIR
+from catalog.problems import ManifestError
+from cli import main as cli
+from infra.local import doctor
+
+
+@pytest.fixture
+def cities(tmp_path, monkeypatch):
+    """Copy `cities/`, make two manifests of New York wrong, and let the programs read the copy."""
+    shutil.copytree(CITIES_DIR, tmp_path / "cities")
+    for name, before, after in (
+        ("*/collisions.yml", "\ncadence: ", '\ncadence: "61 25 * * *" # '),
+        ("*/service_requests.yml", "connector: csv", "connector: cvs"),
+    ):
+        (path,) = (tmp_path / "cities" / "nyc" / "sources").glob(name)
+        assert before in path.read_text()
+        path.write_text(path.read_text().replace(before, after))
+    real = extract.manifests.load_cities.__wrapped__
+    monkeypatch.setattr(
+        extract.manifests, "load_cities", lambda only=None: real(tmp_path / "cities", only)
+    )
+    return tmp_path / "cities"
+
+
+def typed(*words):
+    return CliRunner().invoke(cli.build(), words)
+
+
+def test_check_names_file_line_key_and_remedy(cities):
+    done = typed("sources", "check", "nyc")
+    assert done.exit_code == 1
+    assert "collisions.yml:" in done.stderr and "cadence: " in done.stderr
+    assert "service_requests.yml:" in done.stderr and "connector: 'cvs'" in done.stderr
+    assert "manifests are good, 2 cannot be used" in done.stdout
+    assert typed("sources", "check", "demo").exit_code == 0
+
+
+def test_list_shows_the_rest_and_says_that_some_are_left_out(cities):
+    done = typed("sources", "list", "nyc")
+    assert done.exit_code == 0 and "2 file(s) cannot be used" in done.stderr
+    assert "taxi_zones" in done.stdout and " collisions " not in done.stdout
+
+
+def test_doctor_names_them(cities):
+    found = list(doctor._manifests())
+    assert {finding.verdict for finding in found} == {"bad"}
+    assert any("collisions.yml:" in finding.found for finding in found)
+
+
+def test_run_of_a_source_whose_manifest_is_wrong_says_why(cities):
+    done = typed("run", "nyc", "--source", "collisions")
+    assert isinstance(done.exception, ManifestError) and "cadence" in str(done.exception)
+
+
+def test_a_city_that_is_not_there_is_an_error_with_those_that_are(cities):
+    for words in (("sources", "check", "ny"), ("sources", "list", "ny"), ("run", "ny")):
+        done = typed(*words)
+        assert isinstance(done.exception, ManifestError) and "nyc" in str(done.exception)
