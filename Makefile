@@ -4,7 +4,7 @@ BIN := .venv/bin
 export PYTHONUNBUFFERED := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup browser run stop test test-unit test-warehouse test-system lint format bench pins generate picture clean
+.PHONY: help setup browser run stop test test-unit test-warehouse test-system lint docs format bench pins generate picture clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-15s %s\n", $$1, $$2}'
@@ -37,6 +37,9 @@ test-system: setup browser ## Run the system tier (the real servers and a browse
 lint: setup ## Check style, types, dependencies, rooms, generated files: .pre-commit-config.yaml
 	@$(BIN)/pre-commit run --all-files --color=auto
 
+docs: setup ## Build the docs site, build/docs/index.html; a broken link fails
+	@$(BIN)/zensical build --strict --clean
+
 format: setup ## Format the code
 	@$(BIN)/ruff check --fix --quiet . ; $(BIN)/ruff format .
 
@@ -54,6 +57,6 @@ pins: ## Resolve constraints/*.txt for what pyproject.toml asks (UPGRADE=1: newe
 
 clean: ## Stop the servers, remove environments and caches; the data under CITYLOOM_HOME stays
 	@$(MAKE) --no-print-directory stop || echo "clean: servers that still run are ended by the next 'cityloom up'"
-	rm -rf .venv .venv-superset build *.egg-info .ruff_cache .mypy_cache .pytest_cache .import_linter_cache .hypothesis
+	rm -rf .venv .venv-superset build *.egg-info .cache .ruff_cache .mypy_cache .pytest_cache .import_linter_cache .hypothesis
 	rm -rf dbt_project/target dbt_project/logs
 	find . -name __pycache__ -type d -not -path './.cityloom/*' -prune -exec rm -rf {} +

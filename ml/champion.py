@@ -58,9 +58,13 @@ def decide(versions: Sequence[Version], incumbent: Version | None, fingerprint: 
             incumbent,
             f"{_describe(best)}, {100 * gain:.1f} points above {_describe(incumbent)}",
         )
-    reason = f"{_describe(incumbent)} stays"
-    if best.version != incumbent.version:
-        reason += f"; {_describe(best)} is not {100 * MARGIN:.1f} points better"
+    if best.version == incumbent.version:
+        reason = f"{_describe(incumbent)} stays: no other version is better"
+    else:
+        reason = (
+            f"{_describe(incumbent)} stays: {_describe(best)} is not "
+            f"{100 * MARGIN:.1f} points better"
+        )
     return Decision(incumbent, incumbent, reason)
 
 

@@ -64,8 +64,8 @@ def train(
         raise RegistryError(f"model name {name!r}: use letters, digits, spaces and any of . _ -")
     dataset = read_dataset(data)
     report(
-        f"{dataset.name}: {len(dataset.train):,} texts to train on, {len(dataset.validation):,} "
-        f"to choose by" + (f", {len(dataset.unseen):,} held out" if len(dataset.unseen) else "")
+        f"{dataset.name}: {len(dataset.train):,} texts for training, {len(dataset.validation):,} "
+        f"for validation" + (f", {len(dataset.unseen):,} held out" if len(dataset.unseen) else "")
     )
     if dataset.leaks:
         report(f"left {dataset.leaks:,} training texts out that other splits hold too")

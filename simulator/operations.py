@@ -179,20 +179,24 @@ def calls(day: date) -> list[Record]:
         }
         records.append(record)
         if fault_roll < BAD_SHARE:
-            kind = int(fault_roll / BAD_SHARE * 5)
-            if kind == 0:
-                record["wait_seconds"] = -waited - 1
-            elif kind == 1:
-                record["wait_seconds"] = "n/a"
-            elif kind == 2:
-                record["answered"] = "?"
-            elif kind == 3:
-                record["offered_at"] = f"{day.year}-13-{day.day:02d} 00:00:00"
-            else:
-                record["district"] = "D77"
+            _break_call(record, int(fault_roll / BAD_SHARE * 5), day)
         elif fault_roll < BAD_SHARE * 1.15:
             records.append(dict(record))
     return records
+
+
+def _break_call(record: Record, kind: int, day: date) -> None:
+    """Give a call one of five faults."""
+    if kind == 0:
+        record["wait_seconds"] = -record["wait_seconds"] - 1
+    elif kind == 1:
+        record["wait_seconds"] = "n/a"
+    elif kind == 2:
+        record["answered"] = "?"
+    elif kind == 3:
+        record["offered_at"] = f"{day.year}-13-{day.day:02d} 00:00:00"
+    else:
+        record["district"] = "D77"
 
 
 def collisions(day: date, last_day: date) -> list[Record]:

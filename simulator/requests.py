@@ -7,6 +7,8 @@ day leaves out what is later. So adding a day and starting afresh give the same 
 from __future__ import annotations
 
 from datetime import date, timedelta
+from math import isnan
+from typing import NamedTuple
 
 import numpy as np
 
@@ -60,24 +62,7 @@ def draw(day: date) -> Requests:
     and darken signals.
     """
     rng = day_generator("requests", day)
-    today = conditions(day)
-    before = [conditions(day - timedelta(back)) for back in range(4)]
-    rate = DAILY * season(day.month) * WEEKDAY[day.weekday()] * 1.02 ** (day.year - 2023)
-    by_district = rate[:, None] * _SHARE * _DEMAND
-    by_district[INDEX["Missed collection"]] += (
-        0.002 * before[1].missed + 0.016 * before[2].missed + 0.002 * before[3].missed
-    )
-    wet = today.storm + 0.8 * before[1].storm
-    for name, calls in (
-        ("Flooded street", 16.0),
-        ("Sewer backup", 6.0),
-        ("Tree damage", 9.0),
-        ("Traffic signal", 4.0),
-        ("Water quality", 3.0),
-    ):
-        by_district[INDEX[name]] += calls * wet * _SHARE * _DEMAND[INDEX[name]]
-    by_district[INDEX["Snow and ice"]] += 22.0 * (today.snow + before[1].snow) * _SHARE
-    counts = rng.poisson(by_district)
+    counts = rng.poisson(_expected(day))
     service, district = np.divmod(np.repeat(np.arange(counts.size), counts.ravel()), 12)
     size = len(service)
     # Busy mid-morning and after work, quiet at night.
@@ -86,27 +71,7 @@ def draw(day: date) -> Requests:
     order = np.argsort(opened, kind="stable")
     service, district, opened = service[order], district[order], opened[order]
 
-    promise = PROMISE[service].astype(float)
-    slow = slowness(day)[district]
-    days = promise * 0.52 * slow * rng.lognormal(0.0, 0.72, size)
-    closed = _in_office_hours(opened + days * _DAY, opened, day, rng)
-    closed[(rng.random(size) < 0.012) | (closed > (LIFE_DAYS - 2) * _DAY)] = _NEVER
-    finite = np.where(np.isfinite(closed), closed, opened + 30 * _DAY)
-    started = np.floor(opened + (finite - opened) * rng.uniform(0.05, 0.5, size))
-    reopened = np.where(
-        rng.random(size) < 0.03, closed + np.floor(rng.uniform(1, 12, size) * _DAY), _NEVER
-    )
-    reclosed = _in_office_hours(
-        np.where(np.isfinite(reopened), reopened, 0)
-        + promise * slow * rng.lognormal(-0.4, 0.6, size) * _DAY,
-        np.where(np.isfinite(reopened), reopened, 0),
-        day,
-        rng,
-    )
-    reclosed[~np.isfinite(reopened)] = _NEVER
-    late = reclosed > (LIFE_DAYS - 2) * _DAY
-    reopened[late], reclosed[late] = _NEVER, _NEVER
-
+    started, closed, reopened, reclosed = _history(rng, day, service, district, opened)
     # Six of a hundred come without a district; a third of these is filled in by a clerk.
     unknown = rng.random(size) < 0.06
     filled = np.where(
@@ -149,6 +114,60 @@ def draw(day: date) -> Requests:
         "bad": bad,
         "corrected": corrected,
     }
+
+
+def _expected(day: date) -> np.ndarray:
+    """Return how many requests a day brings on average, by service and district."""
+    today = conditions(day)
+    before = [conditions(day - timedelta(back)) for back in range(4)]
+    rate = DAILY * season(day.month) * WEEKDAY[day.weekday()] * 1.02 ** (day.year - 2023)
+    by_district = rate[:, None] * _SHARE * _DEMAND
+    by_district[INDEX["Missed collection"]] += (
+        0.002 * before[1].missed + 0.016 * before[2].missed + 0.002 * before[3].missed
+    )
+    wet = today.storm + 0.8 * before[1].storm
+    for name, calls in (
+        ("Flooded street", 16.0),
+        ("Sewer backup", 6.0),
+        ("Tree damage", 9.0),
+        ("Traffic signal", 4.0),
+        ("Water quality", 3.0),
+    ):
+        by_district[INDEX[name]] += calls * wet * _SHARE * _DEMAND[INDEX[name]]
+    by_district[INDEX["Snow and ice"]] += 22.0 * (today.snow + before[1].snow) * _SHARE
+    return by_district
+
+
+def _history(
+    rng: np.random.Generator,
+    day: date,
+    service: np.ndarray,
+    district: np.ndarray,
+    opened: np.ndarray,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Return when each request is started, closed, reopened and closed again; `inf` for never."""
+    size = len(service)
+    promise = PROMISE[service].astype(float)
+    slow = slowness(day)[district]
+    days = promise * 0.52 * slow * rng.lognormal(0.0, 0.72, size)
+    closed = _in_office_hours(opened + days * _DAY, opened, day, rng)
+    closed[(rng.random(size) < 0.012) | (closed > (LIFE_DAYS - 2) * _DAY)] = _NEVER
+    finite = np.where(np.isfinite(closed), closed, opened + 30 * _DAY)
+    started = np.floor(opened + (finite - opened) * rng.uniform(0.05, 0.5, size))
+    reopened = np.where(
+        rng.random(size) < 0.03, closed + np.floor(rng.uniform(1, 12, size) * _DAY), _NEVER
+    )
+    reclosed = _in_office_hours(
+        np.where(np.isfinite(reopened), reopened, 0)
+        + promise * slow * rng.lognormal(-0.4, 0.6, size) * _DAY,
+        np.where(np.isfinite(reopened), reopened, 0),
+        day,
+        rng,
+    )
+    reclosed[~np.isfinite(reopened)] = _NEVER
+    late = reclosed > (LIFE_DAYS - 2) * _DAY
+    reopened[late], reclosed[late] = _NEVER, _NEVER
+    return started, closed, reopened, reclosed
 
 
 def waits(requests: Requests) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -197,8 +216,7 @@ def rows(
     updated_at = _text(midnight, updated)
     unknown = drawn["unknown"] & ~happened("filled")
     days = [str(value)[:10].replace("-", "") for value in midnight.astype("datetime64[D]")]
-    found: list[tuple[object, ...]] = []
-    columns = zip(
+    states = zip(
         days,
         drawn["number"].tolist(),
         drawn["service"].tolist(),
@@ -219,49 +237,56 @@ def rows(
         bad.tolist(),
         strict=True,
     )
-    for (
-        day,
-        number,
-        service_at,
-        district_at,
-        channel,
-        detail,
-        street,
-        house,
-        phone,
-        state,
-        opened,
-        due,
-        closed_text,
-        changed,
-        without,
-        latitude,
-        longitude,
-        wrong,
-    ) in columns:
-        service = SERVICES[service_at]
-        streets = STREETS[district_at]
-        kind = BAD_KINDS[wrong]
-        found.append(
-            (
-                f"{day}-{number:04d}",
-                service.name,
-                "clerical" if kind == "department" else service.department,
-                service.descriptors[int(detail * len(service.descriptors))],
-                channel,
-                "pendign" if kind == "status" else state,
-                f"{opened[:5]}02-30{opened[10:]}" if kind == "opened_at" else opened,
-                due,
-                closed_text,
-                "D99" if kind == "district" else None if without else DISTRICT_IDS[district_at],
-                f"{house} {streets[int(street * len(streets))]}",
-                None if latitude != latitude else latitude,
-                None if longitude != longitude else longitude,
-                f"308-555-0{phone}",
-                changed,
-            )
-        )
-    return found
+    return [_row(state) for state in map(_State._make, states)]
+
+
+class _State(NamedTuple):
+    """A request as of a day; `bad` is an index into `BAD_KINDS`."""
+
+    day: str
+    number: int
+    service: int
+    district: int
+    channel: str
+    detail: float
+    street: float
+    house: int
+    phone: int
+    status: str
+    opened_at: str
+    due_at: str
+    closed_at: str | None
+    updated_at: str
+    district_unknown: bool
+    latitude: float
+    longitude: float
+    bad: int
+
+
+def _row(state: _State) -> tuple[object, ...]:
+    """Return the row of the 311 line's table, in the order of `COLUMNS`."""
+    service = SERVICES[state.service]
+    streets = STREETS[state.district]
+    kind = BAD_KINDS[state.bad]
+    opened = state.opened_at
+    district = None if state.district_unknown else DISTRICT_IDS[state.district]
+    return (
+        f"{state.day}-{state.number:04d}",
+        service.name,
+        "clerical" if kind == "department" else service.department,
+        service.descriptors[int(state.detail * len(service.descriptors))],
+        state.channel,
+        "pendign" if kind == "status" else state.status,
+        f"{opened[:5]}02-30{opened[10:]}" if kind == "opened_at" else opened,
+        state.due_at,
+        state.closed_at,
+        "D99" if kind == "district" else district,
+        f"{state.house} {streets[int(state.street * len(streets))]}",
+        None if isnan(state.latitude) else state.latitude,
+        None if isnan(state.longitude) else state.longitude,
+        f"308-555-0{state.phone}",
+        state.updated_at,
+    )
 
 
 def _in_office_hours(
