@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -19,17 +18,6 @@ from pydantic import ValidationError
 
 from catalog.models import City, Source
 from catalog.problems import Location, ManifestError, Problem, key_of, problems_of
-
-__all__ = [
-    "CITIES_DIR",
-    "BrokenManifest",
-    "Cities",
-    "ManifestError",
-    "city_ids",
-    "load_cities",
-    "load_city",
-    "read_cities",
-]
 
 Model = TypeVar("Model", City, Source)
 #: What else a source must satisfy: yields (location of a key, what is wrong and what to do).
@@ -93,26 +81,6 @@ def read_cities(
         tuple(broken for part in found for broken in part.broken),
         tuple(problem for part in found for problem in part.problems),
     )
-
-
-def load_city(city_id: str, cities_dir: Path = CITIES_DIR) -> City:
-    """Return one city with all its sources.
-
-    Raises `ManifestError` with every problem in every file of the city, not just the first.
-    """
-    found = read_cities(cities_dir, city_id)
-    if found.problems:
-        raise ManifestError(found.problems)
-    return found.cities[0]
-
-
-@cache
-def load_cities(cities_dir: Path = CITIES_DIR) -> tuple[City, ...]:
-    """Return every city, read once a process; raise `ManifestError` with all problems."""
-    found = read_cities(cities_dir)
-    if found.problems:
-        raise ManifestError(found.problems)
-    return found.cities
 
 
 def _read_city(folder: Path, check: SourceCheck | None) -> Cities:

@@ -16,8 +16,8 @@ from typing import Any
 
 import yaml
 
-from catalog.cities import ManifestError
 from catalog.models import City, Source
+from catalog.problems import ManifestError
 
 FACTS_DIR = Path("models/intermediate")
 #: Columns that the union over sources adds by itself.

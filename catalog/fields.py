@@ -22,6 +22,17 @@ _MOMENT = datetime(2024, 11, 28, 17, 45, 59)
 _PYTHON_ONLY = re.compile(r"(?<!\\)(?:\\\\)*(?:\\[bBzA]|\(\?(?![:=!]))")
 
 
+#: Names of schedules, as Airflow has them.
+CRON_PRESETS = {
+    "@hourly": "0 * * * *",
+    "@daily": "0 0 * * *",
+    "@weekly": "0 0 * * 0",
+    "@monthly": "0 0 1 * *",
+    "@quarterly": "0 0 1 */3 *",
+    "@yearly": "0 0 1 1 *",
+}
+
+
 def did_you_mean(given: object, known: Any) -> str:
     """Return "did you mean 'x'?" for the closest known text, else the list of known texts."""
     known = sorted(map(str, known))
@@ -62,14 +73,16 @@ def _line(value: str) -> str:
 def _cadence(value: str) -> str:
     remedy = (
         "write minute, hour, day of month, month and day of week, such as '30 6 * * *' "
-        "(every day at 06:30), or @hourly, @daily, @weekly, @monthly, @quarterly or @yearly"
+        f"(every day at 06:30), or one of {', '.join(CRON_PRESETS)}"
     )
-    if value == "@quarterly":  # a preset of Airflow that croniter does not know
+    if value in CRON_PRESETS:
         return value
     fields = value.split()
     try:
         schedule = croniter(value)
-        if not value.startswith("@") and len(fields) != 5:
+        if value.startswith("@"):
+            raise CroniterBadCronError("a name that Airflow does not know")
+        if len(fields) != 5:
             raise CroniterBadCronError(f"it has {len(fields)} fields, not 5")
         if any(field[0] in "Rr" for field in fields):
             raise CroniterBadCronError("R is another time at each look")

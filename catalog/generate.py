@@ -19,9 +19,11 @@ from typing import Any
 
 import yaml
 
-from catalog.cities import CITIES_DIR, ManifestError, read_cities
+from catalog.cities import CITIES_DIR, read_cities
 from catalog.facts import Fact, feed_problems, load_facts
+from catalog.fields import CRON_PRESETS
 from catalog.models import City, Source
+from catalog.problems import ManifestError
 
 DBT_PROJECT = Path(__file__).resolve().parents[1] / "dbt_project"
 GENERATED = Path("generated")
@@ -32,15 +34,6 @@ LOADER_COLUMNS = (
     ("_source_row", "bigint", "Its place there"),
 )
 HEADER = "Made from cities/ by `make generate`; a change here is lost."
-CRON_ALIASES = {
-    "@hourly": "0 * * * *",
-    "@daily": "0 0 * * *",
-    "@midnight": "0 0 * * *",
-    "@weekly": "0 0 * * 0",
-    "@monthly": "0 0 1 * *",
-    "@yearly": "0 0 1 1 *",
-    "@annually": "0 0 1 1 *",
-}
 
 
 def all_cities(cities_dir: Path = CITIES_DIR) -> tuple[City, ...]:
@@ -163,7 +156,7 @@ def max_staleness_days(cadence: str) -> int:
     >>> [max_staleness_days(c) for c in ("0 5 * * *", "0 5 * * 1", "0 5 1 * *", "@yearly")]
     [2, 8, 33, 370]
     """
-    _, _, day, month, weekday = CRON_ALIASES.get(cadence, cadence).split()
+    _, _, day, month, weekday = CRON_PRESETS.get(cadence, cadence).split()
     if month != "*":
         return 370
     if day != "*":

@@ -15,10 +15,10 @@ from typing import Any
 
 from airflow.sdk import AssetAny, dag, task
 
-from catalog.cities import load_cities
 from dags.wiring import MARTS, defaults, extract_dag_id, raw_asset, tags, wait_for_runs
+from extract.manifests import load_cities
 
-SOURCES = [source for city in load_cities() for source in city.sources]
+SOURCES = load_cities().sources
 
 
 @dag(

@@ -2,19 +2,24 @@
 
 A city's DAGs are paused until its first `cityloom run`, so that nobody's portal is called by an
 installation that never asked for it.
+
+A source whose manifest (or city.yml) is wrong has a DAG too, tagged `broken`, that says what to
+mend; it costs the other sources nothing.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from airflow.sdk import DAG, CronTriggerTimetable, Param, get_parsing_context, task
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
-from catalog.cities import load_cities
-from catalog.models import City, Source
+from catalog.cities import BrokenManifest
+from catalog.models import City, Source, normalise
 from dags.wiring import defaults, extract_dag_id, raw_asset, table, tags
+from extract.manifests import load_cities
 
 SNAPSHOT = Param(
     None,
@@ -116,9 +121,59 @@ A blocked load leaves `raw` and the marts as they were: `cityloom loads` says wh
 """
 
 
+def broken_dag(dag_id: str, manifest: BrokenManifest) -> DAG:
+    """Return the DAG that stands for a source that cannot be loaded, and says why."""
+    problems = "\n".join(map(str, manifest.problems))
+
+    @task
+    def check_manifest() -> None:
+        """Fail with what is wrong in the manifest."""
+        raise AirflowFailException(f"the manifest is wrong, so nothing is loaded:\n{problems}")
+
+    with DAG(
+        dag_id,
+        dag_display_name=f"{manifest.city_id}: {manifest.source_id} (broken manifest)",
+        description=f"Not loaded: {len(manifest.problems)} problem(s) in its manifest",
+        doc_md=f"""### {normalise(manifest.source_id)} is not loaded
+
+What must be mended, by file, line and key:
+
+```text
+{problems}
+```
+
+`cityloom sources check` looks at all manifests. Once they are right, this DAG is the source's
+own again. Until then it fails once a day, so that it shows among what failed.
+""",
+        schedule=CronTriggerTimetable("@daily", timezone="UTC"),
+        is_paused_upon_creation=True,
+        max_active_runs=1,
+        params={"snapshot": SNAPSHOT},
+        default_args=defaults("Data platform"),
+        tags=[*tags("extract", "internal", normalise(manifest.city_id)), "broken"],
+    ) as dag:
+        check_manifest()
+    return dag
+
+
+def made_dags(only: str | None) -> Iterator[DAG]:
+    """Yield the DAGs of all sources, or the `only` one."""
+    cities = load_cities()
+    ids = {extract_dag_id(source) for source in cities.sources}
+    for city in cities.cities:
+        for source in city.sources:
+            if only in (None, extract_dag_id(source)):
+                yield extract_dag(city, source)
+    for manifest in cities.broken:
+        names = (manifest.city_id, manifest.source_id)
+        dag_id = "_".join(("extract", *map(normalise, names)))
+        if dag_id in ids:  # another manifest, which is right, has taken the name
+            dag_id = f"{dag_id}_in_{normalise(manifest.department)}"
+        ids.add(dag_id)
+        if only in (None, dag_id):
+            yield broken_dag(dag_id, manifest)
+
+
 # A task's process needs its own DAG only.
-wanted = get_parsing_context().dag_id
-for _city in load_cities():
-    for _source in _city.sources:
-        if wanted in (None, extract_dag_id(_source)):
-            globals()[extract_dag_id(_source)] = extract_dag(_city, _source)
+for _dag in made_dags(get_parsing_context().dag_id):
+    globals()[_dag.dag_id] = _dag

@@ -27,8 +27,12 @@ def load_cities(cities_dir: Path = CITIES_DIR, only: str | None = None) -> Citie
 
 
 def load_city(city_id: str, cities_dir: Path = CITIES_DIR) -> City:
-    """Return one city with all its sources; raise `ManifestError` with every problem in it."""
-    found = load_cities(cities_dir, city_id)
+    """Return one city with all its sources.
+
+    Raises `ManifestError` with every problem in every file of the city, or naming the cities that
+    there are.
+    """
+    found = read_cities(cities_dir, city_id, check=reader_problems)
     if found.problems:
         raise ManifestError(found.problems)
     return found.cities[0]

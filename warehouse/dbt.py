@@ -26,8 +26,8 @@ import psycopg
 from psycopg.conninfo import conninfo_to_dict
 
 from catalog import generate
-from catalog.cities import ManifestError
 from catalog.models import City
+from catalog.problems import ManifestError
 
 PROJECT = Path(__file__).resolve().parents[1] / "dbt_project"
 #: What waits for the scores of comments; the rest is built before them.

@@ -9,7 +9,7 @@ from json import loads
 
 import pytest
 
-from catalog.cities import load_city
+from extract.manifests import load_city
 
 pytestmark = pytest.mark.timeout(1200)
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import pytest
 import yaml
 
-from catalog.cities import ManifestError, load_city, read_cities
+from catalog.cities import read_cities
+from catalog.problems import ManifestError
+from extract.manifests import load_city
 
 CITY = {
     "name": "Testville",

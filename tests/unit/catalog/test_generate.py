@@ -11,8 +11,9 @@ import pytest
 import yaml
 
 from catalog import generate
-from catalog.cities import ManifestError, load_cities, load_city
 from catalog.facts import load_facts
+from catalog.problems import ManifestError
+from extract.manifests import load_cities, load_city
 
 CITY = """
 name: Smalltown
@@ -110,9 +111,9 @@ def test_what_is_generated_is_not_kept_in_git():
 
 
 def test_every_source_of_every_city_is_a_table_that_dbt_knows():
-    texts = generate.rendered(load_cities(), load_facts(generate.DBT_PROJECT))
+    texts = generate.rendered(load_cities().cities, load_facts(generate.DBT_PROJECT))
     tables = {table["name"] for table in yaml.safe_load(texts[RAW])["sources"][0]["tables"]}
-    assert tables == {s.raw_table for city in load_cities() for s in city.sources}
+    assert tables == {s.raw_table for city in load_cities().cities for s in city.sources}
 
 
 def test_source_has_key_types_and_loader_columns_and_nothing_that_is_dropped(cities: Path):

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from catalog.cities import load_city
 from catalog.models import Source, normalise
+from extract.manifests import load_city
 
 DATA = Path(__file__).parents[3].parent / "shared" / "data" / "nyc"
 CITY = load_city("nyc")

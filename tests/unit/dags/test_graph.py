@@ -10,7 +10,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from catalog.cities import load_cities
+from extract.manifests import load_cities
 
 GRAPH = Path(__file__).with_name("graph.txt")
 HEAD = """\
@@ -20,7 +20,7 @@ Renew: .venv/bin/python -m pytest tests/unit/dags/test_graph.py --renew-snapshot
 LISTED_CITY = "demo"
 SOURCES = {
     f"extract_{city.city_id}_{source.source}": (city, source)
-    for city in load_cities()
+    for city in load_cities().cities
     for source in city.sources
 }
 RAW = {f"cityloom://raw/{city.city_id}/{source.source}" for city, source in SOURCES.values()}

@@ -10,13 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from catalog.cities import load_cities
+from extract.manifests import load_cities
 
 ROOT = Path(__file__).resolve().parents[3]
 FOLDER = ROOT / "dags"
 SOURCES = {
     f"extract_{city.city_id}_{source.source}": (city, source)
-    for city in load_cities()
+    for city in load_cities().cities
     for source in city.sources
 }
 OPERATORS = {"@task", "@task.short_circuit"}

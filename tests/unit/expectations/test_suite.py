@@ -6,9 +6,9 @@ from datetime import datetime
 
 import pytest
 
-from catalog.cities import load_cities
 from catalog.models import Column, Reader, Source
 from expectations import suite as suites
+from extract.manifests import load_cities
 
 
 def source(columns: dict[str, Column], **given) -> Source:
@@ -86,7 +86,7 @@ def test_patterns_that_both_read_alike_are_let_through(pattern):
 
 def test_every_source_has_a_suite_whose_columns_it_declares():
     own = 0
-    for city in load_cities():
+    for city in load_cities().cities:
         for one in city.sources:
             for expectation in suites.suite(one).expectations:
                 named = {
@@ -97,7 +97,7 @@ def test_every_source_has_a_suite_whose_columns_it_declares():
                 assert expectation.meta["reason"] and expectation.meta["place"]
             own += len(suites.own_expectations(one))
     files = [p for p in suites.SUITES_DIR.glob("*/*.py") if p.stem != "__init__"]
-    known = {(s.city_id, s.source) for city in load_cities() for s in city.sources}
+    known = {(s.city_id, s.source) for city in load_cities().cities for s in city.sources}
     assert {(p.parent.name, p.stem) for p in files} <= known, "a suite file of no source"
     assert own >= len(files)
 

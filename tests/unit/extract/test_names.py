@@ -13,10 +13,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import simulator
-from catalog.cities import load_city
 from catalog.models import Column, Reader, Source
 from extract import names, redact
 from extract.connectors import connector
+from extract.manifests import load_city
 from extract.prepare import Preparer
 
 

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from catalog.cities import load_city
 from catalog.models import Column, Reader, Source
 from extract.connectors import connector
 from extract.dry_run import dry_run
 from extract.errors import ExtractError
+from extract.manifests import load_city
 
 DATA = Path(__file__).resolve().parents[4] / "shared/data"
 pytestmark = [

@@ -16,7 +16,7 @@ from matplotlib.path import Path as MplPath
 from openpyxl import load_workbook
 
 import simulator
-from catalog.cities import load_city
+from extract.manifests import load_city
 from simulator import comments, grammar, places
 from simulator.conditions import FIRST_DAY, conditions, days_between
 

@@ -11,8 +11,8 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from catalog.cities import load_cities
 from extract.load import ensure_raw_tables
+from extract.manifests import load_cities
 from warehouse import dbt
 
 #: The one relation that tells of loads, and the seeds.
@@ -67,7 +67,7 @@ class Built:
 
 @pytest.fixture(scope="module")
 def built(warehouse, tmp_path_factory: pytest.TempPathFactory) -> Built:
-    ensure_raw_tables(warehouse.url, load_cities())
+    ensure_raw_tables(warehouse.url, load_cities().cities)
     # One folder for all modules: dbt parses the project once.
     target = tmp_path_factory.getbasetemp() / "dbt"
     return Built(warehouse.url, target)

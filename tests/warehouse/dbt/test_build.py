@@ -13,8 +13,8 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from catalog.cities import load_cities
 from catalog.facts import load_facts
+from extract.manifests import load_cities
 from warehouse import dbt, progress
 from warehouse.reasons import Reason
 
@@ -80,7 +80,11 @@ def test_every_model_says_its_grain_every_column_what_it_is_and_marts_have_contr
     """A staging model's columns are those of the fact that it feeds, and described there."""
     manifest = _manifest(built)
     facts = load_facts(dbt.PROJECT)
-    fed = {s.staging_model: set(facts[s.feeds].columns) for c in load_cities() for s in c.sources}
+    fed = {
+        s.staging_model: set(facts[s.feeds].columns)
+        for c in load_cities().cities
+        for s in c.sources
+    }
     for node in manifest["nodes"].values():
         if node["resource_type"] not in ("model", "seed"):
             continue

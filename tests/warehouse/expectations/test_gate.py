@@ -12,11 +12,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from catalog.cities import load_city
 from catalog.models import Column, Gate, Reader, Source
 from expectations import gate, rules, suite
 from extract import load as loader
 from extract.load import ledger
+from extract.manifests import load_city
 
 REAL = Path(__file__).resolve().parents[4] / "shared" / "data" / "nyc"
 COLUMNS = {

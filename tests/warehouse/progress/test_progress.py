@@ -5,7 +5,7 @@ from __future__ import annotations
 import psycopg
 import pytest
 
-from catalog.cities import load_city
+from extract.manifests import load_city
 from warehouse import progress
 
 DEMO = load_city("demo")
