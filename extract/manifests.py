@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
+from typing import Any, Literal
 
 from catalog.cities import CITIES_DIR, Cities, read_cities
 from catalog.models import City, Source
 from catalog.problems import Location, ManifestError
-from extract.connectors import connector
+from extract.connectors import REGISTRY, connector
 from extract.errors import ExtractError
 
 
@@ -53,3 +54,43 @@ def reader_problems(source: Source) -> Iterator[tuple[Location, str]]:
             continue
         for loc, message in found.problems(reader):
             yield (key, *loc), message
+
+
+def json_schema(kind: Literal["source", "city"]) -> dict[str, Any]:
+    """Return the JSON schema of a manifest (`source`) or of a `city.yml`, for editors.
+
+    A manifest's `read` and `snapshot` have the options of the connector that they name.
+    """
+    model = Source if kind == "source" else City
+    schema = model.model_json_schema()
+    for key in model.not_in_file:
+        del schema["properties"][key]
+    schema["required"] = [key for key in schema["required"] if key in schema["properties"]]
+    definitions = schema["$defs"]
+    if kind == "city":
+        for unused in {"Column", "Gate", "Reader", "Source", "ColumnType"} & definitions.keys():
+            del definitions[unused]
+        return schema
+    reader = definitions["Reader"]
+    reader["properties"]["connector"]["enum"] = sorted(REGISTRY)
+    reader["allOf"] = []
+    for name in sorted(REGISTRY):
+        found = connector(name)
+        options = found.options.model_json_schema(ref_template="#/$defs/{model}")
+        definitions |= options.pop("$defs", {})
+        definitions[found.options.__name__] = options
+        rules: dict[str, Any] = {
+            "properties": {"options": {"$ref": f"#/$defs/{found.options.__name__}"}}
+        }
+        required = ["files"] if found.reads_files else []
+        if not found.reads_files:
+            rules["properties"]["files"] = False
+        if options.get("required"):
+            required.append("options")
+        reader["allOf"].append(
+            {
+                "if": {"properties": {"connector": {"const": name}}, "required": ["connector"]},
+                "then": {**rules, "required": required},
+            }
+        )
+    return schema

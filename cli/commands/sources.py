@@ -97,6 +97,65 @@ def check(
         raise typer.Exit(1)
 
 
+@app.command()
+def connectors(
+    name: Annotated[str | None, typer.Argument(help="Only this connector.")] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")] = False,
+) -> None:
+    """List connectors and their options, as manifests name them.
+
+    Example: cityloom sources connectors csv
+    """
+    from extract.connectors import REGISTRY, connector
+
+    found = {known: connector(known) for known in ([name] if name else sorted(REGISTRY))}
+    if json:
+        print_json(
+            {
+                known: {
+                    "summary": one.summary,
+                    "reads_files": one.reads_files,
+                    "options": one.options.model_json_schema(),
+                }
+                for known, one in found.items()
+            }
+        )
+        return
+    console = wide_console()
+    for known, one in found.items():
+        files = "" if one.reads_files else " (no files)"
+        console.print(f"[bold]{known}[/]  {one.summary}{files}", highlight=False)
+        rows = [
+            [
+                option,
+                "required" if field.is_required() else _default(field.default),
+                field.description,
+            ]
+            for option, field in one.options.model_fields.items()
+        ]
+        console.print(table(["option", "default", "meaning"], rows))
+        console.print()
+
+
+def _default(value: object) -> str:
+    return "" if value in (None, []) else repr(value)
+
+
+@app.command()
+def schema(
+    city: Annotated[
+        bool, typer.Option("--city", help="The schema of city.yml, not of manifests.")
+    ] = False,
+) -> None:
+    """Print the JSON schema of manifests, for editors that check YAML as it is written.
+
+    Example: cityloom sources schema > manifest.schema.json
+    """
+    from extract.manifests import json_schema
+
+    print_json(json_schema("city" if city else "source"))
+
+
 def _check(source: Source, data: Path, mode: str) -> bool:
     from extract.dry_run import dry_run
     from extract.errors import ExtractError

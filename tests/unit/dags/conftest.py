@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,19 +15,17 @@ import pytest
 ROOT = Path(__file__).resolve().parents[3]
 
 
-@pytest.fixture(scope="session")
-def parsed(tmp_path_factory) -> dict[str, Any]:
-    """What `parse.py` found in dags/."""
-    home = tmp_path_factory.mktemp("airflow")
+def parse(root: Path, home: Path) -> dict[str, Any]:
+    """Return what `parse.py` finds in the DAG folder of a checkout; `home` is Airflow's."""
     found = home / "found.json"
     answer = subprocess.run(
-        [sys.executable, str(Path(__file__).with_name("parse.py")), str(ROOT / "dags"), str(found)],
+        [sys.executable, str(Path(__file__).with_name("parse.py")), str(root / "dags"), str(found)],
         env={
             **os.environ,
             "AIRFLOW_HOME": str(home),
             "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
             "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home}/none.db",
-            "PYTHONPATH": str(ROOT),
+            "PYTHONPATH": str(root),
         },
         capture_output=True,
         text=True,
@@ -34,3 +33,15 @@ def parsed(tmp_path_factory) -> dict[str, Any]:
     )
     assert answer.returncode == 0, answer.stdout + answer.stderr
     return json.loads(found.read_text())
+
+
+@pytest.fixture(scope="session")
+def parsed(tmp_path_factory) -> dict[str, Any]:
+    """What `parse.py` found in dags/."""
+    return parse(ROOT, tmp_path_factory.mktemp("airflow"))
+
+
+@pytest.fixture(scope="session")
+def parse_changed(changed_checkout, tmp_path_factory) -> Callable[[dict[str, str]], dict[str, Any]]:
+    """Parses the DAG folder of a copy of this checkout in which some files have another text."""
+    return lambda changed: parse(changed_checkout(changed), tmp_path_factory.mktemp("airflow"))
