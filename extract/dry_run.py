@@ -11,6 +11,8 @@ from catalog.models import Source
 from extract.connectors import connector
 from extract.errors import ExtractError
 from extract.prepare import Preparer
+from extract.redact import safe_error
+from warehouse.reasons import Reason
 
 #: Salt of hashes that are thrown away; nothing else may use it.
 _NO_SALT = b"dry run"
@@ -32,10 +34,23 @@ class DryRun:
 
 def dry_run(source: Source, base_dir: Path, mode: str = "read") -> DryRun:
     """Read all of a source as a load would, and raise `ExtractError` where a load would."""
+    try:
+        return _dry_run(source, base_dir, mode)
+    except Exception as error:
+        safe = safe_error(error, source)
+        if safe is error:
+            raise
+        raise safe from None
+
+
+def _dry_run(source: Source, base_dir: Path, mode: str) -> DryRun:
     reader = source.read if mode == "read" else source.snapshot
     if reader is None:
         raise ExtractError(
-            f"{source.path}: snapshot", "is not in the manifest", "add it, or read without it"
+            f"{source.path}: snapshot",
+            "is not in the manifest",
+            "add it, or read without it",
+            reason=Reason.WRONG_MANIFEST,
         )
     preparer = Preparer(source, _NO_SALT, {}, reader.options.get("time_zone"))
     rows = quarantined = 0

@@ -39,3 +39,11 @@ class ExtractError(Exception):
         text = super().__str__()
         known = self.manifest is None or self.place.startswith(self.manifest.rpartition(",")[0])
         return text if known else f"{text} (Manifest: {self.manifest})"
+
+
+class SafeError(Exception):
+    """An error of ours that quotes no value of a source."""
+
+
+class WithheldError(SafeError):
+    """Stands for an error whose text may quote personal data."""

@@ -15,8 +15,17 @@ from catalog.models import Column, Source, normalise
 from extract.batches import SourceBatch, SourceFile
 from extract.errors import ExtractError
 from extract.hashing import key_hashes, row_hashes
-from extract.redact import protect, protect_line
-from extract.types import cast, shown, text_of
+from extract.redact import (
+    WITHHELD,
+    has_personal,
+    protect,
+    quoted,
+    safe_line,
+    safe_path,
+    safe_records,
+    safe_texts,
+)
+from extract.types import cast, text_of
 
 #: PostgreSQL cuts longer names off.
 NAME_LENGTH = 63
@@ -77,16 +86,18 @@ class Preparer:
         table = self._rename(batch)
         table = protect(table, self.source, self.salt)
         reasons: dict[int, list[str]] = {}
+        unreadable: dict[int, list[str]] = {}
         names, arrays = [], []
         for name, array in zip(table.schema.names, table.columns, strict=True):
             array, failed = self._typed(name, array)
             if failed is not None:
                 for position in np.flatnonzero(failed):
-                    value = shown(table.column(name)[int(position)].as_py())
+                    value = quoted(table.column(name)[int(position)].as_py(), self.source)
                     kind = self.source.columns[name].type
                     reasons.setdefault(int(position), []).append(
                         f"{name}: cannot read {value} as {kind}"
                     )
+                    unreadable.setdefault(int(position), []).append(name)
             if batch.file.may_hold_nul and pa.types.is_string(array.type):
                 for position in _with_nul(array):
                     reasons.setdefault(position, []).append(f"{name}: holds a NUL character")
@@ -94,16 +105,17 @@ class Preparer:
             arrays.append(array)
         typed = pa.RecordBatch.from_arrays(arrays, names=names)
         self._require_keys(typed, reasons)
+        said = safe_texts([row.reason for row in batch.rejected], self.source)
         quarantined = [
-            Quarantined(row.row, [row.reason], {"text": protect_line(row.text, self.source)})
-            for row in batch.rejected
+            Quarantined(row.row, [reason], {"text": safe_line(row.text, self.source)})
+            for row, reason in zip(batch.rejected, said, strict=True)
         ]
         rows = batch.rows
         if reasons:
             bad = np.array(sorted(reasons), np.int64)
             quarantined += [
                 Quarantined(int(rows[position]), reasons[int(position)], record)
-                for position, record in zip(bad, _records(table, bad), strict=True)
+                for position, record in zip(bad, self._records(table, bad, unreadable), strict=True)
             ]
             good = np.ones(len(rows), bool)
             good[bad] = False
@@ -181,7 +193,8 @@ class Preparer:
 
     def _check_gone(self, path: str, headers: list[str]) -> None:
         """A column that this file had last time and now has not was most likely renamed."""
-        before = self.previous.get(path, [])
+        before = self.previous.get(safe_path(path, self.source), [])
+        headers = safe_texts(headers, self.source)
         now = {self._name(header) for header in headers}
         gone = {self._name(h): h for h in before if self._name(h) not in now}
         had = {self._name(header) for header in before}
@@ -230,6 +243,17 @@ class Preparer:
             if name in own or name in present
         ]
 
+    def _records(
+        self, table: pa.RecordBatch, positions: np.ndarray, unreadable: dict[int, list[str]]
+    ) -> list[dict[str, str]]:
+        """Return rows as quarantine may keep them; `unreadable`: columns that did not cast."""
+        records = safe_records(_texts(table, positions), self.source)
+        if has_personal(self.source):
+            for position, record in zip(positions, records, strict=True):
+                for name in unreadable.get(int(position), ()):
+                    record[name] = WITHHELD
+        return records
+
     def _require_keys(self, table: pa.RecordBatch, reasons: dict[int, list[str]]) -> None:
         """A row without any part of its key cannot be told from another."""
         names = self.source.primary_key
@@ -250,7 +274,7 @@ def previous_columns(files: list[dict]) -> dict[str, list[str]]:
     return {file["path"]: file["columns"] for file in files}
 
 
-def _records(table: pa.RecordBatch, positions: np.ndarray) -> list[dict[str, str]]:
+def _texts(table: pa.RecordBatch, positions: np.ndarray) -> list[dict[str, str]]:
     """Return rows as text, without empty values and characters that JSON in PostgreSQL refuses."""
     taken = table.take(pa.array(positions))
     texts = [text_of(column).to_pylist() for column in taken.columns]

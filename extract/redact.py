@@ -1,9 +1,14 @@
-"""Personal data: dropped, hashed or redacted before a row is staged or set aside.
+"""Personal data: dropped, hashed or redacted before a row is staged or quarantined.
 
 `drop` leaves the column out. `hash` replaces each value by its HMAC-SHA256 under the
 installation's salt: the same person gives the same value, and nobody without the salt can test a
-guess. `redact` replaces what identifies a person inside free text by tokens; what the row's
-dropped and hashed columns say of that person is masked there too (`extract.names`).
+guess. `redact` replaces what identifies a person inside free text by tokens; the values of the
+row's dropped and hashed columns are masked there too (`extract.names`).
+
+A stray e-mail address or name can also be in a column that no manifest marks as personal. The
+source's own table holds it as it came; everything written elsewhere (quarantine, reasons,
+messages, reports, logs) passes `safe_texts`, `safe_path`, `safe_records` or `quoted`, which
+withhold or mask it where the source has any personal column.
 """
 
 from __future__ import annotations
@@ -11,16 +16,20 @@ from __future__ import annotations
 import hashlib
 import hmac
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import polars as pl
 import pyarrow as pa
 
 from catalog.models import Source
-from extract.errors import ExtractError
+from catalog.types import ColumnType
+from extract.errors import ExtractError, SafeError, WithheldError
 from extract.names import mask_known, mask_signed
-from extract.types import text_of
+from extract.types import shown, text_of
+from warehouse.reasons import Reason
 
+#: Written in place of a value that may be personal.
+WITHHELD = "[withheld]"
 #: What is found in free text, in the order in which it is replaced: (pattern, token).
 #: Rust's regex knows no look-around, so the neighbours of a number are captured and put back.
 PATTERNS = (
@@ -36,6 +45,10 @@ PATTERNS = (
     (r"(^|[^\w])\+\d{1,3}(?:[ .()-]{0,2}\d{2,4}){2,5}\b", "${1}[phone]"),
     (r"(^|[^\w@/.])@[A-Za-z0-9_](?:[A-Za-z0-9_.]*[A-Za-z0-9_])?", "${1}[handle]"),
 )
+#: Of these, what is masked in names of files: long numbers there are dates and times.
+_IN_PATHS = {"[url]", "[email]", "${1}[phone]"}
+#: Characters that a terminal obeys, or that change the direction of the text around them.
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 #: A column in which none of these characters stands together holds nothing that is looked for.
 _WORTH_A_LOOK = r"@|\d[\d() .-]{5,}\d"
 #: Headers under which departments keep who somebody is.
@@ -91,8 +104,8 @@ def protect(table: pa.RecordBatch, source: Source, salt: bytes) -> pa.RecordBatc
     """Apply the manifest's `personal` to a batch under the manifest's names.
 
     Where a source declares anything personal, columns that it does not declare are redacted too,
-    and dropped if their header is one that names people: nobody has looked at what a department
-    adds. Raises `ExtractError` for a hash without a salt.
+    and dropped if their header is one that names people: no manifest has classified what a
+    department adds. Raises `ExtractError` for a hash without a salt.
     """
     if not has_personal(source):
         return table
@@ -112,6 +125,7 @@ def protect(table: pa.RecordBatch, source: Source, salt: bytes) -> pa.RecordBatc
                     f"{source.path}: columns.{name}",
                     "is to be hashed, and no salt was given",
                     "pass the installation's salt to extract.load.stage",
+                    reason=Reason.INTERNAL_ERROR,
                 )
             array = pseudonyms(array, salt)
         elif treatment == "redact":
@@ -132,7 +146,85 @@ def has_personal(source: Source) -> bool:
     return any(column.personal for column in source.columns.values())
 
 
-def protect_line(text: str, source: Source) -> str:
+def quoted(value: object, source: Source) -> str:
+    """Return a value as a reason or message may quote it; withheld for a personal source."""
+    return WITHHELD if has_personal(source) else shown(value)
+
+
+def safe_texts(texts: Iterable[str], source: Source) -> list[str]:
+    """Return texts about a source (reasons, messages, headers) as they may be stored and shown.
+
+    Characters that a terminal obeys are written as escapes. Where the source has personal
+    columns, what identifies a person is masked.
+    """
+    plain = [visible(text) for text in texts]
+    if not plain or not has_personal(source):
+        return plain
+    return redact(pa.array(plain, pa.string())).to_pylist()
+
+
+def safe_text(text: str, source: Source) -> str:
+    """Return one text as `safe_texts` does."""
+    return safe_texts([text], source)[0]
+
+
+def safe_path(path: str, source: Source) -> str:
+    """Return a file's name as it may be stored and shown: addresses and phone numbers masked."""
+    path = visible(path)
+    if not has_personal(source):
+        return path
+    found = pl.Series([path])
+    for pattern, token in PATTERNS:
+        if token in _IN_PATHS:
+            found = found.str.replace_all(pattern, token)
+    return found[0]
+
+
+def visible(text: str) -> str:
+    """Return a text with control characters written as escapes; newlines and tabs stay.
+
+    >>> visible("\\x1b[2J cleared")
+    '\\\\x1b[2J cleared'
+    """
+    return _CONTROL.sub(lambda match: match.group().encode("unicode_escape").decode(), text)
+
+
+def safe_records(records: Sequence[dict[str, str]], source: Source) -> list[dict[str, str]]:
+    """Return rows under the manifest's names, as text, as quarantine may keep them.
+
+    Where the source has personal columns, a row keeps numbers, dates, listed values, what
+    `protect` has hashed or redacted, and its key, redacted. Any other text is withheld: nobody
+    can tell whether it is where it belongs, as a row whose columns have shifted shows.
+    """
+    if not has_personal(source):
+        return list(records)
+    keys = [name for name in source.primary_key if _is_open_text(name, source)]
+    safe = [
+        {
+            name: value if _may_keep(name, value, source) or name in keys else WITHHELD
+            for name, value in record.items()
+        }
+        for record in records
+    ]
+    for name in keys:
+        holding = [record for record in safe if name in record]
+        redacted = safe_texts([record[name] for record in holding], source)
+        for record, value in zip(holding, redacted, strict=True):
+            record[name] = value
+    return safe
+
+
+def _is_open_text(name: str, source: Source) -> bool:
+    """Whether a column is declared, holds text, and is not marked as personal."""
+    column = source.columns.get(name)
+    return column is not None and column.type == ColumnType.TEXT and column.personal is None
+
+
+def _may_keep(name: str, value: str, source: Source) -> bool:
+    return not _is_open_text(name, source) or value in (source.columns[name].values or ())
+
+
+def safe_line(text: str, source: Source) -> str:
     """Return the text of a row without columns as quarantine may keep it.
 
     Which value belongs to which column is unknown, so a source with personal columns keeps none.
@@ -141,3 +233,29 @@ def protect_line(text: str, source: Source) -> str:
         return text
     values = len(re.findall(r"[^,;|\t]+", text))
     return f"[withheld: {values} values of a source with personal data]"
+
+
+def safe_error(error: BaseException, source: Source) -> BaseException:
+    """Return an error whose text may be stored and logged; the same one where it may already.
+
+    Where the source has personal columns, an `ExtractError` loses what it quotes, and an error
+    that no room of ours has worded keeps its type and traceback only.
+    """
+    if not has_personal(source) or not isinstance(error, Exception):
+        return error
+    if isinstance(error, ExtractError):
+        safe = ExtractError(
+            safe_path(error.place, source),
+            safe_text(error.problem, source),
+            error.remedy,
+            quoted="details withheld: the source has personal columns" if error.quoted else "",
+            reason=error.reason,
+        )
+        return safe.with_traceback(error.__traceback__)
+    if isinstance(error, SafeError):
+        return error
+    text = (
+        f"{source.city_id}/{source.source}: {type(error).__name__}, whose text is withheld because "
+        "the source has personal columns; the traceback shows where it was raised"
+    )
+    return WithheldError(text).with_traceback(error.__traceback__)

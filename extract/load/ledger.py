@@ -12,12 +12,13 @@ import psycopg
 from psycopg.rows import class_row
 
 from catalog.models import Source
+from extract.errors import SafeError
 
 #: States in which a load's rows are in `raw`, or were there already.
 KEPT = ("accepted", "unchanged")
 
 
-class LoadError(Exception):
+class LoadError(SafeError):
     """A load that cannot be committed or blocked as asked; says which and why."""
 
 

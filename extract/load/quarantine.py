@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 
 import psycopg
@@ -12,14 +13,16 @@ from catalog.models import Source
 from extract.load.history import Resolution
 from extract.load.tables import OWN_COLUMNS
 from extract.prepare import Prepared
+from extract.redact import has_personal, safe_path, safe_records, safe_texts
 
 SUPERSEDED = "a later row of the same load has the same key: the last one counts"
 _NOTHING = sql.SQL("")
 #: Places of the stage rows that are to leave the stage.
 _CREATE_FAILING = """create temporary table if not exists failing_rows
   (_source_file text, _source_row bigint, reasons text[]) on commit drop"""
-_CREATE_REJECTED = """create temporary table rejected_rows
-  (reasons text[], source_file text, source_row bigint, row_hash text, record jsonb)"""
+_COLUMNS = "(reasons text[], source_file text, source_row bigint, row_hash text, record jsonb)"
+#: Rows that are read from the server at a time, to be redacted.
+_ROWS = 5_000
 
 
 def quarantine_rows(
@@ -70,17 +73,16 @@ class RejectedRows:
         self._connection = connection
         self._source = source
         self._load_id = load_id
-        connection.execute(_CREATE_REJECTED)
+        connection.execute(f"create temporary table rejected_rows {_COLUMNS}")
 
     def add(self, batch: Prepared) -> None:
         """Keep a batch's rejected rows."""
         if not batch.quarantined:
             return
+        path = safe_path(batch.file.path, self._source)
         with self._connection.cursor().copy("copy rejected_rows from stdin") as copy:
             for item in batch.quarantined:
-                copy.write_row(
-                    (item.reasons, batch.file.path, item.row, item.row_hash, Jsonb(item.record))
-                )
+                copy.write_row((item.reasons, path, item.row, item.row_hash, Jsonb(item.record)))
         self.count += len(batch.quarantined)
 
     def store(self) -> None:
@@ -128,23 +130,46 @@ def _mark_failing(
 
 
 def _move_failing(connection: psycopg.Connection, source: Source, load_id: int) -> int:
-    """Move the staged rows that `failing_rows` names to quarantine; return how many."""
+    """Move the staged rows that `failing_rows` names to quarantine; return how many.
+
+    The rows do not leave the server, unless the source has personal columns: then they are
+    redacted here on their way.
+    """
     own = sql.SQL("'{{{}}}'::text[]").format(sql.SQL(", ".join(OWN_COLUMNS)))
-    return _upsert(
-        connection,
-        source,
-        load_id,
-        sql.SQL(
-            """select f.reasons, s._source_file as source_file, s._source_row as source_row,
-                 s._row_hash as row_hash, jsonb_strip_nulls(to_jsonb(s) - {own}) as record
-               from removed s join failing_rows f using (_source_file, _source_row)"""
-        ).format(own=own),
-        sql.SQL(
-            """removed as (delete from {} s using failing_rows f
-                 where s._source_file = f._source_file and s._source_row = f._source_row
-                 returning s.*), """
-        ).format(sql.Identifier("stage", source.raw_table)),
-    )
+    removed = sql.SQL(
+        """removed as (delete from {} s using failing_rows f
+             where s._source_file = f._source_file and s._source_row = f._source_row
+             returning s.*)"""
+    ).format(sql.Identifier("stage", source.raw_table))
+    rows = sql.SQL(
+        """select f.reasons, s._source_file as source_file, s._source_row as source_row,
+             s._row_hash as row_hash, jsonb_strip_nulls(to_jsonb(s) - {own}) as record
+           from removed s join failing_rows f using (_source_file, _source_row)"""
+    ).format(own=own)
+    if not has_personal(source):
+        return _upsert(connection, source, load_id, rows, removed + sql.SQL(", "))
+    for name in ("moved_rows", "safe_rows"):
+        connection.execute(f"create temporary table if not exists {name} {_COLUMNS} on commit drop")
+        connection.execute(f"truncate {name}")
+    connection.execute(sql.SQL("with {} insert into moved_rows {}").format(removed, rows))
+    _copy_redacted(connection, source)
+    return _upsert(connection, source, load_id, sql.SQL("select * from safe_rows"))
+
+
+def _copy_redacted(connection: psycopg.Connection, source: Source) -> None:
+    """Copy `moved_rows` to `safe_rows` as quarantine may keep them."""
+    with connection.cursor(name="moved_rows") as cursor:
+        cursor.execute(
+            "select reasons, source_file, source_row, row_hash, record::text from moved_rows"
+        )
+        while rows := cursor.fetchmany(_ROWS):
+            records = safe_records([json.loads(row[4]) for row in rows], source)
+            with connection.cursor().copy("copy safe_rows from stdin") as copy:
+                for (reasons, file, number, row_hash, _), record in zip(rows, records, strict=True):
+                    path = safe_path(file, source)
+                    copy.write_row(
+                        (safe_texts(reasons, source), path, number, row_hash, Jsonb(record))
+                    )
 
 
 def _upsert(

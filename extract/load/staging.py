@@ -34,6 +34,7 @@ from extract.load.quarantine import RejectedRows, remove_duplicates
 from extract.load.raw_tables import ensure_raw_table
 from extract.prefetch import prefetch
 from extract.prepare import Prepared, Preparer, previous_columns
+from extract.redact import safe_error, safe_path, safe_texts, visible
 from extract.types import cast
 from warehouse.reasons import Reason
 
@@ -86,8 +87,11 @@ def stage(
             batches = connector(reader.connector)(reader, source, Path(base_dir), cursor)
             _StageRun(source, warehouse_url, load_id, preparer, cursor, progress).run(batches)
         except BaseException as error:
-            _record_failure(control, source, load_id, error)
-            raise
+            safe = safe_error(error, source)
+            _record_failure(control, source, load_id, error, str(safe))
+            if safe is error:
+                raise
+            raise safe from None
         return ledger.report(control, load_id)
 
 
@@ -195,7 +199,7 @@ class _StageRun:
                 resolution.unchanged,
                 rejected.count + len(resolution.superseded),
                 self.watermark.text(),
-                Jsonb([file.facts() for file in self.files.values()]),
+                Jsonb([self._facts(file) for file in self.files.values()]),
                 bool(staged),
                 self.load_id,
             ],
@@ -203,6 +207,15 @@ class _StageRun:
         ledger.report(connection, self.load_id).check_counts()
         if not staged:
             tables.drop_stage(connection, self.source)
+
+    def _facts(self, file: SourceFile) -> dict[str, Any]:
+        """Return what `quality.loads.files` keeps of a file."""
+        facts = file.facts()
+        return {
+            **facts,
+            "path": safe_path(facts["path"], self.source),
+            "columns": safe_texts(facts["columns"], self.source),
+        }
 
 
 def _stage_rows(batch: Prepared, chosen: np.ndarray | None) -> StageRows:
@@ -262,11 +275,14 @@ def _fail_interrupted(control: psycopg.Connection, source: Source) -> None:
 
 
 def _record_failure(
-    control: psycopg.Connection, source: Source, load_id: int, error: BaseException
+    control: psycopg.Connection,
+    source: Source,
+    load_id: int,
+    error: BaseException,
+    message: str,
 ) -> None:
     if control.closed:
         return
-    message = str(error) or type(error).__name__
     if isinstance(error, ExtractError):
         reason = error.reason
     else:
@@ -276,5 +292,5 @@ def _record_failure(
     control.execute(
         """update quality.loads set state = 'failed', message = %s, reason_code = %s,
            finished_at = clock_timestamp() where load_id = %s""",
-        [message.replace("\0", ""), reason.value, load_id],
+        [visible(message) or type(error).__name__, reason.value, load_id],
     )
