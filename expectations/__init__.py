@@ -1,1 +1,1 @@
-"""The gates: what a load must satisfy before the warehouse believes it."""
+"""The gates: what a load must satisfy before its rows are accepted."""

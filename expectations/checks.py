@@ -1,4 +1,4 @@
-"""Running a suite on a stage table in PostgreSQL, and saying which rows failed what.
+"""Running a suite on a stage table in PostgreSQL, and finding the rows that failed.
 
 Importing this module imports Great Expectations.
 """
@@ -15,6 +15,7 @@ from catalog.models import Source
 from expectations.outcomes import Outcome
 from expectations.slim_gx import gx
 from expectations.suite import SEVERITIES, SuiteError, suite
+from extract.redact import WITHHELD, has_personal, safe_path
 
 # isort: split
 # After expectations.slim_gx, which imports less of it than it would by itself.
@@ -33,12 +34,15 @@ DETAILS = {
     "unexpected_index_column_names": ROW,
     "return_unexpected_index_query": False,
 }
-_WORDS = {gx_word: word for word, gx_word in SEVERITIES.items()}
+_SEVERITY = {theirs: ours for ours, theirs in SEVERITIES.items()}
 
 
 @dataclass(frozen=True)
 class Checked:
-    """What a suite found. `result` is Great Expectations' own, for its renderers."""
+    """What a suite found. `result` is Great Expectations' own, for its renderers.
+
+    Of a source with personal columns both hold counts and places, but no values.
+    """
 
     outcomes: tuple[Outcome, ...]
     result: Any
@@ -77,23 +81,24 @@ def check(source: Source, warehouse_url: str) -> Checked:
         found = {_rule(one): one for one in result.results}
         for one in found.values():
             _raise_if_broken(source, one)
+            _withhold(source, one)
         failing = [e for e in whole.expectations if not found[e.meta["rule"]].success]
         queries: dict[int, str] = {}
         if failing:
             detailed = batch.validate(
                 gx.ExpectationSuite(name=whole.name, expectations=failing), result_format=DETAILS
             )
-            found.update({_rule(one): _legible(one) for one in detailed.results})
+            found.update({_rule(one): _legible(source, one) for one in detailed.results})
             validator = context.get_validator(batch_request=definition.build_batch_request())
             queries = {
                 e.meta["rule"]: _rows_query(validator, e)
                 for e in failing
-                if _word(e.severity) == "row"
+                if _severity(e.severity) == "row"
             }
     finally:
         database.get_execution_engine().close()
     result.results = [found[number] for number in sorted(found)]
-    return Checked(_outcomes(result.results, queries), result)
+    return Checked(_outcomes(source, result.results, queries), result)
 
 
 def _rows_query(validator: Any, expectation: Any) -> str:
@@ -127,8 +132,9 @@ def _rows_query(validator: Any, expectation: Any) -> str:
         connection.close()
 
 
-def _legible(one: Any) -> Any:
+def _legible(source: Source, one: Any) -> Any:
     """Write pairs of values, which the renderers would show as Python does, as text."""
+    _withhold(source, one)
     details = one.result
     details["partial_unexpected_list"] = [
         _shown(value) if isinstance(value, list | tuple) else value
@@ -140,7 +146,27 @@ def _legible(one: Any) -> Any:
     return one
 
 
-def _outcomes(results: list[Any], queries: dict[int, str]) -> tuple[Outcome, ...]:
+def _withhold(source: Source, one: Any) -> None:
+    """Drop the values from a result on a source with personal columns; keep counts and places."""
+    if not has_personal(source):
+        return
+    details = one.result
+    for quoting in ("partial_unexpected_list", "partial_unexpected_counts", "unexpected_list"):
+        if quoting in details:
+            details[quoting] = []
+    for listing in ("partial_unexpected_index_list", "unexpected_index_list"):
+        if details.get(listing):
+            details[listing] = [
+                {ROW[0]: safe_path(row[ROW[0]], source), ROW[1]: row[ROW[1]]}
+                for row in details[listing]
+            ]
+    observed = details.get("observed_value")
+    if observed is not None and not isinstance(observed, int | float):
+        details["observed_value"] = WITHHELD
+    details.pop("details", None)
+
+
+def _outcomes(source: Source, results: list[Any], queries: dict[int, str]) -> tuple[Outcome, ...]:
     outcomes: list[Outcome] = []
     taken: set[tuple[str, str]] = set()
     for one in results:
@@ -155,7 +181,7 @@ def _outcomes(results: list[Any], queries: dict[int, str]) -> tuple[Outcome, ...
             Outcome(
                 expectation=name,
                 column=column,
-                severity=_word(configuration.severity),
+                severity=_severity(configuration.severity),
                 success=one.success,
                 unexpected_rows=details.get("unexpected_count"),
                 observed=_observed(details),
@@ -163,7 +189,7 @@ def _outcomes(results: list[Any], queries: dict[int, str]) -> tuple[Outcome, ...
                 place=configuration.meta["place"],
                 values=tuple(_distinct(details.get("partial_unexpected_list") or ())),
                 rows=tuple(
-                    (row[ROW[0]], row[ROW[1]])
+                    (safe_path(row[ROW[0]], source), row[ROW[1]])
                     for row in details.get("partial_unexpected_index_list") or ()
                 ),
                 query=queries.get(_rule(one)),
@@ -173,16 +199,21 @@ def _outcomes(results: list[Any], queries: dict[int, str]) -> tuple[Outcome, ...
 
 
 def _raise_if_broken(source: Source, one: Any) -> None:
-    """An expectation that could not be evaluated is nobody's bad row."""
+    """Raise `SuiteError` for an expectation that could not be evaluated: no row is at fault."""
     details = one.exception_info or {}
     for info in (details, *(v for v in details.values() if isinstance(v, dict))):
         if info.get("raised_exception"):
             raise SuiteError(
                 f"{source.city_id}/{source.source}: {one.expectation_config.type} on "
                 f"{_column(one.expectation_config.kwargs) or 'the table'} could not be "
-                f"evaluated: {info['exception_message']}. "
+                f"evaluated: {_said(source, info['exception_message'])}. "
                 f"Mend the rule in {one.expectation_config.meta['place']}; the load stays staged"
             )
+
+
+def _said(source: Source, message: str) -> str:
+    """Return an error of the database as a message may quote it."""
+    return WITHHELD if has_personal(source) else message
 
 
 def _rule(one: Any) -> int:
@@ -214,9 +245,9 @@ def _shown(value: Any) -> str:
     return value.isoformat(" ") if isinstance(value, datetime) else str(value)
 
 
-def _word(severity: Any) -> str:
+def _severity(severity: Any) -> str:
     """Return a severity of Great Expectations as manifests call it."""
-    return _WORDS[str(getattr(severity, "value", severity))]
+    return _SEVERITY[str(getattr(severity, "value", severity))]
 
 
 def _sqlalchemy_url(warehouse_url: str) -> str:

@@ -1,7 +1,8 @@
 """The gates' reports as HTML that needs no network: a page a load, and an index of the newest.
 
-What a load was held against is drawn by Great Expectations' own renderers; the page around it is
-ours, because theirs loads its style sheets, scripts and logo from elsewhere.
+Results by column are drawn by Great Expectations' own renderers; the page around them is ours,
+because theirs loads its style sheets, scripts and logo from elsewhere. Only the owner of the
+files may read them: folders are 0700 and files 0600.
 """
 
 from __future__ import annotations
@@ -52,7 +53,7 @@ def write_page(
         sections=_sections(result) if result is not None else [],
     )
     page = folder / f"{load.load_id}.html"
-    _write(page, html)
+    _write(page, html, docs_dir)
     pages = sorted(
         (p for p in folder.glob("*.html") if p.stem.isdigit()), key=lambda p: int(p.stem)
     )
@@ -75,7 +76,7 @@ def write_index(connection: psycopg.Connection, docs_dir: Path) -> Path:
         load["report"] = newest
         load["page"] = f"{load['city_id']}/{load['source_id']}/{newest}.html" if newest else None
     index = docs_dir / "index.html"
-    _write(index, _template("index.html.j2").render(loads=loads))
+    _write(index, _template("index.html.j2").render(loads=loads), docs_dir)
     return index
 
 
@@ -110,14 +111,17 @@ def _template(name: str) -> Any:
     return environment.get_template(name)
 
 
-def _write(path: Path, text: str) -> None:
+def _write(path: Path, text: str, docs_dir: Path) -> None:
     """Replace a file as a whole: a reader sees the old one or the new one."""
     path.parent.mkdir(parents=True, exist_ok=True)
+    for folder in (path.parent, *path.parent.parents):
+        if not folder.resolve().is_relative_to(docs_dir.resolve()):
+            break
+        folder.chmod(0o700)
     descriptor, name = tempfile.mkstemp(dir=path.parent, suffix=".part")
     try:
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.write(text)
-        Path(name).chmod(0o644)
+            file.write(text)  # mkstemp makes it 0600
         Path(name).replace(path)
     except BaseException:
         Path(name).unlink(missing_ok=True)

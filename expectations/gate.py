@@ -1,11 +1,12 @@
-"""The gate between `stage` and `raw`: what a load must satisfy before the warehouse believes it.
+"""The gate between `stage` and `raw`: what a load must satisfy before its rows are accepted.
 
 Thresholds on the load as a whole come first and are cheap; only a load that staged something
-meets Great Expectations, whose import costs seconds and happens here, late.
+needs Great Expectations, whose import costs seconds and happens here, late.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -16,7 +17,10 @@ from catalog.models import Source
 from expectations import docs, thresholds
 from expectations.outcomes import GateReport, Outcome
 from extract import load as loader
+from extract.errors import SafeError
 from extract.load import LoadError, LoadReport, ledger
+from extract.redact import safe_errors, safe_path, safe_text
+from warehouse.reasons import Reason
 
 __all__ = ["GateError", "GateReport", "Outcome", "run"]
 
@@ -31,12 +35,19 @@ _HITS = sql.SQL(
 )
 
 
-class GateError(Exception):
-    """A load that cannot be held against its expectations; says which and why."""
+_THRESHOLDS = {
+    "gate.min_rows": Reason.TOO_FEW_ROWS,
+    "gate.max_drop": Reason.VOLUME_DROP,
+    "gate.max_quarantined": Reason.TOO_MANY_QUARANTINED,
+}
+
+
+class GateError(SafeError):
+    """A load that cannot be checked; says which and why."""
 
 
 def run(source: Source, load_id: int, warehouse_url: str, docs_dir: Path) -> GateReport:
-    """Hold a staged load against its source's expectations; commit it or block it.
+    """Check a staged load by its source's expectations; commit it or block it.
 
     A `critical` failure, or one of the thresholds of the manifest's `gate`, blocks the load: raw,
     cursor and quarantine stay as they were and `message` says why. Rows that fail a `row`
@@ -48,7 +59,10 @@ def run(source: Source, load_id: int, warehouse_url: str, docs_dir: Path) -> Gat
     blocked is reported as it is, so a retry is safe. Raises `GateError` for any other state.
     """
     docs_dir = Path(docs_dir)
-    with psycopg.connect(warehouse_url, autocommit=True) as connection:
+    with (
+        safe_errors(source),
+        psycopg.connect(warehouse_url, autocommit=True) as connection,
+    ):
         load = ledger.report(connection, load_id)
         if (load.city_id, load.source_id) != (source.city_id, source.source):
             raise GateError(
@@ -78,7 +92,7 @@ def _decide(
     outcomes = thresholds.volume(source, load, previous)
     if thresholds.dropped(outcomes):
         outcomes = thresholds.volume(source, load, previous, _held(connection, source))
-    outcomes.append(thresholds.quarantined(source, load, 0, _aside(connection, load)))
+    outcomes.append(thresholds.quarantined(source, load, 0, _loader_reasons(connection, load)))
     result = None
     if load.state == "staged" and not _failures(outcomes):
         from expectations.checks import check  # imports Great Expectations
@@ -87,10 +101,10 @@ def _decide(
         result = checked.result
         outcomes = [*checked.outcomes, *outcomes]
         if not _failures(outcomes):
-            limit = _set_aside(connection, source, load, checked.failed("row"))
+            limit = _quarantine(connection, source, load, checked.failed("row"))
             outcomes[-1] = limit
     failures = _failures(outcomes)
-    message = _message(source, load, failures) if failures else None
+    message = safe_text(_message(source, load, failures), source) if failures else None
     if load.state == "staged" or failures:
         page = docs.write_page(source, load, outcomes, message, result, docs_dir)
         connection.execute(
@@ -98,13 +112,13 @@ def _decide(
         )
     _keep(connection, load, outcomes)
     if message is not None:
-        loader.block(load.load_id, warehouse_url, message)
+        loader.block(load.load_id, warehouse_url, message, _reason(failures))
     elif load.state == "staged":
         loader.commit(load.load_id, warehouse_url, source)
     return ledger.report(connection, load.load_id), outcomes
 
 
-def _set_aside(
+def _quarantine(
     connection: psycopg.Connection, source: Source, load: LoadReport, failed: Sequence[Outcome]
 ) -> Outcome:
     """Move the rows that failed to quarantine, unless they are too many; return that threshold.
@@ -112,7 +126,7 @@ def _set_aside(
     The rows never leave the server: the queries that found them are joined into one statement.
     """
     if not failed:
-        return thresholds.quarantined(source, load, 0, _aside(connection, load))
+        return thresholds.quarantined(source, load, 0, _loader_reasons(connection, load))
     hits = sql.SQL(" union all ").join(
         _HITS.format(
             rule=sql.Literal(number),
@@ -148,6 +162,12 @@ def _failures(outcomes: Sequence[Outcome]) -> list[Outcome]:
     return [o for o in outcomes if o.severity == "critical" and not o.success]
 
 
+def _reason(failures: Sequence[Outcome]) -> Reason:
+    """Return the code of the first threshold that failed, else that of a failed expectation."""
+    codes = (_THRESHOLDS.get(outcome.expectation) for outcome in failures)
+    return next(filter(None, codes), Reason.EXPECTATION_FAILED)
+
+
 def _held(connection: psycopg.Connection, source: Source) -> thresholds.Held:
     """Count the keys in `raw`, in all and by file."""
     rows = connection.execute(
@@ -159,12 +179,15 @@ def _held(connection: psycopg.Connection, source: Source) -> thresholds.Held:
             sql.Identifier("raw", source.raw_table),
         )
     ).fetchall()
-    by_file = dict(rows)
-    return thresholds.Held(by_file.pop(None), by_file)
+    by_file: Counter[str] = Counter()
+    for path, keys in rows:
+        if path is not None:
+            by_file[safe_path(path, source)] += keys
+    return thresholds.Held(dict(rows)[None], dict(by_file))
 
 
-def _aside(connection: psycopg.Connection, load: LoadReport) -> list[str]:
-    """Return the loader's most frequent reasons for putting rows of this load aside."""
+def _loader_reasons(connection: psycopg.Connection, load: LoadReport) -> list[str]:
+    """Return the loader's most frequent reasons for quarantining rows of this load."""
     if not load.rows_quarantined:
         return []
     rows = connection.execute(
@@ -177,15 +200,15 @@ def _aside(connection: psycopg.Connection, load: LoadReport) -> list[str]:
 
 
 def _message(source: Source, load: LoadReport, failures: Sequence[Outcome]) -> str:
-    told = [_told(source, load, outcome) for outcome in failures]
+    parts = [_explain(load, outcome) for outcome in failures]
     name = f"{source.city_id}/{source.source}"
     return (
         f"{name}: load {load.load_id} is kept out; raw and the marts stay as they were. "
-        + " ".join(f"{part}." for part in told)
+        + " ".join(f"{part}." for part in parts)
     )
 
 
-def _told(source: Source, load: LoadReport, outcome: Outcome) -> str:
+def _explain(load: LoadReport, outcome: Outcome) -> str:
     if outcome.expectation.startswith("gate."):
         return outcome.reason
     parts = [outcome.reason]

@@ -12,7 +12,7 @@ class Outcome:
     """One expectation, or one of the manifest's thresholds (`gate.min_rows`, ...), on one load.
 
     `unexpected_rows` counts rows that failed it; None for a threshold. `reason` is what such a
-    row is told, `place` where the rule is written. `values` and `rows` (file, row number) are
+    row is given, `place` where the rule is written. `values` and `rows` (file, row number) are
     some examples. `query` finds all of the failing rows in the stage, by `_source_file` and
     `_source_row`.
     """
@@ -72,7 +72,7 @@ class GateReport:
 
     @property
     def rows_quarantined(self) -> int:
-        """Rows put aside by the loader and by the gate."""
+        """Rows quarantined by the loader and by the gate."""
         return self.load.rows_quarantined
 
     @property

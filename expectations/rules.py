@@ -8,10 +8,10 @@ from expectations.slim_gx import gx
 from expectations.suite import SEVERITIES
 
 
-def at_least(greater: str, smaller: str, severity: str, told: str) -> Any:
+def at_least(greater: str, smaller: str, severity: str, reason: str) -> Any:
     """Expect `greater` >= `smaller` in each row that has both.
 
-    `severity`: `critical`, `row` or `info`. `told`: what a row that fails is told.
+    `severity`: `critical`, `row` or `info`. `reason`: what is recorded for a row that fails.
     """
     return gx.expectations.ExpectColumnPairValuesAToBeGreaterThanB(
         column_A=greater,
@@ -19,5 +19,5 @@ def at_least(greater: str, smaller: str, severity: str, told: str) -> Any:
         or_equal=True,
         ignore_row_if="either_value_is_missing",
         severity=SEVERITIES[severity],
-        description=told,
+        description=reason,
     )

@@ -1,7 +1,7 @@
-"""Great Expectations without what a gate never uses: a third of its import, 80 MB of memory.
+"""Great Expectations, imported without what no gate uses: a third of its time, 80 MB of memory.
 
-It imports scipy.stats and altair for two expectations on distributions. Here both are put off
-until something asks for an attribute of them.
+It imports scipy.stats and altair for two expectations on distributions. Here both are imported
+when an attribute of them is first used.
 """
 
 from __future__ import annotations
@@ -12,13 +12,13 @@ from importlib import import_module
 from types import ModuleType
 from typing import Any
 
-#: Nothing phones home; read by Great Expectations on import and by posthog.
+#: No usage statistics are sent; read by Great Expectations on import and by posthog.
 os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")
-_PUT_OFF = ("altair", "scipy.stats")
+_DEFERRED = ("altair", "scipy.stats")
 
 
-class _PutOff(ModuleType):
-    """Stands for a module until an attribute of it is wanted."""
+class _Deferred(ModuleType):
+    """Stands for a module until an attribute of it is used."""
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):
@@ -29,14 +29,14 @@ class _PutOff(ModuleType):
 def _import() -> ModuleType:
     if "great_expectations" in sys.modules:
         return sys.modules["great_expectations"]
-    stand_ins = [name for name in _PUT_OFF if name not in sys.modules]
-    sys.modules.update({name: _PutOff(name) for name in stand_ins})
+    stand_ins = [name for name in _DEFERRED if name not in sys.modules]
+    sys.modules.update({name: _Deferred(name) for name in stand_ins})
     try:
         return import_module("great_expectations")
     finally:
-        # Whoever imports them from here on gets the real ones.
+        # Imports from here on get the real ones.
         for name in stand_ins:
-            if isinstance(sys.modules.get(name), _PutOff):
+            if isinstance(sys.modules.get(name), _Deferred):
                 del sys.modules[name]
 
 

@@ -1,9 +1,9 @@
 """A source's expectations: what its manifest says, and what `suites/<city>/<source>.py` adds.
 
-Each rule of a manifest looks at single rows of the stage. `meta` carries what a failing row is
-told (`reason`) and where the rule is written (`place`). Keys are not tested for uniqueness: the
-loader leaves one row a key in a stage, and dbt tests the whole. Importing this module imports
-Great Expectations.
+Each rule of a manifest looks at single rows of the stage. `meta` carries the reason recorded for
+a failing row (`reason`) and where the rule is written (`place`). Keys are not tested for
+uniqueness: the loader leaves one row a key in a stage, and dbt tests the whole. Importing this
+module imports Great Expectations.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from typing import Any
 
 from catalog.models import Column, Source
 from expectations.slim_gx import gx
+from extract.errors import SafeError
 
 #: Severity in a manifest -> in Great Expectations.
 SEVERITIES = {"critical": "critical", "row": "warning", "info": "info"}
@@ -24,7 +25,7 @@ SUITES_DIR = Path(__file__).parent / "suites"
 Expectation = gx.expectations.Expectation
 
 
-class SuiteError(Exception):
+class SuiteError(SafeError):
     """An expectation that cannot be made or run as written; names manifest, key and remedy."""
 
 
@@ -70,7 +71,7 @@ def _of_column(source: Source, name: str, column: Column) -> Iterator[Expectatio
     if column.required or name in source.primary_key:
         yield gx.expectations.ExpectColumnValuesToNotBeNull(**common("is empty"))
     if column.personal == "hash":
-        return  # what is left of the value is its hash
+        return  # only the value's hash is left
     if column.values is not None:
         values = [column.type.parse(value) for value in column.values]
         yield gx.expectations.ExpectColumnValuesToBeInSet(
@@ -99,14 +100,14 @@ def _reasoned(source: Source, expectation: Expectation) -> Expectation:
     if not expectation.description:
         raise SuiteError(
             f"{place}: {expectation.expectation_type} has no description; "
-            "write one: a row that fails is told it"
+            "write one: it is the reason recorded for a row that fails"
         )
     if expectation.severity == SEVERITIES["row"] and not getattr(expectation, "map_metric", None):
         raise SuiteError(
             f"{place}: {expectation.expectation_type} does not look at single rows, so no row can "
-            "be put aside for it; make its severity critical or info"
+            "be quarantined for it; make its severity critical or info"
         )
-    # The description tells of failure; a report on rows that pass is better off without it.
+    # The description describes a failure, so a report on rows that pass leaves it out.
     meta = {"reason": expectation.description, "place": place}
     return expectation.copy(update={"meta": meta, "description": None})
 

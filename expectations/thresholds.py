@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -27,15 +28,15 @@ class Held:
 def volume(
     source: Source, load: LoadReport, previous: LoadReport | None, held: Held | None = None
 ) -> list[Outcome]:
-    """Hold `min_rows` and `max_drop` against the rows read.
+    """Check `min_rows` and `max_drop` by the rows read.
 
     `previous`: the last load of the same mode whose rows are in `raw`. `max_drop` holds for all
     rows together, for each file that was read then, and for the number of files: of ten files, a
     short or missing one hardly shows in the sum. `held`: what a load should have at most; where
     the last one had rows twice, having them once is no drop. Only a drop needs it.
 
-    A load that reads only what is new since a cursor is held to neither: a quiet day is no sign
-    of a broken source.
+    A load that reads only what is new since a cursor is checked for neither: a quiet day is no
+    sign of a broken source.
     """
     if _is_increment(source, load):
         return []
@@ -87,11 +88,10 @@ def _drop(source: Source, load: LoadReport, previous: LoadReport, held: Held | N
 def _shorter_files(
     load: LoadReport, previous: LoadReport, held: Held | None, allowed: Fraction
 ) -> list[str]:
-    """Name the files that lost more rows than allowed, and those that are gone where, without
-    others in their place, more of them are missing than allowed.
+    """Name the files that lost more rows than allowed; also those that are gone, where more files
+    are missing than allowed and no others took their place.
     """
-    now = {file["path"]: file["rows"] for file in load.files}
-    before = {file["path"]: file["rows"] for file in previous.files}
+    now, before = _rows_by_file(load), _rows_by_file(previous)
     if held is not None:  # a file that raw has nothing of, such as a copy of another, is no loss
         before = {p: min(n, held.by_file[p]) for p, n in before.items() if p in held.by_file}
     short = [
@@ -104,8 +104,15 @@ def _shorter_files(
     return short
 
 
+def _rows_by_file(load: LoadReport) -> dict[str, int]:
+    rows: Counter[str] = Counter()
+    for file in load.files:  # redacted names may be the same
+        rows[file["path"]] += file["rows"]
+    return dict(rows)
+
+
 def quarantined(source: Source, load: LoadReport, failing: int, reasons: list[str]) -> Outcome:
-    """Hold `max_quarantined` against the rows put aside so far and the `failing` that would be.
+    """Check `max_quarantined` by the rows quarantined so far and the `failing` that would be.
 
     `reasons`: the most frequent ones, for the message.
     """

@@ -11,7 +11,7 @@ from catalog.models import Source
 from extract.connectors import connector
 from extract.errors import ExtractError
 from extract.prepare import Preparer
-from extract.redact import safe_error
+from extract.redact import safe_errors
 from warehouse.reasons import Reason
 
 #: Salt of hashes that are thrown away; nothing else may use it.
@@ -34,13 +34,8 @@ class DryRun:
 
 def dry_run(source: Source, base_dir: Path, mode: str = "read") -> DryRun:
     """Read all of a source as a load would, and raise `ExtractError` where a load would."""
-    try:
+    with safe_errors(source):
         return _dry_run(source, base_dir, mode)
-    except Exception as error:
-        safe = safe_error(error, source)
-        if safe is error:
-            raise
-        raise safe from None
 
 
 def _dry_run(source: Source, base_dir: Path, mode: str) -> DryRun:

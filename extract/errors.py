@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import re
+
 from warehouse.reasons import Reason
+
+#: Characters that a terminal obeys, or that change the direction of the text around them.
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 
 
 class ExtractError(Exception):
@@ -26,12 +31,13 @@ class ExtractError(Exception):
         quoted: str = "",
         reason: Reason = Reason.MALFORMED_FILE,
     ) -> None:
+        place, problem, quoted = visible(place), visible(problem), visible(quoted)
         self.place = place
         self.problem = problem
         self.remedy = remedy
         self.quoted = quoted
         self.reason = reason
-        said = f"{problem} ({quoted})" if quoted else problem
+        said = f"{problem}: {quoted}" if quoted else problem
         end = "" if remedy.endswith("?") else "."
         super().__init__(f"{place}: {said}. {remedy[:1].upper()}{remedy[1:]}{end}")
 
@@ -47,3 +53,12 @@ class SafeError(Exception):
 
 class WithheldError(SafeError):
     """Stands for an error whose text may quote personal data."""
+
+
+def visible(text: str) -> str:
+    """Return a text with control characters written as escapes; newlines and tabs stay.
+
+    >>> visible("\\x1b[2J cleared")
+    '\\\\x1b[2J cleared'
+    """
+    return _CONTROL.sub(lambda match: match.group().encode("unicode_escape").decode(), text)

@@ -26,6 +26,7 @@ from extract.redact import (
     safe_texts,
 )
 from extract.types import cast, text_of
+from warehouse.reasons import Reason
 
 #: PostgreSQL cuts longer names off.
 NAME_LENGTH = 63
@@ -165,6 +166,7 @@ class Preparer:
                     f"{file.path}, header",
                     f"{taken[name]!r} and {header!r} both mean {name}",
                     f"take one of them out of the aliases of columns.{name}",
+                    reason=Reason.SCHEMA_CHANGED,
                 )
             taken[name] = header
             plan.append((position, name))
@@ -189,10 +191,11 @@ class Preparer:
                 f"the column {name!r} is missing{_closest(name, column, unknown)}",
                 f"if it was renamed, add its new name to columns.{name}.aliases; if it may be "
                 f"missing, set columns.{name}.optional; else fetch the file again",
+                reason=Reason.SCHEMA_CHANGED,
             )
 
     def _check_gone(self, path: str, headers: list[str]) -> None:
-        """A column that this file had last time and now has not was most likely renamed."""
+        """Raise `ExtractError` for a column gone since the last load: most likely renamed."""
         before = self.previous.get(safe_path(path, self.source), [])
         headers = safe_texts(headers, self.source)
         now = {self._name(header) for header in headers}
@@ -219,6 +222,7 @@ class Preparer:
                 f"the column {header!r} was there in the last load and is gone"
                 f"{_closest(name, column, fresh)}: renamed upstream",
                 remedy,
+                reason=Reason.SCHEMA_CHANGED,
             )
 
     def _name(self, header: str) -> str:
@@ -255,7 +259,7 @@ class Preparer:
         return records
 
     def _require_keys(self, table: pa.RecordBatch, reasons: dict[int, list[str]]) -> None:
-        """A row without any part of its key cannot be told from another."""
+        """Reject rows without any part of their key: nothing identifies them."""
         names = self.source.primary_key
         if not table.num_rows or any(name.startswith("_") for name in names):
             return

@@ -16,14 +16,15 @@ from __future__ import annotations
 import hashlib
 import hmac
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 
 import polars as pl
 import pyarrow as pa
 
 from catalog.models import Source
 from catalog.types import ColumnType
-from extract.errors import ExtractError, SafeError, WithheldError
+from extract.errors import ExtractError, SafeError, WithheldError, visible
 from extract.names import mask_known, mask_signed
 from extract.types import shown, text_of
 from warehouse.reasons import Reason
@@ -47,8 +48,6 @@ PATTERNS = (
 )
 #: Of these, what is masked in names of files: long numbers there are dates and times.
 _IN_PATHS = {"[url]", "[email]", "${1}[phone]"}
-#: Characters that a terminal obeys, or that change the direction of the text around them.
-_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 #: A column in which none of these characters stands together holds nothing that is looked for.
 _WORTH_A_LOOK = r"@|\d[\d() .-]{5,}\d"
 #: Headers under which departments keep who somebody is.
@@ -180,15 +179,6 @@ def safe_path(path: str, source: Source) -> str:
     return found[0]
 
 
-def visible(text: str) -> str:
-    """Return a text with control characters written as escapes; newlines and tabs stay.
-
-    >>> visible("\\x1b[2J cleared")
-    '\\\\x1b[2J cleared'
-    """
-    return _CONTROL.sub(lambda match: match.group().encode("unicode_escape").decode(), text)
-
-
 def safe_records(records: Sequence[dict[str, str]], source: Source) -> list[dict[str, str]]:
     """Return rows under the manifest's names, as text, as quarantine may keep them.
 
@@ -251,6 +241,7 @@ def safe_error(error: BaseException, source: Source) -> BaseException:
             quoted="details withheld: the source has personal columns" if error.quoted else "",
             reason=error.reason,
         )
+        safe.manifest = error.manifest
         return safe.with_traceback(error.__traceback__)
     if isinstance(error, SafeError):
         return error
@@ -259,3 +250,15 @@ def safe_error(error: BaseException, source: Source) -> BaseException:
         "the source has personal columns; the traceback shows where it was raised"
     )
     return WithheldError(text).with_traceback(error.__traceback__)
+
+
+@contextmanager
+def safe_errors(source: Source) -> Iterator[None]:
+    """Raise errors of the block as `safe_error` returns them."""
+    try:
+        yield
+    except Exception as error:
+        safe = safe_error(error, source)
+        if safe is error:
+            raise
+        raise safe from None

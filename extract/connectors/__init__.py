@@ -7,6 +7,7 @@ from importlib import import_module
 from catalog.fields import did_you_mean
 from extract.connectors.declare import Connector, Options
 from extract.errors import ExtractError
+from warehouse.reasons import Reason
 
 __all__ = ["REGISTRY", "Connector", "Options", "connector"]
 
@@ -28,7 +29,10 @@ def connector(name: str) -> Connector:
     """Return the connector of that name; raise `ExtractError` naming the known ones."""
     if name not in REGISTRY:
         raise ExtractError(
-            f"connector {name!r}", "is not a connector", did_you_mean(name, REGISTRY)
+            f"connector {name!r}",
+            "is not a connector",
+            did_you_mean(name, REGISTRY),
+            reason=Reason.WRONG_MANIFEST,
         )
     module, _, attribute = REGISTRY[name].partition(":")
     return getattr(import_module(module), attribute)

@@ -20,6 +20,7 @@ from extract.batches import SourceBatch, SourceFile, no_rows, numbered
 from extract.connectors.declare import Connector, Options
 from extract.connectors.records import ROWS, from_rows
 from extract.errors import ExtractError
+from warehouse.reasons import Reason
 
 if TYPE_CHECKING:
     import sqlalchemy as sa
@@ -84,10 +85,12 @@ def read(
     except sa.exc.SQLAlchemyError as error:
         raise ExtractError(
             file.path,
-            f"cannot be read ({str(getattr(error, 'orig', None) or error).splitlines()[0]})",
+            "cannot be read",
             "check table and query under `options:`, or fetch the file again"
             if file.sha256
             else "check url, table and query under `options:`, and whether the server is up",
+            quoted=str(getattr(error, "orig", None) or error).splitlines()[0],
+            reason=Reason.MALFORMED_FILE if file.sha256 else Reason.SOURCE_UNREACHABLE,
         ) from error
     finally:
         engine.dispose()
@@ -105,6 +108,7 @@ def _engine(url: str, base_dir: Path) -> tuple[sa.Engine, SourceFile]:
             "options.url",
             f"names {', '.join(unset)}, which is not set",
             "set it in the environment",
+            reason=Reason.WRONG_MANIFEST,
         )
     try:
         parsed = sa.make_url(os.path.expandvars(url))
@@ -112,7 +116,10 @@ def _engine(url: str, base_dir: Path) -> tuple[sa.Engine, SourceFile]:
     except (sa.exc.ArgumentError, sa.exc.NoSuchModuleError) as error:
         driver = url.partition(":")[0]
         raise ExtractError(
-            "options.url", f"cannot be used: no driver {driver!r}, or no URL", "correct it"
+            "options.url",
+            f"cannot be used: no driver {driver!r}, or no URL",
+            "correct it",
+            reason=Reason.WRONG_MANIFEST,
         ) from error
     if parsed.get_backend_name() != "sqlite":
         port = f":{parsed.port}" if parsed.port else ""
@@ -120,7 +127,12 @@ def _engine(url: str, base_dir: Path) -> tuple[sa.Engine, SourceFile]:
         return sa.create_engine(parsed), SourceFile(place)
     path = base_dir / (parsed.database or "")
     if not path.is_file():
-        raise ExtractError(str(path), "no such database", "put it there, or correct options.url")
+        raise ExtractError(
+            str(path),
+            "no such database",
+            "put it there, or correct options.url",
+            reason=Reason.FILE_MISSING,
+        )
     with path.open("rb") as opened:
         _check_whole(path, opened.read(100))
         opened.seek(0)

@@ -127,8 +127,9 @@ def _read_file(path: Path, options: CsvOptions, base_dir: Path) -> Iterator[Sour
                 raise _truncated(path, last.row + 1, what) from error
             raise ExtractError(
                 f"{path}, after record {last.row}",
-                f"cannot be read as delimited text ({error})",
+                "cannot be read as delimited text",
                 "check delimiter, quote and encoding under `options:`",
+                quoted=str(error),
             ) from error
         _check_end(stream, path, last, delimiter, quote, short)
 

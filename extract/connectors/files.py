@@ -12,6 +12,7 @@ from pathlib import Path
 from catalog.models import Reader
 from extract.batches import SourceFile
 from extract.errors import ExtractError
+from warehouse.reasons import Reason
 
 CHUNK = 1 << 20
 #: How much of a text's end is kept, to tell whether it was cut.
@@ -43,7 +44,10 @@ def find(reader: Reader, base_dir: Path) -> list[Path]:
     """
     if not reader.files:
         raise ExtractError(
-            f"connector {reader.connector}", "names no files", "add `files:` to the manifest"
+            f"connector {reader.connector}",
+            "names no files",
+            "add `files:` to the manifest",
+            reason=Reason.WRONG_MANIFEST,
         )
     found: dict[Path, None] = {}
     for pattern in reader.files:
@@ -53,6 +57,7 @@ def find(reader: Reader, base_dir: Path) -> list[Path]:
                 str(base_dir / pattern),
                 "no such file" if not re.search(r"[*?\[]", pattern) else "no file matches",
                 "put the department's file there, or correct `files:` in the manifest",
+                reason=Reason.FILE_MISSING,
             )
         found.update(dict.fromkeys(paths))
     return list(found)
@@ -195,6 +200,7 @@ class TextStream(io.RawIOBase):
                 str(self.path),
                 f"options.encoding {self.encoding!r} is no known encoding",
                 "use one such as utf-8, latin-1, cp1252 or utf-16",
+                reason=Reason.WRONG_MANIFEST,
             ) from None
         # Read as bytes too: a page comes in an encoding of its own.
         samples = [

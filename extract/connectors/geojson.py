@@ -123,8 +123,9 @@ def _degrees(geometry: Any, transformer: Transformer | None, place: str) -> dict
         if not (-180 <= longitude <= 180 and -90 <= latitude <= 90):
             raise ExtractError(
                 place,
-                f"({longitude}, {latitude}) is no longitude and latitude",
+                "has coordinates that are no longitude and latitude",
                 "say the file's reference system with options.crs, such as EPSG:2263",
+                quoted=f"({longitude}, {latitude})",
             )
     return {"type": geometry["type"], "coordinates": coordinates}
 

@@ -37,8 +37,9 @@ def read(
         except (pa.ArrowInvalid, OSError) as error:
             raise ExtractError(
                 str(path),
-                f"is no whole Parquet file ({str(error).splitlines()[0]})",
+                "is no whole Parquet file",
                 "it may be truncated; fetch it again",
+                quoted=str(error).splitlines()[0],
             ) from error
 
 

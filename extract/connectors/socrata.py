@@ -17,6 +17,7 @@ from extract.batches import SourceBatch, SourceFile, numbered
 from extract.connectors.declare import Connector, Options
 from extract.connectors.records import from_objects
 from extract.errors import ExtractError
+from warehouse.reasons import Reason
 
 if TYPE_CHECKING:
     from requests import Response
@@ -126,6 +127,7 @@ def read(
             f"{client.base_url}/resource/{options.dataset}.json",
             f"cannot be reached ({type(error).__name__})",
             "check the network and options.domain, or load a snapshot",
+            reason=Reason.SOURCE_UNREACHABLE,
         ) from error
 
 
@@ -138,7 +140,10 @@ def _checked(place: str, response: Response) -> Response:
     """Return an answer that is rows, and the newest ones; raise `ExtractError` for any other."""
     if response.headers.get("X-SODA2-Data-Out-Of-Date", "").lower() == "true":
         raise ExtractError(
-            place, "the portal answers from a copy that is out of date", "load it again later"
+            place,
+            "the portal answers from a copy that is out of date",
+            "load it again later",
+            reason=Reason.SOURCE_UNREACHABLE,
         )
     from requests.exceptions import JSONDecodeError
 
@@ -153,12 +158,15 @@ def _checked(place: str, response: Response) -> Response:
             place,
             "the portal answered with rows that lack :id and :updated_at",
             "see whether options.dataset is a table of a Socrata portal, or load a snapshot",
+            reason=Reason.SOURCE_UNREACHABLE,
         )
     says = answer.get("message") if isinstance(answer, dict) else response.text[:120].strip()
     raise ExtractError(
         place,
-        f"the portal answered {response.status_code} in place of rows: {says}",
+        f"the portal answered {response.status_code} in place of rows",
         "check domain, dataset and where under `options:`, or load it again later",
+        quoted=str(says or ""),
+        reason=Reason.SOURCE_UNREACHABLE,
     )
 
 

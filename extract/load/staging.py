@@ -18,7 +18,7 @@ from psycopg.types.json import Jsonb
 from catalog.models import Source
 from extract.batches import SourceBatch, SourceFile
 from extract.connectors import connector
-from extract.errors import ExtractError
+from extract.errors import ExtractError, visible
 from extract.hashing import to_text
 from extract.load import ledger, tables
 from extract.load.history import (
@@ -34,7 +34,7 @@ from extract.load.quarantine import RejectedRows, remove_duplicates
 from extract.load.raw_tables import ensure_raw_table
 from extract.prefetch import prefetch
 from extract.prepare import Prepared, Preparer, previous_columns
-from extract.redact import safe_error, safe_path, safe_texts, visible
+from extract.redact import safe_error, safe_path, safe_texts
 from extract.types import cast
 from warehouse.reasons import Reason
 

@@ -10,5 +10,5 @@ from expectations.rules import at_least
 
 def expectations(source: Source) -> list[Any]:
     """Return the rules between columns."""
-    told = "missed_stops: is more than scheduled_stops"
-    return [at_least("scheduled_stops", "missed_stops", "row", told)]
+    reason = "missed_stops: is more than scheduled_stops"
+    return [at_least("scheduled_stops", "missed_stops", "row", reason)]

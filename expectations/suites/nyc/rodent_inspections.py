@@ -10,5 +10,5 @@ from expectations.rules import at_least
 
 def expectations(source: Source) -> list[Any]:
     """Return the rules between columns."""
-    told = "approved_date: is before inspection_date"
-    return [at_least("approved_date", "inspection_date", "info", told)]
+    reason = "approved_date: is before inspection_date"
+    return [at_least("approved_date", "inspection_date", "info", reason)]

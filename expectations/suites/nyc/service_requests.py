@@ -10,5 +10,5 @@ from expectations.rules import at_least
 
 def expectations(source: Source) -> list[Any]:
     """Return the rules between columns."""
-    told = "closed_date: is before created_date; staging takes the time of closing as not known"
-    return [at_least("closed_date", "created_date", "info", told)]
+    reason = "closed_date: is before created_date; staging takes the time of closing as not known"
+    return [at_least("closed_date", "created_date", "info", reason)]

@@ -1,4 +1,4 @@
-"""Taxi meters: a few clocks were set between pickup and dropoff."""
+"""Taxi meters: a few were set to another time between pickup and dropoff."""
 
 from __future__ import annotations
 
@@ -10,5 +10,5 @@ from expectations.rules import at_least
 
 def expectations(source: Source) -> list[Any]:
     """Return the rules between columns."""
-    told = "dropoff_datetime: is before pickup_datetime"
-    return [at_least("dropoff_datetime", "pickup_datetime", "info", told)]
+    reason = "dropoff_datetime: is before pickup_datetime"
+    return [at_least("dropoff_datetime", "pickup_datetime", "info", reason)]

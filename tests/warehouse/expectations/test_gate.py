@@ -1,4 +1,4 @@
-"""The gate on a real PostgreSQL: what blocks, what is put aside, what is only told."""
+"""The gate on a real PostgreSQL: what blocks, what is quarantined, what is only recorded."""
 
 from __future__ import annotations
 
@@ -211,7 +211,7 @@ def test_a_critical_failure_keeps_the_load_out_and_says_why(town):
     assert (mended.state, mended.rows_accepted) == ("accepted", 3)
 
 
-def test_a_rule_between_columns_puts_only_its_own_rows_aside(town, monkeypatch):
+def test_a_rule_between_columns_quarantines_only_its_own_rows(town, monkeypatch):
     monkeypatch.setattr(
         suite,
         "own_expectations",
@@ -248,7 +248,7 @@ def test_a_rule_that_postgresql_cannot_run_names_itself(town):
     assert town.query("select state from quality.loads") == [("staged",)]
 
 
-def test_info_is_told_and_keeps_nothing_out(town):
+def test_info_is_recorded_and_keeps_nothing_out(town):
     report = town.gate([*rows(1), "2,2024-05-01 10:00:00,open,1,DOT,EAST,fine"])
     assert (report.state, report.rows_accepted, report.rows_quarantined) == ("accepted", 2, 0)
     assert town.query(
@@ -436,6 +436,46 @@ def test_reports_are_legible_offline_and_escape_what_departments_write(town):
     assert "expect_column_values_to_be_in_set" in page and "5332114" not in page
     index = (town.docs / "index.html").read_text()
     assert 'href="testville/requests/1.html"' in index and "blocked" in index
+
+
+def test_names_of_files_and_columns_are_text_in_reports_too(town):
+    name = "<img src=x onerror=alert(1)>\x1b[2J.csv"
+    of = source(
+        title="{{ 1234*4321 }} <b>",
+        grain="<i onload=alert(1)>",
+        read=Reader(connector="csv", files=("*.csv",)),
+    )
+    (town.folder / name).write_text(
+        "\n".join([f"{HEADER},<script>", *(f"{row},<b>" for row in rows(1, 2)), "3,,,,,,<,"]) + "\n"
+    )
+    load = loader.stage(of, town.url, town.folder)
+    report = gate.run(of, load.load_id, town.url, town.docs)
+    assert report.state == "blocked"
+    for page in (Path(report.data_docs), town.docs / "index.html"):
+        parsed = Text()
+        parsed.feed(page.read_text())
+        assert parsed.active == [] and "5332114" not in page.read_text()
+        assert "\x1b" not in page.read_text()
+    parsed = Text()
+    parsed.feed(Path(report.data_docs).read_text())
+    assert "<img src=x onerror=alert(1)>\\x1b[2J.csv" in "".join(parsed.text)
+
+
+REASONS = {
+    "too_few_rows": (Gate(min_rows=5), []),
+    "volume_drop": (Gate(max_drop=0.1), []),
+    "too_many_quarantined": (Gate(max_quarantined=0.1), ["8,,lost,,DOT,,"]),
+    "expectation_failed": (Gate(), ["8,,open,,,,"]),
+}
+
+
+@pytest.mark.parametrize("code", REASONS)
+def test_a_blocked_load_has_its_reason_code(town, code):
+    thresholds, more = REASONS[code]
+    town.gate(rows(1, 2, 3))
+    report = town.gate([*rows(1, 2), *more], source(gate=thresholds))
+    assert (report.state, report.load.reason_code) == ("blocked", code)
+    assert town.query("select reason_code from quality.loads order by load_id")[0] == (None,)
 
 
 def test_only_the_newest_reports_are_kept(town, monkeypatch):

@@ -1,4 +1,4 @@
-"""The loader against a real PostgreSQL: what reaches raw, what is put aside, what is refused."""
+"""The loader against a real PostgreSQL: what reaches raw, quarantine, or neither."""
 
 from __future__ import annotations
 
@@ -144,7 +144,7 @@ def test_files_of_other_shapes_are_joined_by_name(url, tmp_path):
     assert sorted(found) == [(1, 1, "A", None), (2, None, "B", "9"), (3, None, "C", None)]
 
 
-def test_bad_rows_are_put_aside_with_reasons_and_the_rest_is_kept(url, tmp_path):
+def test_bad_rows_are_quarantined_with_reasons_and_the_rest_is_kept(url, tmp_path):
     write(
         tmp_path,
         HEADER
@@ -259,6 +259,36 @@ def test_a_file_that_is_not_what_it_should_be_leaves_only_a_record(url, tmp_path
     assert rows(url, "select to_regclass('stage.testville__requests')") == [(None,)]
 
 
+@pytest.mark.parametrize(
+    ("name", "text", "code"),
+    [
+        ("other.csv", THREE, "file_missing"),
+        ("requests.csv", "<html></html>", "malformed_file"),
+        ("requests.csv", "Unique Key,Street\n1,A\n", "schema_changed"),
+    ],
+)
+def test_a_failed_load_has_its_reason_code(url, tmp_path, name, text, code):
+    write(tmp_path, text, name)
+    with pytest.raises(ExtractError) as caught:
+        loader.stage(source(), url, tmp_path)
+    assert caught.value.reason == code
+    assert rows(url, "select state, reason_code from quality.loads") == [("failed", code)]
+
+
+@pytest.mark.parametrize(
+    ("error", "code"), [(ValueError("odd"), "internal_error"), (KeyboardInterrupt(), "interrupted")]
+)
+def test_a_load_that_ends_otherwise_has_its_reason_code(url, tmp_path, monkeypatch, error, code):
+    def ends(*_):
+        raise error
+        yield
+
+    monkeypatch.setattr("extract.load.staging.connector", lambda _: ends)
+    with pytest.raises(type(error)):
+        loader.stage(source(), url, tmp_path)
+    assert rows(url, "select state, reason_code from quality.loads") == [("failed", code)]
+
+
 def test_a_column_that_was_there_last_time_is_missed_even_if_optional(url, tmp_path):
     write(tmp_path, THREE)
     load(url, tmp_path)
@@ -292,9 +322,9 @@ def test_a_load_that_was_killed_before_its_commit_counts_nothing(url, tmp_path):
     load(url, tmp_path)
     assert rows(
         url,
-        "select state, rows_read, rows_accepted, rows_quarantined "
+        "select state, rows_read, rows_accepted, rows_quarantined, reason_code "
         "from quality.loads order by load_id",
-    ) == [("failed", 0, 0, 0), ("accepted", 3, 3, 0)]
+    ) == [("failed", 0, 0, 0, "interrupted"), ("accepted", 3, 3, 0, None)]
 
 
 def test_an_unchanged_load_can_be_blocked_an_accepted_one_cannot(url, tmp_path):
@@ -337,7 +367,7 @@ def test_what_a_dead_process_left_is_cleaned_up(url, tmp_path):
         loader.commit(left.load_id, url, source())
 
 
-def test_set_aside_moves_rows_and_counts(url, tmp_path):
+def test_quarantine_rows_moves_rows_and_counts(url, tmp_path):
     write(tmp_path, THREE)
     load(url, tmp_path)
     write(tmp_path, THREE.replace("Élm", "Oak") + "4,2024-01-01,1,D\n5,2024-01-01,1,E\n")
@@ -354,7 +384,7 @@ def test_set_aside_moves_rows_and_counts(url, tmp_path):
     assert not any(key.startswith("_") for key in aside[0][1])
 
 
-def test_setting_everything_aside_leaves_an_unchanged_load(url, tmp_path):
+def test_quarantining_everything_leaves_an_unchanged_load(url, tmp_path):
     write(tmp_path, HEADER + "1,2024-01-01,1,A\n")
     staged = loader.stage(source(), url, tmp_path)
     with psycopg.connect(url) as connection:
