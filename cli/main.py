@@ -83,8 +83,8 @@ def build() -> typer.Typer:
 
 def main() -> None:
     """Run the command line; a known error prints its message and ends with 1."""
-    # Whatever the user's own, nobody else may write to what is made here.
-    os.umask(os.umask(0o022) | 0o022)
+    # What is made here (drops, reports, logs) is for its owner only.
+    os.umask(0o077)
     try:
         build()()
     except Exception as error:

@@ -31,6 +31,7 @@ from __future__ import annotations
 import importlib.util
 import os
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
@@ -52,6 +53,44 @@ Work = Literal["train", "score"]
 Report = Callable[[str, str, bool], None]
 
 DEFAULT_QUEUE = "default"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One check of `examine`: `warn` works, but. `remedy` says what to do."""
+
+    check: str
+    verdict: Literal["ok", "warn", "bad"]
+    found: str
+    remedy: str = ""
+
+
+@dataclass(frozen=True)
+class ServiceStatus:
+    """One service as it is now. `memory_mb` is of its whole process tree."""
+
+    name: str
+    up: bool
+    detail: str
+    pid: int | None
+    version: str
+    url: str | None
+    memory_mb: float
+    restarts: int
+
+
+@dataclass(frozen=True)
+class StackStatus:
+    """The deployment's servers as they are now."""
+
+    home: str
+    up: bool
+    services: list[ServiceStatus]
+    memory_mb: float
+    logs: str
+    data_docs: str
+    admin_user: str
+    admin_password_file: str
 
 
 class DeploymentError(Exception):

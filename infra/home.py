@@ -40,12 +40,14 @@ def kept_secret(path: Path, *, length: int = 24) -> str:
     return path.read_text().strip()
 
 
-def write_private(path: Path, text: str) -> None:
-    """Write a file of mode 0600 whole; keep it when nothing changed."""
+def write_private(path: Path, text: str) -> bool:
+    """Write a file of mode 0600 whole, unless it holds the text already; return whether it did."""
     if path.is_file() and path.read_text() == text:
-        return
+        return False
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     temporary = path.with_name(path.name + ".new")
     temporary.unlink(missing_ok=True)
     with os.fdopen(os.open(temporary, os.O_CREAT | os.O_WRONLY | os.O_EXCL, 0o600), "w") as file:
         file.write(text)
     temporary.replace(path)
+    return True

@@ -5,8 +5,8 @@ Run by the machine's own Python (3.11 to 3.13), so it needs nothing but the stan
     python3 infra/setup.py            # make setup
     python3 infra/setup.py pins       # make pins [UPGRADE=1]
 
-uv installs; where it is not on PATH, it is put into `.venv` by pip. What pip is told (indexes,
-find-links, certificates, proxy) is told to uv too. torch: see `choose_torch`.
+uv installs; where it is not on PATH, it is put into `.venv` by pip. pip's settings (indexes,
+find-links, certificates, proxy) are handed to uv. torch: see `choose_torch`.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ import shutil
 import subprocess
 import sys
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -31,12 +32,41 @@ SUPPORTED = ((3, 11), (3, 13))
 SUPERSET_LAST = (3, 12)
 #: An older uv does not know what it is asked here.
 UV_FIRST = (0, 8)
-#: Roughly what a CUDA build of torch weighs on Linux: to download, on disk.
-CUDA_SIZE = "about 2.5 GB to download, 5 GB on disk"
+#: Printed by an interpreter to say which it is.
+VERSION = ("-c", "import sys; print(sys.version)")
+
+#: pip's settings by the variables in which uv takes the same.
+PIP_SETTINGS = {
+    "index-url": ("UV_DEFAULT_INDEX",),
+    "extra-index-url": ("UV_INDEX",),
+    "find-links": ("UV_FIND_LINKS",),
+    "cert": ("SSL_CERT_FILE",),
+    "client-cert": ("SSL_CLIENT_CERT",),
+    "trusted-host": ("UV_INSECURE_HOST",),
+    "proxy": ("HTTPS_PROXY", "HTTP_PROXY"),
+    "default-timeout": ("UV_HTTP_TIMEOUT",),
+    "timeout": ("UV_HTTP_TIMEOUT",),
+}
 
 
 class SetupError(Exception):
     """Set-up cannot go on; the message says what to do."""
+
+
+@dataclass(frozen=True)
+class Environment:
+    """A virtual environment: what is installed into it, and the files that decide it."""
+
+    title: str
+    venv: Path
+    interpreter: str
+    options: tuple[str, ...]
+    decided_by: tuple[str, ...]
+
+    @property
+    def python(self) -> str:
+        """Path of its interpreter."""
+        return str(self.venv / "bin" / "python")
 
 
 def main(arguments: list[str]) -> int:
@@ -65,64 +95,63 @@ def check_python() -> None:
         )
 
 
-def make_environments() -> None:
-    """Make or bring up to date both environments; return at once when nothing changed."""
-    began = time.monotonic()
-    venv = ROOT / ".venv"
-    superset_venv = Path(os.environ.get("CITYLOOM_SUPERSET_VENV") or ROOT / ".venv-superset")
-    cuda = wants_cuda()
-    platform = fingerprint(
-        "pyproject.toml", "constraints/platform.txt", "constraints/overrides.txt", f"cuda={cuda}"
-    )
-    superset = fingerprint("constraints/superset.in", "constraints/superset.txt")
-    todo = [
-        name
-        for name, folder, wanted in (
-            ("platform", venv, platform),
-            ("superset", superset_venv, superset),
-        )
-        if not is_current(folder, wanted)
-    ]
-    if not todo:
-        print(f"setup: environments are current ({time.monotonic() - began:.1f} s)")
-        return
-    uv = find_uv(venv)
-    environment = uv_environment(pip_settings(venv))
-    if "platform" in todo:
-        ensure_venv(uv, venv, sys.executable, environment)
-        python = str(venv / "bin" / "python")
-        torch, said = choose_torch(uv, python, environment, cuda)
-        print(f"setup: torch: {said}", flush=True)
-        forget(venv)
-        print("setup: installing the platform into .venv ...", flush=True)
-        run(
-            [
-                *(uv, "pip", "install", *quiet(), "--python", python),
+def environments() -> tuple[Environment, Environment]:
+    """Return the platform's environment and Superset's."""
+    superset = Path(os.environ.get("CITYLOOM_SUPERSET_VENV") or ROOT / ".venv-superset")
+    return (
+        Environment(
+            "the platform",
+            ROOT / ".venv",
+            sys.executable,
+            (
                 *("--editable", str(ROOT), "--group", f"{ROOT / 'pyproject.toml'}:dev"),
                 *("--constraints", str(CONSTRAINTS / "platform.txt")),
                 *("--overrides", str(CONSTRAINTS / "overrides.txt")),
-                *torch,
-                *no_index(environment),
-            ],
-            environment,
-        )
-        remember(venv, platform, {"torch": said})
-    if "superset" in todo:
-        interpreter = superset_interpreter()
-        ensure_venv(uv, superset_venv, interpreter, environment)
-        forget(superset_venv)
-        print(f"setup: installing Superset into {superset_venv.name} ...", flush=True)
-        run(
-            [
-                *(uv, "pip", "install", *quiet()),
-                *("--python", str(superset_venv / "bin" / "python")),
+            ),
+            ("pyproject.toml", "constraints/platform.txt", "constraints/overrides.txt"),
+        ),
+        Environment(
+            "Superset",
+            superset,
+            superset_interpreter(),
+            (
                 *("--requirements", str(CONSTRAINTS / "superset.in")),
                 *("--constraints", str(CONSTRAINTS / "superset.txt")),
-                *no_index(environment),
-            ],
-            environment,
-        )
-        remember(superset_venv, superset, {})
+            ),
+            ("constraints/superset.in", "constraints/superset.txt"),
+        ),
+    )
+
+
+def make_environments() -> None:
+    """Make or bring up to date both environments; return at once when nothing changed."""
+    began = time.monotonic()
+    backend = torch_backend()
+    platform, superset = environments()
+    wanted = {
+        platform: fingerprint(*platform.decided_by, f"torch={backend}"),
+        superset: fingerprint(*superset.decided_by),
+    }
+    todo = [one for one, stamp in wanted.items() if not is_current(one.venv, stamp)]
+    if not todo:
+        print(f"setup: environments are current ({time.monotonic() - began:.1f} s)")
+        return
+    uv = find_uv(platform.venv)
+    variables = uv_environment(pip_settings(platform.venv))
+    for one in todo:
+        ensure_venv(uv, one.venv, one.interpreter, variables)
+        torch: list[str] = []
+        chosen: dict[str, str] = {}
+        if one is platform:
+            torch, chosen["torch"] = choose_torch(uv, one.python, variables, backend)
+            print(f"setup: torch: {chosen['torch']}", flush=True)
+        (one.venv / "cityloom.json").unlink(missing_ok=True)
+        print(f"setup: installing {one.title} into {one.venv.name} ...", flush=True)
+        # Without a terminal nobody watches uv's list of packages grow.
+        quiet = [] if sys.stderr.isatty() else ["--quiet"]
+        command = [uv, "pip", "install", *quiet, "--python", one.python, *one.options, *torch]
+        run([*command, *no_index(variables)], variables)
+        remember(one.venv, wanted[one], chosen)
     print(f"setup: done in {time.monotonic() - began:.0f} s")
 
 
@@ -133,8 +162,8 @@ def make_pins(upgrade: bool) -> None:
     """
     venv = ROOT / ".venv"
     uv = find_uv(venv)
-    environment = uv_environment(pip_settings(venv))
-    environment.pop("UV_FIND_LINKS", None)
+    variables = uv_environment(pip_settings(venv))
+    variables.pop("UV_FIND_LINKS", None)
     for target, sources in {
         "platform.txt": ["pyproject.toml", "--group", "dev"],
         "superset.txt": ["constraints/superset.in"],
@@ -146,9 +175,9 @@ def make_pins(upgrade: bool) -> None:
                 *("--overrides", "constraints/overrides.txt"),
                 *("--no-header", "--no-annotate", "--no-emit-index-url", "--no-emit-find-links"),
                 *("--quiet", *(["--upgrade"] if upgrade else [])),
-                *no_index(environment),
+                *no_index(variables),
             ],
-            environment,
+            variables,
         )
         path = CONSTRAINTS / target
         # A local build's suffix (+cpu) is this machine's, not the project's.
@@ -161,11 +190,11 @@ def make_pins(upgrade: bool) -> None:
 
 def fingerprint(*parts: str) -> str:
     """Return a hash of files of the checkout (by path), of other words, and of this Python."""
-    seen = hashlib.sha256(f"{ROOT} {sys.version} {sys.executable}".encode())
+    made = hashlib.sha256(f"{ROOT} {sys.version} {sys.executable}".encode())
     for part in parts:
         path = ROOT / part
-        seen.update(path.read_bytes() if path.is_file() else part.encode())
-    return seen.hexdigest()
+        made.update(path.read_bytes() if path.is_file() else part.encode())
+    return made.hexdigest()
 
 
 def is_current(venv: Path, wanted: str) -> bool:
@@ -177,47 +206,28 @@ def is_current(venv: Path, wanted: str) -> bool:
     return made.get("fingerprint") == wanted and os.access(venv / "bin" / "python", os.X_OK)
 
 
-def forget(venv: Path) -> None:
-    """Take the stamp away while an installation is under way."""
-    (venv / "cityloom.json").unlink(missing_ok=True)
-
-
 def remember(venv: Path, made: str, more: dict[str, str]) -> None:
     """Leave the stamp that `is_current` reads."""
     (venv / "cityloom.json").write_text(json.dumps({"fingerprint": made, **more}) + "\n")
 
 
-def ensure_venv(uv: str, venv: Path, interpreter: str, environment: dict[str, str]) -> None:
-    """Make an environment where there is none that was made here, for that version of Python.
-
-    One that was moved or copied here runs the programs of where it was.
-    """
-    python = venv / "bin" / "python"
-    wanted = ask([interpreter, "-c", "import sys; print(sys.version)"])
-    runs = wanted == ask([str(python), "-c", "import sys; print(sys.version)"])
-    if runs and is_at_home(venv):
-        return
-    keep = Path(uv).is_relative_to(venv)  # uv itself lives there
-    run(
-        [
-            *(uv, "venv", "--quiet", "--python", interpreter),
-            "--allow-existing" if keep else "--clear",
-            str(venv),
-        ],
-        environment,
-    )
+def ensure_venv(uv: str, venv: Path, interpreter: str, variables: dict[str, str]) -> None:
+    """Make an environment where there is none that was made here, for that version of Python."""
+    same = ask([interpreter, *VERSION]) == ask([str(venv / "bin" / "python"), *VERSION])
+    if not (same and is_at_home(venv)):
+        keep = Path(uv).is_relative_to(venv)  # uv itself lives there
+        how = "--allow-existing" if keep else "--clear"
+        run([uv, "venv", "--quiet", "--python", interpreter, how, str(venv)], variables)
 
 
 def is_at_home(venv: Path) -> bool:
-    """Tell whether an environment was made for the place where it is."""
+    """Tell whether an environment was made where it is: a moved one runs programs elsewhere."""
     try:
-        for line in (venv / "bin" / "activate").read_text().splitlines():
-            name, _, value = line.strip().removeprefix("export ").partition("=")
-            if name == "VIRTUAL_ENV" and shlex.split(value) == [str(venv.absolute())]:
-                return True
+        script = (venv / "bin" / "activate").read_text()
+        found = re.search(r"^\s*(?:export )?VIRTUAL_ENV=(.*)$", script, re.MULTILINE)
+        return bool(found) and shlex.split(found[1]) == [str(venv.absolute())]
     except (OSError, ValueError):
-        pass
-    return False
+        return False
 
 
 def find_uv(venv: Path) -> str:
@@ -225,9 +235,9 @@ def find_uv(venv: Path) -> str:
     found = shutil.which("uv")
     if found and uv_version(found) >= UV_FIRST:
         return found
-    inside = venv / "bin" / "uv"
-    if uv_version(str(inside)) >= UV_FIRST and is_at_home(venv):
-        return str(inside)
+    inside = str(venv / "bin" / "uv")
+    if uv_version(inside) >= UV_FIRST and is_at_home(venv):
+        return inside
     why = "is older than {}.{}".format(*UV_FIRST) if found else "is not on PATH"
     print(f"setup: uv {why}; pip puts it into .venv", flush=True)
     made = subprocess.run(
@@ -241,104 +251,103 @@ def find_uv(venv: Path) -> str:
             "On Debian and Ubuntu: `apt-get install python3-venv`; or install uv "
             "(`pip install uv`) and try again"
         )
-    pin = re.search(r"^uv==\S+", (CONSTRAINTS / "platform.txt").read_text(), re.MULTILINE)
-    python = str(venv / "bin" / "python")
-    run([python, "-m", "pip", "install", "--quiet", pin[0] if pin else "uv"], dict(os.environ))
-    return str(inside)
+    pip = [str(venv / "bin" / "python"), "-m", "pip", "install", "--quiet"]
+    run([*pip, f"uv=={pinned('uv')}"], dict(os.environ))
+    return inside
 
 
 def uv_version(uv: str) -> tuple[int, ...]:
     """Return the version of a uv, (0,) for one that does not run."""
-    said = re.match(r"uv (\d+)\.(\d+)", ask([uv, "--version"]))
-    return (int(said[1]), int(said[2])) if said else (0,)
+    found = re.match(r"uv (\d+)\.(\d+)", ask([uv, "--version"]))
+    return (int(found[1]), int(found[2])) if found else (0,)
+
+
+def pinned(package: str) -> str:
+    """Return the version of a package of the platform; raise `SetupError` without a pin."""
+    text = (CONSTRAINTS / "platform.txt").read_text()
+    if found := re.search(rf"^{package}==(\S+)", text, re.MULTILINE):
+        return found[1]
+    raise SetupError(f"constraints/platform.txt pins no {package}; run `make pins`")
 
 
 def superset_interpreter() -> str:
     """Return the Python for Superset: this one, or an older one where Superset needs it."""
-    if sys.version_info[:2] <= SUPERSET_LAST:
-        return sys.executable
-    for minor in range(SUPERSET_LAST[1], SUPPORTED[0][1] - 1, -1):
-        found = shutil.which(f"python3.{minor}")
-        if found and ask([found, "-c", "import sys; print(sys.version)"]):
-            return found
-    print(
-        f"setup: Superset has ready builds up to Python 3.{SUPERSET_LAST[1]} and none was found; "
-        "some of its packages are compiled now, which needs a C compiler",
-        flush=True,
-    )
+    if sys.version_info[:2] > SUPERSET_LAST:
+        for minor in range(SUPERSET_LAST[1], SUPPORTED[0][1] - 1, -1):
+            found = shutil.which(f"python3.{minor}")
+            if found and ask([found, *VERSION]):
+                return found
+        print(
+            f"setup: Superset has ready builds up to Python 3.{SUPERSET_LAST[1]} and none was "
+            "found; some of its packages are compiled now, which needs a C compiler",
+            flush=True,
+        )
     return sys.executable
 
 
 # --- torch ----------------------------------------------------------------------------------
 
 
-def wants_cuda() -> bool:
-    """Tell whether torch shall be a CUDA build: CITYLOOM_TORCH, else whether there is a GPU."""
+def torch_backend() -> str:
+    """Return what uv calls the build of torch: `cpu`, `auto` (for the machine's GPU), `cu128`.
+
+    `CITYLOOM_TORCH` names one; else a machine without an NVIDIA GPU gets `cpu`.
+    """
     choice = os.environ.get("CITYLOOM_TORCH", "auto").lower()
-    if choice not in ("auto", "cpu", "cuda"):
-        raise SetupError(f"CITYLOOM_TORCH={choice!r}: say cpu, cuda or auto")
-    if choice != "auto":
-        return choice == "cuda"
-    return bool(shutil.which("nvidia-smi") and ask(["nvidia-smi", "-L"]))
+    if not re.fullmatch(r"auto|cpu|cuda|cu\d+", choice):
+        raise SetupError(f"CITYLOOM_TORCH={choice!r}: say cpu, cuda or auto, or one like cu128")
+    if choice == "auto" and not (shutil.which("nvidia-smi") and ask(["nvidia-smi", "-L"])):
+        return "cpu"
+    return "auto" if choice == "cuda" else choice
 
 
 def choose_torch(
-    uv: str, python: str, environment: dict[str, str], cuda: bool
+    uv: str, python: str, variables: dict[str, str], backend: str
 ) -> tuple[list[str], str]:
     """Return what to add to the installation for the right build of torch, and which that is.
 
     Without a GPU, in this order: a build without CUDA that pip's own indexes and find-links
-    offer; the one from PyTorch's own index; at last, and said loudly, the CUDA build.
+    offer; the one from PyTorch's own index; at last, and announced, the CUDA build.
     """
-    pin = re.search(r"^torch==(\S+)", (CONSTRAINTS / "platform.txt").read_text(), re.MULTILINE)
-    if pin is None:
-        raise SetupError("constraints/platform.txt pins no torch; run `make pins`")
-    version = pin[1]
-    if cuda:
-        # === : a +cpu wheel in find-links counts as newer otherwise.
-        return [f"torch==={version}"], f"{version} with CUDA"
-    said = ""
-    for local in (f"torch=={version}+cpu", f"torch=={version}"):
-        resolved, said = resolve(uv, python, environment, local)
-        if resolved and not re.search(r"^(nvidia|cuda)-", resolved, re.MULTILINE):
-            build = re.search(r"^torch==(\S+)", resolved, re.MULTILINE)
-            return [local], f"{build[1] if build else version}, a CPU build"
-    print("setup: torch: no CPU build in pip's indexes; asking PyTorch's own ...", flush=True)
-    backend = ["--torch-backend=cpu"]
-    if resolve(uv, python, environment, f"torch=={version}", *backend)[0]:
-        return [f"torch=={version}", *backend], f"{version}, the CPU build of PyTorch's index"
+    version = pinned("torch")
+    plain = f"torch=={version}"
+    resolved, reason = resolve(uv, python, variables, plain)
+    build = re.search(r"^torch==(\S+)", resolved, re.MULTILINE)
+    if backend == "cpu" and build and not re.search(r"^(nvidia|cuda)-", resolved, re.MULTILINE):
+        return [f"torch=={build[1]}"], f"{build[1]}, a CPU build"
+    option = f"--torch-backend={backend}"
+    print("setup: torch: asking PyTorch's own index ...", flush=True)
+    if resolve(uv, python, variables, plain, option)[0]:
+        return [plain, option], f"{version}, the {backend.upper()} build of PyTorch's index"
     if not resolved:  # not for want of a build: a network, a certificate, uv's cache
-        raise SetupError(f"uv cannot tell what torch {version} needs:\n{said.strip()}")
+        raise SetupError(f"uv cannot tell what torch {version} needs:\n{reason.strip()}")
+    # === : a +cpu wheel in find-links counts as newer otherwise.
+    if backend != "cpu":
+        return [f"torch==={version}"], f"{version} with CUDA"
     line = "*" * 88
     print(
         f"{line}\nsetup: only the CUDA build of torch can be had here, though this machine has no "
-        f"NVIDIA GPU:\n  {CUDA_SIZE}. It works on the CPU as well.\n  To avoid it, interrupt now "
-        f"and name a folder with torch {version}+cpu in PIP_FIND_LINKS.\n{line}",
+        "NVIDIA GPU:\n  about 2.5 GB to download, 5 GB on disk. It works on the CPU as well.\n  To "
+        f"avoid it, interrupt now and name a folder with torch {version}+cpu in PIP_FIND_LINKS.\n"
+        f"{line}",
         flush=True,
     )
-    return [f"torch=={version}"], f"{version} with CUDA, for want of a CPU build"
+    return [plain], f"{version} with CUDA, for want of a CPU build"
 
 
 def resolve(
-    uv: str, python: str, environment: dict[str, str], requirement: str, *options: str
+    uv: str, python: str, variables: dict[str, str], requirement: str, *options: str
 ) -> tuple[str, str]:
-    """Return what a requirement resolves to, under the platform's pins, and what uv says of it.
-
-    The first is empty when it cannot be resolved.
-    """
+    """Return what a requirement resolves to under the pins (or nothing), and uv's messages."""
+    command = [uv, "pip", "compile", "-", "--python", python, "--quiet", "--no-header"]
+    pins = ["--no-annotate", "--constraints", str(CONSTRAINTS / "platform.txt")]
     done = subprocess.run(
-        [
-            *(uv, "pip", "compile", "-", "--python", python),
-            *("--quiet", "--no-header", "--no-annotate"),
-            *("--constraints", str(CONSTRAINTS / "platform.txt")),
-            *options,
-            *no_index(environment),
-        ],
+        [*command, *pins, *options, *no_index(variables)],
         input=requirement,
         capture_output=True,
         text=True,
         # A network that leads nowhere shall not be waited for.
-        env=environment | {"UV_HTTP_RETRIES": "1"},
+        env=variables | {"UV_HTTP_RETRIES": "1"},
     )
     return (done.stdout if done.returncode == 0 else "", done.stderr)
 
@@ -350,18 +359,11 @@ def pip_settings(venv: Path) -> dict[str, str]:
     """Return pip's settings by name (`find-links`), as pip itself would use them to install."""
     listed = ""
     for python in (sys.executable, str(venv / "bin" / "python"), "/usr/bin/python3"):
-        listed = ask([python, "-m", "pip", "config", "list"])
-        if listed:
-            break
-    settings: dict[str, dict[str, str]] = {"global": {}, "install": {}}
-    for line in listed.splitlines():
-        match = re.match(r"(global|install)\.([a-z-]+)=(.*)$", line.strip())
-        if match:
-            value = match[3]
-            if value[:1] in "'\"":
-                value = ast.literal_eval(value)
-            settings[match[1]][match[2]] = value
-    found = settings["global"] | settings["install"]
+        listed = listed or ask([python, "-m", "pip", "config", "list"])
+    found: dict[str, str] = {}
+    for section in ("global", "install"):  # the second wins
+        for name, value in re.findall(rf"^{section}\.([a-z-]+)=(.*)$", listed, re.MULTILINE):
+            found[name] = ast.literal_eval(value) if value[:1] in "'\"" else value
     for name, value in os.environ.items():
         if name.startswith("PIP_"):
             found[name.removeprefix("PIP_").lower().replace("_", "-")] = value
@@ -374,65 +376,47 @@ def uv_environment(settings: dict[str, str]) -> dict[str, str]:
     What is set for uv itself wins. pip takes the best version from all indexes together, and
     passes over a find-links folder that is not there; so does uv after this.
     """
-    told: dict[str, str] = {}
-    links = [
-        link
-        for link in settings.get("find-links", "").split()
-        if "://" in link.removeprefix("file://") or Path(local_path(link)).exists()
-    ]
+    found = {
+        variable: " ".join(settings[name].split())
+        for name, variables in PIP_SETTINGS.items()
+        for variable in variables
+        if settings.get(name)
+    }
+    links = [link for link in settings.get("find-links", "").split() if is_reachable(link)]
+    found.pop("UV_FIND_LINKS", None)
     if links:
-        told["UV_FIND_LINKS"] = ",".join(links)
-    if settings.get("index-url"):
-        told["UV_DEFAULT_INDEX"] = settings["index-url"]
-    if settings.get("extra-index-url"):
-        told["UV_INDEX"] = " ".join(settings["extra-index-url"].split())
-        told["UV_INDEX_STRATEGY"] = "unsafe-best-match"
-    if settings.get("cert"):
-        told["SSL_CERT_FILE"] = settings["cert"]
-    if settings.get("client-cert"):
-        told["SSL_CLIENT_CERT"] = settings["client-cert"]
-    if settings.get("trusted-host"):
-        told["UV_INSECURE_HOST"] = " ".join(settings["trusted-host"].split())
-    if settings.get("proxy"):
-        told["HTTPS_PROXY"] = told["HTTP_PROXY"] = settings["proxy"]
-    if settings.get("default-timeout") or settings.get("timeout"):
-        told["UV_HTTP_TIMEOUT"] = settings.get("timeout") or settings["default-timeout"]
+        found["UV_FIND_LINKS"] = ",".join(links)
+    if "UV_INDEX" in found:
+        found["UV_INDEX_STRATEGY"] = "unsafe-best-match"
     if settings.get("no-index", "").lower() in ("1", "true", "yes", "on"):
-        told["CITYLOOM_NO_INDEX"] = "1"
+        found["CITYLOOM_NO_INDEX"] = "1"
     # Packages come from indexes; interpreters are the machine's own.
-    told |= {"UV_PYTHON_DOWNLOADS": "never", "UV_NO_CONFIG": "1"}
-    base = {k: v for k, v in os.environ.items() if k not in ("VIRTUAL_ENV", "PYTHONPATH")}
-    return told | base
+    found |= {"UV_PYTHON_DOWNLOADS": "never", "UV_NO_CONFIG": "1"}
+    return found | {k: v for k, v in os.environ.items() if k not in ("VIRTUAL_ENV", "PYTHONPATH")}
 
 
-def no_index(environment: dict[str, str]) -> list[str]:
+def is_reachable(link: str) -> bool:
+    """Tell whether a find-links entry is an address, or a path (or file://) that exists."""
+    path = unquote(urlsplit(link).path) if link.startswith("file://") else link
+    return "://" in path or Path(path).exists()
+
+
+def no_index(variables: dict[str, str]) -> list[str]:
     """Return uv's option for pip's `no-index`, which uv reads from no variable."""
-    return ["--no-index"] if environment.get("CITYLOOM_NO_INDEX") else []
-
-
-def quiet() -> list[str]:
-    """Return uv's option against its list of every package where nobody watches it grow."""
-    return [] if sys.stderr.isatty() else ["--quiet"]
-
-
-def local_path(link: str) -> str:
-    """Return the path that a find-links entry names, given plainly or as file://."""
-    return unquote(urlsplit(link).path) if link.startswith("file://") else link
+    return ["--no-index"] if variables.get("CITYLOOM_NO_INDEX") else []
 
 
 def ask(command: list[str]) -> str:
     """Return a command's output, or nothing when it fails."""
     try:
-        done = subprocess.run(command, capture_output=True, text=True)
-    except OSError:
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
         return ""
-    return done.stdout.strip() if done.returncode == 0 else ""
 
 
-def run(command: list[str], environment: dict[str, str]) -> None:
+def run(command: list[str], variables: dict[str, str]) -> None:
     """Run a command in the checkout, its output shown; raise `SetupError` when it fails."""
-    done = subprocess.run(command, env=environment, cwd=ROOT)
-    if done.returncode:
+    if subprocess.run(command, env=variables, cwd=ROOT).returncode:
         raise SetupError(
             f"`{' '.join(command[:4])} ...` failed; the lines above say why. If a package cannot "
             "be reached, pip's settings (`pip config list`) are the ones used"

@@ -9,7 +9,7 @@ import typer
 from cli.display import print_json, printable, table, wide_console
 
 if TYPE_CHECKING:
-    from infra.local.stack import StackStatus
+    from infra.contract import StackStatus
 
 
 def main(

@@ -2,57 +2,43 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import shutil
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
-from typing import Literal
 
+import psutil
+
+from infra.contract import Finding
 from infra.home import ROOT, cityloom_home
-from infra.local import services as catalogue
+from infra.local.ports import holder, listeners
 from infra.local.postgres import PostgresError
+from infra.local.services import superset_python
 from infra.local.settings import Settings, settings_from
-from infra.local.state import ADMIN_URL, StackError, holder, is_free, is_held_by, read_state
+from infra.local.stack import status
+from infra.local.state import ADMIN_URL, StackError, read_state
 from infra.local.supervise import Supervisor
 
 DISK_BAD_GB, DISK_WARN_GB = 2, 10
 MEMORY_WARN_GB = 6
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One check: `ok`, `warn` (works, but) or `bad`, what was found, and what to do."""
-
-    check: str
-    verdict: Literal["ok", "warn", "bad"]
-    found: str
-    remedy: str = ""
+ANOTHER_HOME = "run as its owner, or set CITYLOOM_HOME to a folder that can be written to"
 
 
 def examine() -> list[Finding]:
     """Run every check; one that fails itself is a finding too."""
     findings: list[Finding] = []
     for check in CHECKS:
+        name = check.__name__.strip("_")
         try:
             findings.extend(check())
         except (StackError, PostgresError) as error:
-            findings.append(
-                Finding(check.__name__.strip("_"), "bad", str(error), "see the message")
-            )
+            findings.append(Finding(name, "bad", str(error), "see the message"))
         except OSError as error:  # a folder of somebody else's, or one that is read-only
-            findings.append(
-                Finding(
-                    check.__name__.strip("_"),
-                    "bad",
-                    f"{error.strerror}: {error.filename}",
-                    "run as its owner, or set CITYLOOM_HOME to a folder that can be written to",
-                )
-            )
+            found = f"{error.strerror}: {error.filename}"
+            findings.append(Finding(name, "bad", found, ANOTHER_HOME))
     return findings
 
 
@@ -61,57 +47,45 @@ def _python() -> Iterator[Finding]:
     if (3, 11) <= sys.version_info[:2] <= (3, 13):
         yield Finding("Python", "ok", version)
     else:
-        yield Finding(
-            "Python",
-            "bad",
-            f"{version}; 3.11 to 3.13 are supported",
-            "install one of these, then `make clean setup`",
-        )
+        found = f"{version}; 3.11 to 3.13 are supported"
+        yield Finding("Python", "bad", found, "install one of these, then `make clean setup`")
 
 
 def _environments() -> Iterator[Finding]:
-    for name, python in {
-        "platform": Path(sys.executable),
-        "superset": catalogue.superset_python(),
-    }.items():
+    for name, python in {"platform": Path(sys.executable), "superset": superset_python()}.items():
+        check = f"environment {name}"
         venv = python.parent.parent
         pins = ROOT / "constraints" / f"{name}.txt"
         if not python.exists():
-            yield Finding(f"environment {name}", "bad", f"{venv} is missing", "`make setup`")
-            continue
-        if not pins.is_file():
-            yield Finding(f"environment {name}", "bad", f"{pins} is missing", "restore it from git")
-            continue
-        packages = [str(path) for path in venv.glob("lib/python3*/site-packages")]
-        installed = {
-            _canonical(found.name): found.version
-            for found in metadata.distributions(path=packages)
-            if found.name
-        }
-        wrong = [
-            f"{package} {installed[package]} instead of {version}"
-            for package, version in read_pins(pins).items()
-            if package in installed and installed[package].split("+")[0] != version
-        ]
-        if wrong:
+            yield Finding(check, "bad", f"{venv} is missing", "`make setup`")
+        elif not pins.is_file():
+            yield Finding(check, "bad", f"{pins} is missing", "restore it from git")
+        elif wrong := _not_as_pinned(venv, pins):
             shown = "; ".join(wrong[:3]) + (f" and {len(wrong) - 3} more" if wrong[3:] else "")
-            yield Finding(f"environment {name}", "warn", shown, "`make clean setup`")
+            yield Finding(check, "warn", shown, "`make clean setup`")
         else:
-            yield Finding(f"environment {name}", "ok", f"{venv} is as {pins.name} pins it")
+            yield Finding(check, "ok", f"{venv} is as {pins.name} pins it")
+
+
+def _not_as_pinned(venv: Path, pins: Path) -> list[str]:
+    packages = [str(path) for path in venv.glob("lib/python3*/site-packages")]
+    found = metadata.distributions(path=packages)
+    installed = {_canonical(one.name): one.version for one in found if one.name}
+    return [
+        f"{package} {installed[package]} instead of {version}"
+        for package, version in read_pins(pins).items()
+        if package in installed and installed[package].split("+")[0] != version
+    ]
 
 
 def read_pins(path: Path) -> dict[str, str]:
     """Return package to version for pins that hold on this Python, whatever their markers."""
-    pins: dict[str, str] = {}
-    doubtful: set[str] = set()
+    pins: dict[str, set[str]] = {}
     for line in path.read_text().splitlines():
-        match = re.match(r"([A-Za-z0-9._-]+)(?:\[[^]]*\])?==([^\s;]+)", line)
-        if match:
-            name = _canonical(match[1])
-            if name in pins:
-                doubtful.add(name)  # a version for each Python or platform
-            pins[name] = match[2].split("+")[0]
-    return {name: version for name, version in pins.items() if name not in doubtful}
+        if match := re.match(r"([A-Za-z0-9._-]+)(?:\[[^]]*\])?==([^\s;]+)", line):
+            pins.setdefault(_canonical(match[1]), set()).add(match[2].split("+")[0])
+    # One that has a version for each Python or platform is left out.
+    return {name: versions.pop() for name, versions in pins.items() if len(versions) == 1}
 
 
 def _canonical(name: str) -> str:
@@ -129,31 +103,27 @@ def _manifests() -> Iterator[Finding]:
 
 
 def _disk() -> Iterator[Finding]:
-    folder = cityloom_home()
-    while not folder.exists():
-        folder = folder.parent
+    home = cityloom_home()
+    folder = next(path for path in (home, *home.parents) if path.exists())
     if not os.access(folder, os.W_OK):
-        remedy = "run as its owner, or set CITYLOOM_HOME to a folder that you may write to"
-        yield Finding("disk", "bad", f"{folder} cannot be written to", remedy)
-    places = {folder.stat().st_dev: (folder, cityloom_home())}
-    database = (cityloom_home() / "postgres").resolve()
+        yield Finding("disk", "bad", f"{folder} cannot be written to", ANOTHER_HOME)
+    places = {folder.stat().st_dev: (folder, home)}
+    database = (home / "postgres").resolve()
     if database.exists():  # as root it may lie on another disk
         places.setdefault(database.stat().st_dev, (database, database))
     for place, named in places.values():
         free = shutil.disk_usage(place).free / 2**30
         found = f"{free:.{0 if free >= DISK_WARN_GB else 1}f} GB free for {named}"
-        remedy = "free some, or set CITYLOOM_HOME to a larger disk"
-        if free < DISK_BAD_GB:
-            yield Finding("disk", "bad", found, remedy)
-        elif free < DISK_WARN_GB:
-            yield Finding("disk", "warn", found, remedy)
-        else:
+        if free >= DISK_WARN_GB:
             yield Finding("disk", "ok", found)
+        else:
+            verdict = "bad" if free < DISK_BAD_GB else "warn"
+            yield Finding(
+                "disk", verdict, found, "free some, or set CITYLOOM_HOME to a larger disk"
+            )
 
 
 def _memory() -> Iterator[Finding]:
-    import psutil
-
     memory = psutil.virtual_memory()
     total, free = memory.total / 2**30, memory.available / 2**30
     found = f"{total:.0f} GB, {free:.1f} GB free"
@@ -167,114 +137,89 @@ def _memory() -> Iterator[Finding]:
 
 def _state() -> Iterator[Finding]:
     home = cityloom_home()
-    described = read_state()
-    if described is None:
-        left = [path.name for path in home.iterdir()] if home.is_dir() else []
-        if left:
-            yield Finding(
-                "state",
-                "warn",
-                f"{home} has no stack.json but holds {', '.join(sorted(left)[:5])}",
-                "an interrupted start: `cityloom up`, or `cityloom reset`",
-            )
+    link = home / "postgres"
+    supervisor = Supervisor()
+    if read_state() is None:
+        if left := sorted(path.name for path in home.iterdir()) if home.is_dir() else []:
+            found = f"{home} has no stack.json but holds {', '.join(left[:5])}"
+            remedy = "an interrupted start: `cityloom up`, or `cityloom reset`"
+            yield Finding("state", "warn", found, remedy)
         else:
             yield Finding("state", "ok", f"nothing yet under {home}; `cityloom up` makes it")
-        return
-    link = home / "postgres"
-    if link.is_symlink() and not link.exists():
-        yield Finding(
-            "state",
-            "bad",
-            f"{link} leads to {link.readlink()}, which is gone, and the data with it",
-            "restore it, or `cityloom reset`",
-        )
-        return
-    supervisor = Supervisor()
-    if supervisor.pid() is None and supervisor.socket.exists():
-        yield Finding(
-            "state", "warn", "the supervisor was killed and left its socket", "`cityloom up`"
-        )
-    strays = supervisor.strays()
-    if strays:
+    elif link.is_symlink() and not link.exists():
+        found = f"{link} leads to {link.readlink()}, which is gone, and the data with it"
+        yield Finding("state", "bad", found, "restore it, or `cityloom reset`")
+    elif strays := supervisor.strays():
         pids = ", ".join(str(process.pid) for process in strays)
-        yield Finding(
-            "state",
-            "bad",
-            f"servers outlived their supervisor (pids {pids})",
-            "`cityloom up` ends them and starts anew; `cityloom down` only ends them",
-        )
+        found = f"servers outlived their supervisor (pids {pids})"
+        remedy = "`cityloom up` ends them and starts anew; `cityloom down` only ends them"
+        yield Finding("state", "bad", found, remedy)
+    elif supervisor.pid() is None and supervisor.socket.exists():
+        found = "the supervisor was killed and left its socket"
+        yield Finding("state", "warn", found, "`cityloom up`")
+    elif home.stat().st_mode & 0o077:
+        found = f"other users of this machine may enter {home}"
+        yield Finding("state", "bad", found, "`cityloom up` closes it")
     else:
         yield Finding("state", "ok", str(home))
 
 
 def _ports() -> Iterator[Finding]:
-    described = read_state()
-    if described is None:
-        return
+    described = read_state() or {"ports": {}}
     supervisor = Supervisor()
     own = {*supervisor.tree(), *(process.pid for process in supervisor.strays())}
+    listening = listeners()
     for name, port in described["ports"].items():
-        if name == "postgres" and described.get("database"):
+        if name == "postgres" and described["database"]:
             continue
-        if not is_free(port) and not is_held_by(port, own):
-            yield Finding(
-                f"port {port}",
-                "warn",
-                f"kept for {name}, taken by {holder(port)}",
+        if not listening.get(port, set()) <= own:
+            found = f"kept for {name}, taken by {holder(port)}"
+            remedy = (
                 f"end that, or `CITYLOOM_PORT_{name.upper()}=<another> cityloom up`; "
-                "plain `cityloom up` moves to a free one",
+                "plain `cityloom up` moves to a free one"
             )
+            yield Finding(f"port {port}", "warn", found, remedy)
 
 
 def _servers() -> Iterator[Finding]:
     settings = _settings()
     if settings is None:
         return
-    supervisor = Supervisor()
-    running = supervisor.running()
-    if not running:
+    if Supervisor().pid() is None:
         yield Finding("servers", "warn", "the stack is down", "`cityloom up`")
         return
-    for name, wrong in catalogue.probe(settings).items():
-        state = running[name].state if name in running else "external"
-        log = settings.log_dir / f"{name}.log"
-        if wrong is None and state in ("RUNNING", "external"):
-            yield Finding(name, "ok", "well")
-        elif name == "postgres" and not settings.embedded_database:
+    for service in status().services:
+        remedy = f"`cityloom up`; if it stays so, read {settings.log_dir / service.name}.log"
+        if service.name == "postgres" and not settings.embedded_database:
             remedy = "see to that server; the others find it again by themselves"
-            yield Finding(name, "bad", f"the external server: {wrong}", remedy)
+        if service.up:
+            yield Finding(service.name, "ok", "well")
         else:
-            yield Finding(
-                name,
-                "bad",
-                f"{wrong or 'not well'} (supervisor says {state.lower()})",
-                f"`cityloom up`; if it stays so, read {log}",
-            )
+            yield Finding(service.name, "bad", service.detail, remedy)
 
 
 def _database() -> Iterator[Finding]:
     import psycopg
 
     settings = _settings()
-    if settings is None or (settings.embedded_database and not Supervisor().running()):
+    if settings is None or (settings.embedded_database and Supervisor().pid() is None):
         return
     try:
-        with psycopg.connect(settings.database_url("warehouse"), connect_timeout=3) as connection:
-            size, sessions, limit = connection.execute(
+        with psycopg.connect(settings.database_url("warehouse"), connect_timeout=20) as connection:
+            row = connection.execute(
                 "select pg_size_pretty(pg_database_size('warehouse')), "
                 "(select count(*) from pg_stat_activity), current_setting('max_connections')"
             ).fetchone()
     except psycopg.Error as error:
-        said = str(error).strip().splitlines()[0]
-        yield Finding("warehouse", "bad", said, "`cityloom up`; for an external server see to it")
+        found = str(error).strip().splitlines()[0]
+        yield Finding("warehouse", "bad", found, "`cityloom up`; for an external server see to it")
         return
-    verdict = "warn" if sessions > 0.9 * int(limit) else "ok"
-    yield Finding(
-        "warehouse",
-        verdict,
-        f"{size}, {sessions} of {limit} connections",
-        "end idle clients" if verdict == "warn" else "",
-    )
+    size, sessions, limit = row or ("", 0, "0")
+    found = f"{size}, {sessions} of {limit} connections"
+    if sessions > 0.9 * int(limit):
+        yield Finding("warehouse", "warn", found, "end idle clients")
+    else:
+        yield Finding("warehouse", "ok", found)
     yield from _roles(settings)
 
 
@@ -299,19 +244,11 @@ def _roles(settings: Settings) -> Iterator[Finding]:
 def _settings() -> Settings | None:
     try:
         described = read_state()
-    except (StackError, json.JSONDecodeError):
+    except StackError:
         return None
     return settings_from(cityloom_home(), described) if described else None
 
 
 CHECKS: tuple[Callable[[], Iterator[Finding]], ...] = (
-    _python,
-    _environments,
-    _manifests,
-    _disk,
-    _memory,
-    _state,
-    _ports,
-    _servers,
-    _database,
+    *(_python, _environments, _manifests, _disk, _memory, _state, _ports, _servers, _database),
 )

@@ -16,51 +16,30 @@ import hashlib
 import importlib.util
 import os
 import pwd
+import secrets
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
+
+import psutil
+
+from infra.local.ports import LOOPBACK, free_port, listeners
 
 SYSTEM_USER = "pgserver"
 SUPERUSER = "postgres"
 MAJOR = 18
+#: Where root's servers keep their data: what they may enter, unlike a home.
 OUTSIDE = Path("/var/lib/cityloom")
 #: Beside data that lies outside: the folder whose link leads there.
 NOTE = "belongs-to"
-
-#: Bulk loads on a small machine: few checkpoints, no WAL for a table filled in the transaction
-#: that made it (wal_level=minimal), no JIT (its start-up costs more than these queries).
-SERVER_SETTINGS = {
-    "listen_addresses": "127.0.0.1",
-    "unix_socket_directories": "",
-    "password_encryption": "scram-sha-256",
-    "max_connections": "150",
-    "shared_buffers": "384MB",
-    "work_mem": "32MB",
-    "maintenance_work_mem": "256MB",
-    "effective_cache_size": "2GB",
-    "random_page_cost": "1.1",
-    "wal_level": "minimal",
-    "max_wal_senders": "0",
-    "wal_buffers": "16MB",
-    "min_wal_size": "256MB",
-    "max_wal_size": "4GB",
-    "checkpoint_timeout": "15min",
-    "checkpoint_completion_target": "0.9",
-    "max_locks_per_transaction": "256",
-    "jit": "off",
-    "timezone": "UTC",
-    "log_timezone": "UTC",
-    "log_destination": "stderr",
-    "logging_collector": "off",
-    "log_line_prefix": "%m [%p] %q%u@%d ",
-}
+SERVER_SETTINGS = Path(__file__).with_name("postgresql.conf")
 
 
 class PostgresError(Exception):
@@ -85,10 +64,10 @@ class Cluster:
         """Return the server's command line; run it as `user` and stop it with SIGINT."""
         return [str(self.programs / "postgres"), "-D", str(self.data), "-p", str(self.port)]
 
-    def url(self, password: str, database: str = "postgres") -> str:
-        """Return the superuser's URL on one database."""
-        secret = quote(password, safe="")
-        return f"postgresql://{SUPERUSER}:{secret}@127.0.0.1:{self.port}/{database}"
+    def url(self, password: str) -> str:
+        """Return the superuser's URL; another server on the port learns no password by it."""
+        login = f"{SUPERUSER}:{quote(password, safe='')}"
+        return f"postgresql://{login}@{LOOPBACK}:{self.port}/postgres?require_auth=scram-sha-256"
 
     def initialise(self, password: str, settings: dict[str, str] | None = None) -> None:
         """Make the data folder where missing and write the server's settings, each time.
@@ -103,10 +82,8 @@ class Cluster:
             )
         if not version.is_file():
             self._initdb(password)
-        lines = [
-            f"{key} = '{value}'" for key, value in (SERVER_SETTINGS | (settings or {})).items()
-        ]
-        self._write(self.data / "cityloom.conf", "\n".join(lines) + "\n")
+        lines = [f"{key} = '{value}'\n" for key, value in (settings or {}).items()]
+        self._write(self.data / "cityloom.conf", SERVER_SETTINGS.read_text() + "".join(lines))
         main = self.data / "postgresql.conf"
         if "cityloom.conf" not in main.read_text():
             self._write(main, main.read_text() + "\ninclude_if_exists = 'cityloom.conf'\n")
@@ -169,20 +146,32 @@ class Cluster:
         PostgreSQL takes that program for a server and refuses to start; after a restart of the
         machine, or of a container, pids come again.
         """
-        import psutil
-
         pid = self.pid()
         if pid is None or not psutil.pid_exists(pid):
             return  # PostgreSQL itself sees to that
-        for process in psutil.process_iter():
-            with contextlib.suppress(psutil.Error):
-                if process.cwd() == str(self.data):  # the server's, or one of its children's
-                    return
-        (self.data / "postmaster.pid").unlink(missing_ok=True)
+        working = psutil.process_iter(["cwd"])  # the server, or one of its children
+        if not any(process.info["cwd"] == str(self.data) for process in working):
+            (self.data / "postmaster.pid").unlink(missing_ok=True)
 
     def accepts(self) -> bool:
-        """Tell whether a server answers on the port and is ready for queries."""
-        return self.run("pg_isready", "-q", "-h", "127.0.0.1", "-p", str(self.port)).returncode == 0
+        """Tell whether this server, and no other, listens on the port and is ready for queries."""
+        if self.pid() not in listeners().get(self.port, ()):
+            return False
+        return self.run("pg_isready", "-q", "-h", LOOPBACK, "-p", str(self.port)).returncode == 0
+
+
+def postmaster(folder: Path) -> psutil.Process | None:
+    """Return the server that runs on a folder's data, also one that was left over.
+
+    That of another home, whose copy this is, is not ours.
+    """
+    data = folder.resolve() / "data"
+    with contextlib.suppress(OSError, ValueError, IndexError, psutil.Error):
+        process = psutil.Process(int((data / "postmaster.pid").read_text().splitlines()[0]))
+        # The pid may be another program's by now.
+        if str(data) in process.cmdline() and is_ours(folder):
+            return process
+    return None
 
 
 def locate(folder: Path, port: int) -> Cluster:
@@ -197,10 +186,12 @@ def locate(folder: Path, port: int) -> Cluster:
         real = folder.resolve()
         return Cluster(folder, real / "data", shipped, port, None)
     _ensure_system_user()
-    folder.parent.mkdir(parents=True, exist_ok=True)
+    folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     if not folder.exists():
         folder.unlink(missing_ok=True)  # a link whose target is gone
         _make_folder(folder)
+    elif is_shut_off(folder):
+        _move_outside(folder)
     real = folder.resolve()
     if folder.is_symlink():
         if not is_ours(folder):
@@ -254,51 +245,56 @@ def shipped_programs() -> Path:
 
 
 def _ensure_system_user() -> None:
-    try:
+    with contextlib.suppress(KeyError):
         pwd.getpwnam(SYSTEM_USER)
-    except KeyError:
-        command = ["useradd", "--system", "--no-create-home", "--shell", "/usr/sbin/nologin"]
-        try:
-            subprocess.run([*command, SYSTEM_USER], check=True, capture_output=True, text=True)
-        except (OSError, subprocess.CalledProcessError) as error:
-            reason = getattr(error, "stderr", None) or error
-            raise PostgresError(
-                f"PostgreSQL does not run as root and user {SYSTEM_USER!r} could not be made "
-                f"({reason}); make it, or run as another user than root"
-            ) from error
+        return
+    command = ["useradd", "--system", "--no-create-home", "--shell", "/usr/sbin/nologin"]
+    try:
+        subprocess.run([*command, SYSTEM_USER], check=True, capture_output=True, text=True)
+    except (OSError, subprocess.CalledProcessError) as error:
+        raise PostgresError(
+            f"PostgreSQL does not run as root and user {SYSTEM_USER!r} could not be made "
+            f"({getattr(error, 'stderr', None) or error}); make it, or run as another user"
+        ) from error
+
+
+def is_shut_off(folder: Path) -> bool:
+    """Tell whether a folder made by root lies where its server's user cannot come."""
+    if os.geteuid() != 0 or folder.is_symlink() or not folder.is_dir():
+        return False
+    command = ["test", "-w", str(folder)]
+    return subprocess.run(command, cwd="/", **_as_user(SYSTEM_USER)).returncode != 0
 
 
 def _make_folder(folder: Path) -> None:
     """Make the folder for `pgserver`, outside with a link when it could not enter it."""
-    folder.mkdir(mode=0o755)
+    folder.mkdir(mode=0o700)
     shutil.chown(folder, SYSTEM_USER, pwd.getpwnam(SYSTEM_USER).pw_gid)
-    enters = subprocess.run(["test", "-w", str(folder)], cwd="/", **_as_user(SYSTEM_USER))
-    if enters.returncode == 0:
-        return
-    folder.rmdir()
+    if is_shut_off(folder):
+        _move_outside(folder)
+
+
+def _move_outside(folder: Path) -> None:
+    """Move a stopped server's folder to where its user can enter, and leave a link."""
     real = OUTSIDE / hashlib.sha256(os.fsencode(folder.absolute())).hexdigest()[:16]
     OUTSIDE.mkdir(parents=True, exist_ok=True)
     OUTSIDE.chmod(0o755)  # whatever the umask
     # Data without the link that led to it belongs to a home that was deleted by hand.
     shutil.rmtree(real, ignore_errors=True)
-    real.mkdir(mode=0o755)
-    shutil.chown(real, SYSTEM_USER, pwd.getpwnam(SYSTEM_USER).pw_gid)
+    # Keeps the owner, also from one disk to another.
+    subprocess.run(["mv", "-T", str(folder), str(real)], check=True)
     folder.symlink_to(real)
 
 
 def _runs(programs: Path) -> bool:
     """Tell whether `pgserver` can run these programs (path, mode and libraries)."""
     for program in ("postgres", "initdb"):  # the second needs the wheel's own libpq
+        command = [str(programs / program), "--version"]
         try:
-            started = subprocess.run(
-                [str(programs / program), "--version"],
-                capture_output=True,
-                cwd="/",
-                **_as_user(SYSTEM_USER),
+            subprocess.run(
+                command, capture_output=True, cwd="/", check=True, **_as_user(SYSTEM_USER)
             )
-        except OSError:
-            return False
-        if started.returncode:
+        except (OSError, subprocess.CalledProcessError):
             return False
     return True
 
@@ -314,32 +310,20 @@ def _copied_programs(shipped: Path, real: Path) -> Path:
         shutil.rmtree(target, ignore_errors=True)
         # The programs look for their libraries beside the package, by a relative path.
         package = shipped.parents[1]
-        inside = target / package.name / shipped.parent.name
-        shutil.copytree(shipped.parent, inside, symlinks=True)
         libraries = package.with_name(f"{package.name}.libs")
+        shutil.copytree(shipped.parent, copy.parent, symlinks=True)
         if libraries.is_dir():
             shutil.copytree(libraries, target / libraries.name)
-        for path in (target, *target.rglob("*")):
-            if path.is_symlink():
-                continue
-            runs = path.is_dir() or path.parent.name in ("bin", libraries.name)
-            path.chmod(0o755 if runs else 0o644)
+        subprocess.run(["chmod", "-R", "a+rX", str(target)], check=True)
         stamp.write_text(wanted)
     return copy
 
 
-def _as_user(user: str | None) -> dict[str, object]:
+def _as_user(user: str | None) -> dict[str, Any]:
     if user is None:
         return {}
     entry = pwd.getpwnam(user)
     return {"user": entry.pw_uid, "group": entry.pw_gid, "extra_groups": []}
-
-
-def free_port() -> int:
-    """Return a TCP port that is free on loopback now."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
 
 
 @contextlib.contextmanager
@@ -351,29 +335,31 @@ def throwaway() -> Iterator[str]:
     folder = Path(tempfile.mkdtemp(prefix="cityloom-postgres-")) / "postgres"
     folder.parent.chmod(0o711)  # the server may run as another user; its data is 0700
     cluster = locate(folder, free_port())
-    password = hashlib.sha256(os.urandom(32)).hexdigest()
+    password = secrets.token_hex()
+    log = folder.parent / "server.log"
     server = None
     try:
         fast = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
         cluster.initialise(password, fast | {"shared_buffers": "128MB"})
-        with (folder.parent / "server.log").open("w") as log:
+        with log.open("w") as file:
             server = subprocess.Popen(
-                cluster.command(), stdout=log, stderr=log, cwd="/", **_as_user(cluster.user)
+                cluster.command(), stdout=file, stderr=file, cwd="/", **_as_user(cluster.user)
             )
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 120
         while not cluster.accepts():
             if server.poll() is not None or time.monotonic() > deadline:
-                said = (folder.parent / "server.log").read_text()[-2000:]
-                raise PostgresError(f"the throw-away server did not start:\n{said}")
+                raise PostgresError(
+                    f"the throw-away server did not start:\n{log.read_text()[-2000:]}"
+                )
             time.sleep(0.05)
         yield cluster.url(password)
     finally:
-        if server is not None and server.poll() is None:
+        if server is not None:
             server.send_signal(signal.SIGINT)
             try:
-                server.wait(20)
+                server.wait(60)
             except subprocess.TimeoutExpired:
                 server.send_signal(signal.SIGQUIT)
-                server.wait(20)
+                server.wait()
         remove(folder)
         shutil.rmtree(folder.parent, ignore_errors=True)

@@ -10,20 +10,24 @@ import configparser
 import io
 import json
 import os
+import subprocess
 import sys
 import urllib.error
 import urllib.request
+from collections.abc import Collection
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cache
 from importlib import metadata
 from pathlib import Path
 
 from infra.home import ROOT, write_private
+from infra.local.ports import LOOPBACK, foreign, listeners
+from infra.local.postgres import locate, shipped_programs
 from infra.local.settings import Database, Settings
 from infra.local.state import StackError, digest
 
-QUIET = {
-    # Telemetry of every part off.
+TELEMETRY_OFF = {
     "DO_NOT_TRACK": "1",
     "SCARF_ANALYTICS": "false",
     "SCARF_NO_ANALYTICS": "true",
@@ -39,7 +43,7 @@ QUIET = {
 }
 
 COMMON = {
-    **QUIET,
+    **TELEMETRY_OFF,
     # setproctitle would write over the environment by which a stray server is found.
     "SPT_NOENV": "1",
     # glibc keeps an arena a thread; two are plenty and spare some 100 MB a server.
@@ -50,10 +54,25 @@ COMMON = {
     "GIT_PYTHON_REFRESH": "quiet",
 }
 
+#: Services by the software that runs them, whose database and version they share.
+FAMILIES = {
+    "postgres": ("postgres",),
+    "airflow": (
+        *("airflow-api-server", "airflow-scheduler"),
+        *("airflow-dag-processor", "airflow-triggerer"),
+    ),
+    "mlflow": ("mlflow",),
+    "superset": ("superset",),
+}
+
 
 @dataclass(frozen=True)
 class Service:
-    """One supervised program. `family` is what its database and its web address are filed under."""
+    """One supervised program of a family.
+
+    One that dies within `start_seconds` has failed to start, and is not started again for ever:
+    a server with a port finds out late, on a busy machine, that another program has it.
+    """
 
     name: str
     family: str
@@ -61,6 +80,7 @@ class Service:
     environment: dict[str, str] = field(default_factory=dict)
     directory: Path = ROOT
     user: str | None = None
+    start_seconds: int = 20
     stop_signal: str = "TERM"
     stop_seconds: int = 30
 
@@ -74,150 +94,92 @@ def superset_python() -> Path:
 def services(settings: Settings) -> list[Service]:
     """Return the stack's services in the order of their start, their settings files written."""
     python = sys.executable
+    ports = {name: str(port) for name, port in settings.ports.items()}
     found: list[Service] = []
     if settings.embedded_database:
-        from infra.local.postgres import locate
-
         cluster = locate(settings.home / "postgres", settings.ports["postgres"])
         found.append(
             Service(
-                "postgres",
-                "postgres",
-                cluster.command(),
+                *("postgres", "postgres", cluster.command()),
                 directory=Path("/"),
                 user=cluster.user,
+                start_seconds=3,
                 stop_signal="INT",
                 stop_seconds=60,
             )
         )
     airflow = airflow_environment(settings)
-    api = ["--host", "127.0.0.1", "--port", str(settings.ports["airflow"]), "--workers", "1"]
-    for name, arguments in {
-        "airflow-api-server": ["api-server", *api],
-        "airflow-dag-processor": ["dag-processor"],
+    api = ["--host", LOOPBACK, "--port", ports["airflow"], "--workers", "1"]
+    for name, arguments, more in (
+        ("airflow-api-server", ["api-server", *api], {}),
+        ("airflow-dag-processor", ["dag-processor"], {}),
         # The logs are read as files: one machine. Serving them costs a process each.
-        "airflow-scheduler": ["scheduler", "--skip-serve-logs"],
-        "airflow-triggerer": ["triggerer", "--skip-serve-logs"],
-    }.items():
-        preload = {"CITYLOOM_PRELOAD": "1"} if name == "airflow-scheduler" else {}
-        found.append(
-            Service(
-                name,
-                "airflow",
-                [python, "-m", "airflow", *arguments],
-                environment=airflow | preload,
-            )
-        )
-    found.append(
-        Service(
-            "mlflow",
-            "mlflow",
-            [
-                *(python, "-m", "mlflow", "server", "--app-name", "basic-auth"),
-                *("--host", "127.0.0.1", "--port", str(settings.ports["mlflow"])),
-                *("--workers", "1", "--serve-artifacts"),
-                *("--artifacts-destination", str(settings.home / "mlflow" / "artifacts")),
-            ],
-            environment=mlflow_environment(settings),
-        )
-    )
-    found.append(
-        Service(
-            "superset",
-            "superset",
-            [
-                *(str(superset_python()), "-m", "gunicorn", "superset.app:create_app()"),
-                *("--bind", f"127.0.0.1:{settings.ports['superset']}"),
-                *("--worker-class", "gthread", "--workers", "1", "--threads", "8"),
-                *("--timeout", "120", "--graceful-timeout", "10"),
-                *("--limit-request-line", "0", "--no-control-socket"),
-            ],
-            environment=superset_environment(settings),
-        )
-    )
+        ("airflow-scheduler", ["scheduler", "--skip-serve-logs"], {"CITYLOOM_PRELOAD": "1"}),
+        ("airflow-triggerer", ["triggerer", "--skip-serve-logs"], {}),
+    ):
+        command = [python, "-m", "airflow", *arguments]
+        start_seconds = 20 if name == "airflow-api-server" else 3
+        found.append(Service(name, "airflow", command, airflow | more, start_seconds=start_seconds))
+    mlflow = [
+        *(python, "-m", "mlflow", "server", "--app-name", "basic-auth"),
+        *("--host", LOOPBACK, "--port", ports["mlflow"], "--workers", "1", "--serve-artifacts"),
+        *("--artifacts-destination", str(settings.home / "mlflow" / "artifacts")),
+    ]
+    found.append(Service("mlflow", "mlflow", mlflow, mlflow_environment(settings)))
+    superset = [
+        *(str(superset_python()), "-m", "gunicorn", "superset.app:create_app()"),
+        *("--bind", f"{LOOPBACK}:{ports['superset']}"),
+        *("--worker-class", "gthread", "--workers", "1", "--threads", "8"),
+        *("--timeout", "120", "--graceful-timeout", "10"),
+        *("--limit-request-line", "0", "--no-control-socket"),
+    ]
+    found.append(Service("superset", "superset", superset, superset_environment(settings)))
     return found
 
 
 def airflow_environment(settings: Settings) -> dict[str, str]:
     """Write `airflow.cfg` (0600) and return the environment of Airflow's processes."""
     home = settings.home / "airflow"
-    home.mkdir(mode=0o700, parents=True, exist_ok=True)
     url = settings.url("airflow")
+    logs = settings.log_dir / "airflow"
     options: dict[str, dict[str, object]] = {
         "core": {
-            "executor": "LocalExecutor",
-            "parallelism": 3,
-            "max_active_tasks_per_dag": 3,
             "dags_folder": ROOT / "dags",
-            "load_examples": False,
-            "dags_are_paused_at_creation": False,
-            "auth_manager": "airflow.providers.fab.auth_manager.fab_auth_manager.FabAuthManager",
-            "fernet_key": fernet_key(settings),
+            "fernet_key": settings.secret("airflow_fernet_key", length=32) + "=",
             "execution_api_server_url": f"{url}/execution/",
-            "default_timezone": "utc",
         },
         "database": {
             "sql_alchemy_conn": sqlalchemy_url(settings, "airflow"),
             # Airflow's own choice, asyncpg, knows none of libpq's options (sslmode).
             "sql_alchemy_conn_async": sqlalchemy_url(settings, "airflow", "psycopg_async"),
-            "load_default_connections": False,
         },
         "api": {
             "base_url": url,
-            "host": "127.0.0.1",
             "port": settings.ports["airflow"],
-            "workers": 1,
             "secret_key": settings.secret("airflow_api_secret_key"),
-            "expose_config": False,
         },
         "api_auth": {"jwt_secret": settings.secret("airflow_jwt_secret", length=64)},
         "fab": {"config_file": home / "webserver_config.py"},
-        "scheduler": {
-            "scheduler_heartbeat_sec": 5,
-            # A busy small machine is late, not dead.
-            "scheduler_health_check_threshold": 60,
-            "task_instance_heartbeat_timeout": 90,
-            "orphaned_tasks_check_interval": 30,
-        },
-        # A task outlives an API server that is busy, or was killed and is started again.
-        "workers": {
-            "execution_api_timeout": 60,
-            "execution_api_retries": 8,
-            "execution_api_retry_wait_max": 20,
-            "max_failed_heartbeats": 10,
-        },
-        "triggerer": {"triggerer_health_check_threshold": 90},
-        "dag_processor": {
-            "refresh_interval": 15,
-            "min_file_process_interval": 30,
-            "parsing_processes": 1,
-            "dag_file_processor_timeout": 180,
-            "health_check_threshold": 180,
-        },
         "logging": {
-            "base_log_folder": settings.log_dir / "airflow",
-            "dag_processor_child_process_log_directory": settings.log_dir / "airflow" / "parsing",
+            "base_log_folder": logs,
+            "dag_processor_child_process_log_directory": logs / "parsing",
             "worker_log_server_port": settings.ports["airflow_worker_log"],
             "trigger_log_server_port": settings.ports["airflow_trigger_log"],
-            "colored_console_log": False,
         },
-        "usage_data_collection": {"enabled": False},
     }
     parser = configparser.RawConfigParser()
-    # Airflow interpolates; a % in a password is not one.
-    parser.read_dict(
-        {
-            section: {key: str(value).replace("%", "%%") for key, value in values.items()}
-            for section, values in options.items()
-        }
-    )
+    parser.read(Path(__file__).with_name("airflow.cfg"))
+    for section, values in options.items():
+        # Airflow interpolates; a % in a password is not one.
+        escaped = {key: str(value).replace("%", "%%") for key, value in values.items()}
+        parser.read_dict({section: escaped})
     written = io.StringIO()
     parser.write(written)
     write_private(home / "airflow.cfg", written.getvalue())
     return {
         "AIRFLOW_HOME": str(home),
         # The second holds airflow_local_settings.
-        "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "infra" / "local" / "preload")]),
+        "PYTHONPATH": os.pathsep.join([str(ROOT), str(Path(__file__).with_name("preload"))]),
         "CITYLOOM_CONFIG": digest(written.getvalue()),
     }
 
@@ -251,7 +213,7 @@ def superset_environment(settings: Settings) -> dict[str, str]:
     """Return the environment of Superset's processes."""
     home = settings.home / "superset"
     home.mkdir(mode=0o700, parents=True, exist_ok=True)
-    config = ROOT / "infra" / "local" / "superset" / "superset_config.py"
+    config = Path(__file__).parent / "superset" / "superset_config.py"
     described = settings.home / "stack.json"
     return {
         "SUPERSET_CONFIG_PATH": str(config),
@@ -266,16 +228,10 @@ def sqlalchemy_url(settings: Settings, role: Database, driver: str = "psycopg2")
     return settings.database_url(role).replace("postgresql://", f"postgresql+{driver}://", 1)
 
 
-def fernet_key(settings: Settings) -> str:
-    """Return Airflow's key for stored connections: 32 bytes, URL-safe base64."""
-    return settings.secret("airflow_fernet_key", length=32) + "="
-
-
 def web_urls(settings: Settings) -> dict[str, str]:
     """Return the address of each service that has one."""
-    address = f"{settings.database_host}:{settings.ports['postgres']}"
     return {
-        "postgres": f"postgresql://{address}",
+        "postgres": f"postgresql://{settings.database_host}:{settings.ports['postgres']}",
         "airflow-api-server": settings.url("airflow"),
         "mlflow": settings.url("mlflow"),
         "superset": settings.url("superset"),
@@ -296,14 +252,8 @@ def version(family: str) -> str:
 
 @cache
 def _postgres_version() -> str:
-    import subprocess
-
-    from infra.local.postgres import shipped_programs
-
-    said = subprocess.run(
-        [str(shipped_programs() / "postgres"), "--version"], capture_output=True, text=True
-    )
-    return said.stdout.strip().rpartition(" ")[2]
+    command = [str(shipped_programs() / "postgres"), "--version"]
+    return subprocess.run(command, capture_output=True, text=True).stdout.split()[-1]
 
 
 @cache
@@ -317,81 +267,64 @@ def _superset_version(python: Path) -> str:
     )
 
 
-def probe(settings: Settings) -> dict[str, str | None]:
-    """Ask every service how it is; map its name to None when well, else to what is wrong."""
-    from concurrent.futures import ThreadPoolExecutor
+def probe(settings: Settings, own: Collection[int] = ()) -> dict[str, str | None]:
+    """Ask every service how it is; map its name to None when well, else to what is wrong.
 
-    families = ("postgres", "airflow", "mlflow", "superset")
-    with ThreadPoolExecutor(len(families)) as pool:
-        answers = pool.map(lambda family: probe_family(family, settings), families)
+    `own`: pids of this installation's servers; whatever else answers on their ports is foreign.
+    """
+    with ThreadPoolExecutor(len(FAMILIES)) as pool:
+        answers = pool.map(lambda family: probe_family(family, settings, own), FAMILIES)
         return {name: wrong for family in answers for name, wrong in family.items()}
 
 
-def probe_family(family: str, settings: Settings) -> dict[str, str | None]:
+def probe_family(
+    family: str, settings: Settings, own: Collection[int] = ()
+) -> dict[str, str | None]:
     """Ask one family's services how they are, as `probe` does."""
-    if family == "airflow":
-        return _probe_airflow(settings)
     if family == "postgres":
         return {"postgres": _probe_postgres(settings)}
-    return {family: _probe_http(f"{settings.url(family)}/health")}
+    path = "/api/v2/monitor/health" if family == "airflow" else "/health"
+    wrong, answer = None, b""
+    try:
+        # Loopback: whatever proxy the machine uses is not for this.
+        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        with opener.open(settings.url(family) + path, timeout=20) as response:
+            answer = response.read()
+    except urllib.error.HTTPError as error:
+        wrong = f"answers {error.code}"
+    except (OSError, ValueError) as error:
+        return dict.fromkeys(FAMILIES[family], f"no answer ({getattr(error, 'reason', error)})")
+    if not listeners().get(settings.ports[family], set()) <= set(own):
+        wrong = foreign(settings.ports[family])
+    if wrong is None and family == "airflow":
+        return _airflow_health(answer)
+    if wrong is None and answer.strip() != b"OK":
+        wrong = f"answers {answer[:50]!r}"
+    return dict.fromkeys(FAMILIES[family], wrong)
 
 
 def _probe_postgres(settings: Settings) -> str | None:
     import psycopg
 
     try:
-        with psycopg.connect(settings.database_url("warehouse"), connect_timeout=3) as connection:
+        with psycopg.connect(settings.database_url("warehouse"), connect_timeout=20) as connection:
             connection.execute("select 1")
     except psycopg.Error as error:
         return str(error).strip().splitlines()[0]
     return None
 
 
-AIRFLOW_PARTS = {
-    "airflow-scheduler": "scheduler",
-    "airflow-dag-processor": "dag_processor",
-    "airflow-triggerer": "triggerer",
-}
-
-
-def _probe_airflow(settings: Settings) -> dict[str, str | None]:
-    names = ("airflow-api-server", *AIRFLOW_PARTS)
+def _airflow_health(answer: bytes) -> dict[str, str | None]:
+    """Return how Airflow's parts are, by its own account."""
     try:
-        health = json.loads(_get(f"{settings.url('airflow')}/api/v2/monitor/health"))
-        states = {part: health[part]["status"] for part in AIRFLOW_PARTS.values()}
+        health = json.loads(answer)
         database = health["metadatabase"]["status"]
-    except (KeyError, TypeError):
-        return dict.fromkeys(names, "another program answers on Airflow's port")
-    except (OSError, ValueError) as error:
-        return dict.fromkeys(names, _said(error))
-    answers: dict[str, str | None] = {
-        name: None
-        if states[part] == "healthy"
-        else f"no heartbeat since {health[part].get(f'latest_{part}_heartbeat') or 'its start'}"
-        for name, part in AIRFLOW_PARTS.items()
-    }
-    answers["airflow-api-server"] = None if database == "healthy" else "its database is unreachable"
-    return answers
-
-
-def _probe_http(url: str) -> str | None:
-    """Ask a server whose word for well is OK."""
-    try:
-        said = _get(url)
-    except (OSError, ValueError) as error:
-        return _said(error)
-    return None if said.strip() == b"OK" else "another program answers on its port"
-
-
-def _get(url: str) -> bytes:
-    # Loopback: whatever proxy the machine uses is not for this.
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    with opener.open(url, timeout=5) as answer:
-        return answer.read()
-
-
-def _said(error: Exception) -> str:
-    reason = getattr(error, "reason", None)
-    if isinstance(error, urllib.error.HTTPError):
-        return f"answers {error.code}"
-    return f"no answer ({reason or error})"
+        found = {"airflow-api-server": None if database == "healthy" else "no database"}
+        for name in FAMILIES["airflow"][1:]:
+            part = name.removeprefix("airflow-").replace("-", "_")
+            latest = health[part].get(f"latest_{part}_heartbeat") or "its start"
+            well = health[part]["status"] == "healthy"
+            found[name] = None if well else f"no heartbeat since {latest}"
+    except (KeyError, TypeError, ValueError) as error:
+        return dict.fromkeys(FAMILIES["airflow"], f"answers {answer[:50]!r} ({error})")
+    return found

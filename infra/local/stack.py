@@ -13,21 +13,26 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from contextlib import suppress
 from pathlib import Path
 
-from infra.contract import Deployment, Report, load_deployment
-from infra.home import ROOT, write_private
+import psutil
+
+from infra.contract import Deployment, Report, ServiceStatus, StackStatus, load_deployment
+from infra.home import ROOT, cityloom_home, write_private
+from infra.local import postgres
 from infra.local import services as catalogue
-from infra.local.services import Service
-from infra.local.settings import Settings, describe, settings_from
+from infra.local.ports import Reservations
+from infra.local.services import FAMILIES, Service
+from infra.local.settings import Settings, describe, load_settings, settings_from
 from infra.local.state import (
     ADMIN_URL,
+    OWNED_PATHS,
     StackError,
     decide_state,
     digest,
+    make_private,
     one_at_a_time,
     read_state,
     state_file,
@@ -36,55 +41,17 @@ from infra.local.supervise import Supervisor
 
 #: Generous: a machine that is busy otherwise is slow, not broken.
 START_SECONDS = 600
-#: Supervisor's words for a program that it does not start again by itself.
+#: Supervisor's words for a program that it does not start again by itself, and for one that runs.
 GIVEN_UP = ("FATAL", "EXITED", "STOPPED", "UNKNOWN")
-
-SERVICE_NAMES = (
-    "postgres",
-    "airflow-api-server",
-    "airflow-scheduler",
-    "airflow-dag-processor",
-    "airflow-triggerer",
-    "mlflow",
-    "superset",
-)
-
-#: What stands in the state folder; `reset` removes these and nothing else.
-OWNED_PATHS = (
-    *("stack.json", "deployment.json", "prepared.json", "dags-to-pause.json", "lock", "run.lock"),
-    *("secrets", "postgres", "airflow", "mlflow", "superset", "supervisor", "dbt"),
-    *("drops", "data_docs", "logs"),
+ALIVE = ("STARTING", "RUNNING")
+#: Services that stop together, first those that use the others.
+STOP_ORDER = (
+    ("airflow-scheduler", "superset", "mlflow"),
+    ("airflow-api-server", "airflow-dag-processor", "airflow-triggerer"),
+    ("postgres",),
 )
 
 _STAMP_LOCK = threading.Lock()
-
-
-@dataclass(frozen=True)
-class ServiceStatus:
-    """One service as it is now. `memory_mb` is of its whole process tree."""
-
-    name: str
-    up: bool
-    detail: str
-    pid: int | None
-    version: str
-    url: str | None
-    memory_mb: float
-    restarts: int
-
-
-@dataclass(frozen=True)
-class StackStatus:
-    """The stack as it is now."""
-
-    home: str
-    up: bool
-    services: list[ServiceStatus]
-    memory_mb: float
-    logs: str
-    data_docs: str
-    admin_user: str
-    admin_password_file: str
 
 
 def up(report: Report) -> Deployment:
@@ -92,19 +59,21 @@ def up(report: Report) -> Deployment:
 
     Raises `StackError` naming the service, its last words and its log.
     """
-    with one_at_a_time():
+    with one_at_a_time(), Reservations() as reservations:
+        home = cityloom_home()
         supervisor = Supervisor()
-        ended = supervisor.end_strays()
-        if ended:
-            report("stack", f"ended what was left over from before: {', '.join(ended)}", False)
+        if make_private(home):
+            report("stack", f"{home} was open to other users of this machine; closed", False)
+        if postgres.is_shut_off(home / "postgres"):
+            report("stack", "the database moves to where its own user reaches it", False)
+            _stop_all(supervisor, report)
+        _end_strays(supervisor, report)
         own = supervisor.tree()
-        described, notes = decide_state(own)
+        described, notes = decide_state(own, reservations)
         for note in notes:
             report("stack", note, False)
-        settings = settings_from(state_file().parent, described)
-        write_private(
-            settings.home / "deployment.json", json.dumps(describe(settings), indent=2) + "\n"
-        )
+        settings = settings_from(home, described)
+        write_private(home / "deployment.json", json.dumps(describe(settings), indent=2) + "\n")
         wanted = catalogue.services(settings)
         supervisor.configure(settings, wanted)
         if not own:
@@ -112,8 +81,8 @@ def up(report: Report) -> Deployment:
         else:  # also when the file is as it was: an `up` may have been killed before it came here
             for name in supervisor.update():
                 report(name, "restarting with new settings", False)
-        _start_database(supervisor, settings, wanted, report)
-        families = ("airflow", "mlflow", "superset")
+        _start_database(supervisor, settings, report)
+        families = [family for family in FAMILIES if family != "postgres"]
         cancelled = threading.Event()
         with ThreadPoolExecutor(len(families)) as pool:
             starts = [
@@ -128,26 +97,24 @@ def up(report: Report) -> Deployment:
                 raise
         if problems:
             raise StackError("\n".join(problems))
-        return load_deployment()
+        return load_deployment(home / "deployment.json")
 
 
-def _start_database(
-    supervisor: Supervisor, settings: Settings, wanted: list[Service], report: Report
-) -> None:
+def _start_database(supervisor: Supervisor, settings: Settings, report: Report) -> None:
     began = time.monotonic()
     admin = os.environ.get(ADMIN_URL)
     if settings.embedded_database:
-        from infra.local.postgres import locate
-
-        cluster = locate(settings.home / "postgres", settings.ports["postgres"])
+        cluster = postgres.locate(settings.home / "postgres", settings.ports["postgres"])
         password = settings.secret("postgres_superuser")
-        if supervisor.state("postgres") != "RUNNING" or not cluster.accepts():
+        if supervisor.state("postgres") not in ALIVE or not cluster.accepts():
             made = (cluster.data / "PG_VERSION").exists()
             report("postgres", "starting" if made else "making the database", False)
             cluster.initialise(password)
             cluster.drop_stale_pid_file()
             supervisor.start_program("postgres")
-            _await(supervisor, "postgres", settings, lambda: None if cluster.accepts() else "")
+            while not cluster.accepts():
+                _check_alive(supervisor, "postgres", settings, began, "no answer")
+                time.sleep(0.1)
         admin = cluster.url(password)
     for fault in _prepare_database(settings, admin):
         report("stack", f"restored, because {fault}", False)
@@ -227,20 +194,22 @@ def _start_family(
     try:
         _prepare_family(family, members[0], supervisor, settings, report)
         for service in members:
-            if supervisor.state(service.name) != "RUNNING":
+            if supervisor.state(service.name) not in ALIVE:
                 report(service.name, "starting", False)
             supervisor.start_program(service.name)
         began = time.monotonic()
         waiting = {service.name for service in members}
         again: set[str] = set()
         while waiting and not cancelled.is_set():
-            answers = catalogue.probe_family(family, settings)
+            answers = catalogue.probe_family(family, settings, supervisor.tree())
+            states = supervisor.running()
             for name in sorted(waiting):
-                # Another program on its port, or its last heartbeat, may speak for a dead one.
-                if answers[name] is None and supervisor.state(name) == "RUNNING":
+                state = states.get(name, {}).get("statename", "")
+                # A part of Airflow without a port: its last heartbeat may speak for a dead one.
+                if answers[name] is None and state in ALIVE:
                     waiting.discard(name)
                     report(name, f"up ({time.monotonic() - began:.1f} s)", True)
-                elif name not in again and supervisor.state(name) in GIVEN_UP:
+                elif name not in again and state in GIVEN_UP:
                     # It may have used up its tries while the database was down: those of now count.
                     again.add(name)
                     report(name, "starting again", False)
@@ -267,23 +236,21 @@ def _prepare_family(
     fresh = family == "mlflow" and before is None and settings.embedded_database
     if not fresh:
         report(service.name, f"preparing {family}'s database", False)
-        supervisor.stop_programs(
-            name for name in supervisor.running() if name.split("-")[0] == family
-        )
-        script = {
-            "airflow": [sys.executable, "-m", "infra.local.prepare.airflow"],
-            "mlflow": [sys.executable, "-m", "infra.local.prepare.mlflow"],
-            "superset": [str(catalogue.superset_python()), "infra/local/superset/prepare.py"],
-        }[family]
+        supervisor.stop_programs(name for name in supervisor.running() if name in FAMILIES[family])
+        script = [sys.executable, "-m", f"infra.local.prepare.{family}"]
+        if family == "superset":
+            script = [str(catalogue.superset_python()), "infra/local/superset/prepare.py"]
+        environment = {
+            **(os.environ | catalogue.COMMON | service.environment),
+            "CITYLOOM_HOME": str(settings.home),
+            "CITYLOOM_SERVICE": f"{family}-prepare",
+        }
         log = settings.log_dir / f"{family}-prepare.log"
         with log.open("w") as file:
             done = subprocess.run(
                 script,
                 cwd=ROOT,
-                env=os.environ
-                | catalogue.COMMON
-                | service.environment
-                | {"CITYLOOM_HOME": str(settings.home), "CITYLOOM_SERVICE": f"{family}-prepare"},
+                env=environment,
                 stdin=subprocess.DEVNULL,
                 stdout=file,
                 stderr=subprocess.STDOUT,
@@ -294,10 +261,9 @@ def _prepare_family(
 
 
 def _stamps(settings: Settings) -> dict[str, str]:
-    try:
+    with suppress(FileNotFoundError, json.JSONDecodeError):
         return json.loads((settings.home / "prepared.json").read_text())
-    except (FileNotFoundError, json.JSONDecodeError):
-        return {}
+    return {}
 
 
 def _stamp(settings: Settings, name: str) -> str | None:
@@ -310,15 +276,6 @@ def _set_stamp(settings: Settings, name: str, value: str) -> None:
         write_private(settings.home / "prepared.json", text)
 
 
-def _await(
-    supervisor: Supervisor, name: str, settings: Settings, probe: Callable[[], str | None]
-) -> None:
-    began = time.monotonic()
-    while (wrong := probe()) is not None:
-        _check_alive(supervisor, name, settings, began, wrong)
-        time.sleep(0.1)
-
-
 def _check_alive(
     supervisor: Supervisor, name: str, settings: Settings, began: float, wrong: str
 ) -> None:
@@ -327,22 +284,17 @@ def _check_alive(
     state = supervisor.state(name)
     if not state:
         raise StackError(f"supervisor itself is gone; see {supervisor.log}, then `cityloom up`")
-    if state in GIVEN_UP:
-        raise StackError(f"{name} does not start: {last_words(log)}")
+    if state in GIVEN_UP or wrong.startswith("another program"):
+        raise StackError(f"{name} does not start: {wrong}\n{last_words(log)}")
     if time.monotonic() - began > START_SECONDS:
-        raise StackError(
-            f"{name} is not well after {START_SECONDS} s ({wrong or 'no answer'}): "
-            f"{last_words(log)}"
-        )
+        raise StackError(f"{name} is not well after {START_SECONDS} s: {wrong}\n{last_words(log)}")
 
 
 def last_words(log: Path, lines: int = 15) -> str:
     """Return the end of a log and the log's place."""
-    try:
-        said = log.read_text(errors="replace").strip().splitlines()[-lines:]
-    except OSError:
-        said = []
-    return "\n".join([f"its log is {log}", *(f"  | {line}" for line in said)])
+    text = log.read_text(errors="replace") if log.is_file() else ""
+    shown = text.strip().splitlines()[-lines:]
+    return "\n".join([f"its log is {log}", *(f"  | {line}" for line in shown)])
 
 
 def down(report: Report) -> None:
@@ -355,69 +307,61 @@ def stop_whatever_runs(report: Report) -> None:
     """Stop what runs under this home, whatever its `stack.json` says; see `down`."""
     with one_at_a_time():
         supervisor = Supervisor()
-        if supervisor.pid() is not None:
-            names = [name for name, found in supervisor.running().items() if found.pid]
-            for group in (
-                [n for n in names if n in ("airflow-scheduler", "superset", "mlflow")],
-                [n for n in names if n.startswith("airflow-") and n != "airflow-scheduler"],
-                [n for n in names if n == "postgres"],
-            ):
-                for name in group:
-                    report(name, "stopping", False)
-                supervisor.stop_programs(group)
-                for name in group:
-                    report(name, "stopped", True)
-            supervisor.shut_down()
-        ended = supervisor.end_strays()
-        if ended:
-            report("stack", f"ended what was left over from before: {', '.join(ended)}", False)
+        _stop_all(supervisor, report)
+        _end_strays(supervisor, report)
+
+
+def _stop_all(supervisor: Supervisor, report: Report) -> None:
+    running = [name for name, found in supervisor.running().items() if found["pid"]]
+    for group in STOP_ORDER:
+        names = [name for name in group if name in running]
+        for name in names:
+            report(name, "stopping", False)
+        supervisor.stop_programs(names)
+        for name in names:
+            report(name, "stopped", True)
+    supervisor.shut_down()
+
+
+def _end_strays(supervisor: Supervisor, report: Report) -> None:
+    if ended := supervisor.end_strays():
+        report("stack", f"ended what was left over from before: {', '.join(ended)}", False)
 
 
 def status() -> StackStatus:
     """Return how every service is. Raises `NotSetUp` before the first start."""
-    from infra.local.settings import load_settings
-
     settings = load_settings()
     supervisor = Supervisor()
     running = supervisor.running()
-    answers = catalogue.probe(settings) if running else {}
+    answers = catalogue.probe(settings, supervisor.tree()) if running else {}
     urls = catalogue.web_urls(settings)
     restarts = _restarts(supervisor)
-    names = [name for name in SERVICE_NAMES if name != "postgres" or settings.embedded_database]
     found = []
-    for name in SERVICE_NAMES:
-        process = running.get(name)
-        if name not in names:
-            wrong = catalogue.probe_family("postgres", settings)["postgres"]
-            detail = "external server" if wrong is None else f"external server: {wrong}"
-        else:
-            wrong = answers.get(name, "not running")
-            if process is None or process.state != "RUNNING":
-                state = process.state.lower() if process else "not running"
-                wrong = state if state != "running" else wrong
-            detail = wrong or "well"
-        pid = process.pid if process and process.pid else None
-        found.append(
-            ServiceStatus(
-                name=name,
-                up=wrong is None,
-                detail=detail,
-                pid=pid,
-                version=_version(name, settings),
-                url=urls.get(name),
-                memory_mb=memory_mb(pid) if pid else 0.0,
-                restarts=restarts.get(name, 0),
+    for family, names in FAMILIES.items():
+        for name in names:
+            process = running.get(name, {})
+            state = process.get("statename", "not running")
+            wrong = answers.get(name, "no answer") if state in ALIVE else state.lower()
+            detail, version = wrong or "well", _version(family)
+            if family == "postgres" and not settings.embedded_database:
+                wrong = catalogue.probe_family(family, settings)[name]
+                detail = "external server" + (f": {wrong}" if wrong else "")
+                version = ""
+            pid = process.get("pid") or None
+            memory = memory_mb(pid) if pid else 0.0
+            found.append(
+                ServiceStatus(
+                    *(name, wrong is None, detail, pid, version, urls.get(name)),
+                    *(memory, restarts.get(name, 0)),
+                )
             )
-        )
-    own = supervisor.pid() if running else None
-    total = sum(service.memory_mb for service in found) + (
-        memory_mb(own, children=False) if own else 0
-    )
+    own = supervisor.pid()
+    total = sum(service.memory_mb for service in found)
     return StackStatus(
         home=str(settings.home),
         up=all(service.up for service in found),
         services=found,
-        memory_mb=round(total, 1),
+        memory_mb=round(total + (memory_mb(own, children=False) if own else 0), 1),
         logs=str(settings.log_dir),
         data_docs=str(settings.home / "data_docs" / "index.html"),
         admin_user=settings.admin_user,
@@ -425,10 +369,7 @@ def status() -> StackStatus:
     )
 
 
-def _version(name: str, settings: Settings) -> str:
-    family = name.split("-")[0]
-    if family == "postgres" and not settings.embedded_database:
-        return ""
+def _version(family: str) -> str:
     try:
         return catalogue.version(family)
     except StackError:
@@ -438,14 +379,9 @@ def _version(name: str, settings: Settings) -> str:
 def _restarts(supervisor: Supervisor) -> dict[str, int]:
     """Count unasked restarts since supervisor started, from its own log."""
     counts: dict[str, int] = {}
-    try:
-        lines = supervisor.log.read_text(errors="replace").splitlines()
-    except OSError:
-        return counts
-    for line in lines:
-        if " supervisord started with pid " in line:
-            counts = {}
-        elif " exited: " in line or "WARN exited: " in line:
+    text = supervisor.log.read_text(errors="replace") if supervisor.log.is_file() else ""
+    for line in text.rpartition(" supervisord started with pid ")[2].splitlines():
+        if " exited: " in line:
             name = line.partition(" exited: ")[2].split(" ")[0]
             counts[name] = counts.get(name, 0) + 1
     return counts
@@ -453,21 +389,16 @@ def _restarts(supervisor: Supervisor) -> dict[str, int]:
 
 def memory_mb(pid: int, children: bool = True) -> float:
     """Return the memory of a process (and its children) in MB: PSS, or RSS where PSS is hidden."""
-    import psutil
-
     total = 0
-    try:
+    with suppress(psutil.Error):
         process = psutil.Process(pid)
-        tree = [process, *process.children(recursive=True)] if children else [process]
-    except psutil.Error:
-        return 0.0
-    for member in tree:
-        try:
-            total += member.memory_full_info().pss
-        except psutil.AccessDenied:
-            total += member.memory_info().rss
-        except psutil.Error:
-            continue
+        for member in [process, *(process.children(recursive=True) if children else ())]:
+            try:
+                total += member.memory_full_info().pss
+            except psutil.AccessDenied:
+                total += member.memory_info().rss
+            except psutil.Error:
+                continue
     return round(total / 2**20, 1)
 
 
@@ -476,8 +407,6 @@ def remove_state() -> list[str]:
 
     Nothing else: `CITYLOOM_HOME` may be a folder that holds more than the stack's state.
     """
-    from infra.local import postgres
-
     home = state_file().parent
     removed = []
     folder = home / "postgres"

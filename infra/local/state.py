@@ -12,13 +12,13 @@ import fcntl
 import hashlib
 import json
 import os
-import socket
 from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from infra.home import cityloom_home
+from infra.home import cityloom_home, write_private
+from infra.local.ports import Reservations, holder, is_free, listeners
 
 #: Raised when the layout of the state folder changes in a way that needs a hand.
 LAYOUT = 1
@@ -35,6 +35,13 @@ FIRST_PORTS = {
 ADMIN_URL = "CITYLOOM_DATABASE_URL"
 #: A Unix socket's path must fit in 108 bytes, and supervisor adds a suffix while it binds.
 SOCKET_PATH_LIMIT = 90
+
+#: What stands in the state folder; `reset` removes these and nothing else.
+OWNED_PATHS = (
+    *("stack.json", "deployment.json", "prepared.json", "dags-to-pause.json", "lock", "run.lock"),
+    *("secrets", "postgres", "airflow", "mlflow", "superset", "supervisor", "dbt"),
+    *("drops", "data_docs", "logs"),
+)
 
 
 class StackError(Exception):
@@ -70,19 +77,16 @@ def read_state() -> dict[str, Any] | None:
 
 def write_state(described: dict[str, Any]) -> None:
     """Replace `stack.json` whole, so that a killed writer leaves the old one."""
-    path = state_file()
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_suffix(".json.new")
-    temporary.write_text(json.dumps(described, indent=2) + "\n")
-    temporary.replace(path)
+    write_private(state_file(), json.dumps(described, indent=2) + "\n")
 
 
-def decide_state(own: Collection[int] = ()) -> tuple[dict[str, Any], list[str]]:
+def decide_state(
+    own: Collection[int] = (), reservations: Reservations | None = None
+) -> tuple[dict[str, Any], list[str]]:
     """Return the state for `up`, written where it changed, and what a user should be told.
 
-    `own`: pids of our own servers; a port that one of them holds is no conflict, nor one whose
-    holder cannot be seen while they run. Raises `StackError` when a port that was asked for is
-    taken by somebody else.
+    `own`: pids of our own servers, whose ports are no conflict. `reservations` keeps the ports
+    from others until it is closed. Raises `StackError` when a port that was asked for is taken.
     """
     described = read_state() or {"layout": LAYOUT, "ports": {}, "database": None}
     before = json.dumps(described, sort_keys=True)
@@ -92,46 +96,43 @@ def decide_state(own: Collection[int] = ()) -> tuple[dict[str, Any], list[str]]:
         described["database"] = _external(external)
     ports = described["ports"]
     asked = _asked_ports()
-    for name, first in FIRST_PORTS.items():
-        if name in asked and asked[name] != ports.get(name):
-            if not is_free(asked[name]):
+    for name, port in asked.items():
+        for other, taken in {**ports, **asked}.items():
+            if other != name and taken == port:
                 raise StackError(
-                    f"port {asked[name]} (CITYLOOM_PORT_{name.upper()}) is taken by "
-                    f"{holder(asked[name])}; end that or choose another"
-                )
-            ports[name] = asked[name]
-        elif name not in ports:
-            ports[name] = _next_free(first, ports)
-        elif name == "postgres" and described.get("database"):
-            continue  # kept for the day when the database is embedded again
-        elif not is_free(ports[name]) and not is_held_by(ports[name], own):
-            if name in asked:
-                raise StackError(
-                    f"port {ports[name]} (CITYLOOM_PORT_{name.upper()}) is taken by "
-                    f"{holder(ports[name])}; end that or choose another"
-                )
-            taken = ports.pop(name)
-            ports[name] = _next_free(first, ports)
-            notes.append(
-                f"port {taken} ({name}) is taken by {holder(taken)}; "
-                f"using {ports[name]} from now on"
-            )
-    for name in asked:
-        for other in ports.keys() - {name}:
-            if ports[other] == ports[name]:
-                raise StackError(
-                    f"port {ports[name]} (CITYLOOM_PORT_{name.upper()}) is {other}'s here; choose "
+                    f"port {port} (CITYLOOM_PORT_{name.upper()}) is {other}'s here; choose "
                     f"another, or say CITYLOOM_PORT_{other.upper()} too"
+                )
+    reserve = (reservations or Reservations()).take
+    listening = listeners()
+    for name, first in FIRST_PORTS.items():
+        kept = ports.get(name)
+        port = asked.get(name, kept)
+        if name == "postgres" and described["database"] and port and port == kept:
+            continue  # kept for the day when the database is embedded again
+        # Only somebody else who listens is a conflict: our own may be slow to come, or to go.
+        if port and listening.get(port, set()) <= set(own) and reserve(port):
+            ports[name] = port
+        elif name in asked:
+            raise StackError(
+                f"port {port} (CITYLOOM_PORT_{name.upper()}) is taken by {holder(asked[name])}; "
+                "end that or choose another"
+            )
+        else:
+            ports.pop(name, None)
+            others = set(ports.values())
+            candidates = (p for p in range(first, first + 500) if p not in others and is_free(p))
+            ports[name] = next(filter(reserve, candidates), 0)
+            if not ports[name]:
+                raise StackError(f"no free port from {first} to {first + 499}; end what holds them")
+            if kept:
+                notes.append(
+                    f"port {kept} ({name}) is taken by {holder(kept)}; "
+                    f"using {ports[name]} from now on"
                 )
     if json.dumps(described, sort_keys=True) != before:
         write_state(described)
     return described, notes
-
-
-def is_held_by(port: int, own: Collection[int]) -> bool:
-    """Tell whether one of these pids listens on a port; also where that cannot be seen."""
-    pid = listener(port)
-    return bool(own) if pid is None else pid in own
 
 
 def _asked_ports() -> dict[str, int]:
@@ -157,75 +158,45 @@ def _external(url: str) -> dict[str, Any]:
     return {"host": parts.hostname, "port": port, "options": parts.query}
 
 
-def _next_free(first: int, chosen: dict[str, int]) -> int:
-    for port in range(first, first + 500):
-        if port not in chosen.values() and is_free(port):
-            return port
-    raise StackError(f"no free port from {first} to {first + 499}; end what holds them")
+def make_private(home: Path) -> bool:
+    """Make a home its owner's alone; return whether it was open to others before.
 
-
-def is_free(port: int) -> bool:
-    """Tell whether a server could listen on the loopback port now."""
-    with socket.socket() as listener:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            listener.bind(("127.0.0.1", port))
-        except OSError:
-            return False
+    What an earlier version left in it is closed as well; the database's folder has its own user.
+    """
+    home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if not home.stat().st_mode & 0o077:
+        return False
+    for top in (home / name for name in OWNED_PATHS if name != "postgres"):
+        inside = top.rglob("*") if top.is_dir() and not top.is_symlink() else ()
+        for path in (top, *inside):
+            if path.exists() and not path.is_symlink():
+                path.chmod(path.stat().st_mode & 0o700)
+    home.chmod(0o700)
     return True
 
 
-def listener(port: int) -> int | None:
-    """Return the pid that listens on a loopback port, as far as this user may know."""
-    import psutil
-
-    with contextlib.suppress(psutil.Error):
-        for connection in psutil.net_connections("tcp"):
-            if connection.status != psutil.CONN_LISTEN or connection.laddr.port != port:
-                continue
-            if connection.laddr.ip in ("127.0.0.1", "0.0.0.0", "::", "::ffff:127.0.0.1"):
-                return connection.pid
-    return None
-
-
-def holder(port: int) -> str:
-    """Return who listens on a port, as `name (pid 12)`, as far as this user may know."""
-    import psutil
-
-    pid = listener(port)
-    with contextlib.suppress(psutil.Error):
-        if pid is not None:
-            return f"{psutil.Process(pid).name()} (pid {pid})"
-    return "another program"
-
-
-def runtime_dir(make: bool = False) -> Path:
+def runtime_dir(home: Path, make: bool = False) -> Path:
     """Return the folder of supervisor's socket: under the home, or a short private one.
 
     Looking alone makes nothing. Raises `StackError` when the short one is somebody else's.
     """
-    inside = cityloom_home() / "supervisor"
-    if len(os.fsencode(inside / "supervisor.sock")) <= SOCKET_PATH_LIMIT:
-        if make:
-            inside.mkdir(mode=0o700, parents=True, exist_ok=True)
-        return inside
-    short = Path("/tmp") / f"cityloom-{os.getuid()}-{digest(str(cityloom_home()))}"
+    folder = home / "supervisor"
+    if len(os.fsencode(folder / "supervisor.sock")) > SOCKET_PATH_LIMIT:
+        folder = Path("/tmp") / f"cityloom-{os.getuid()}-{digest(str(home))}"
     if make:
-        short.mkdir(mode=0o700, exist_ok=True)
-    try:
-        found = short.lstat()
-    except FileNotFoundError:
-        return short
-    if short.is_symlink() or found.st_uid != os.getuid() or found.st_mode & 0o077:
-        raise StackError(f"{short} is not this user's private folder; remove it and try again")
-    return short
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with contextlib.suppress(FileNotFoundError):
+        found = folder.lstat()
+        if folder.is_symlink() or found.st_uid != os.getuid() or found.st_mode & 0o077:
+            raise StackError(f"{folder} is not this user's private folder; remove it and try again")
+    return folder
 
 
 @contextlib.contextmanager
 def one_at_a_time() -> Iterator[None]:
     """Hold the installation's lock: two `up`s or `down`s take turns."""
     home = cityloom_home()
-    home.mkdir(parents=True, exist_ok=True)
+    home.mkdir(mode=0o700, parents=True, exist_ok=True)
     with (home / "lock").open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield

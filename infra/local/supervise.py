@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import shlex
 import shutil
@@ -12,14 +11,15 @@ import sys
 import time
 import xmlrpc.client
 from collections.abc import Iterable
-from dataclasses import dataclass
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import psutil
 
 from infra.home import ROOT, cityloom_home, write_private
-from infra.local.postgres import is_ours
+from infra.local.postgres import postmaster
 from infra.local.services import COMMON, Service
 from infra.local.settings import Settings
 from infra.local.state import ADMIN_URL, StackError, runtime_dir
@@ -29,73 +29,68 @@ FOREIGN = (
     *("AIRFLOW_", "MLFLOW_", "SUPERSET_", "FLASK_", "PG"),
     *(ADMIN_URL, "CITYLOOM_PORT_", "CITYLOOM_DEPLOYMENT"),
 )
-
-
-@dataclass(frozen=True)
-class Running:
-    """What supervisor says of one program; `state` is supervisor's word (`RUNNING`, `FATAL`)."""
-
-    name: str
-    state: str
-    pid: int
-    started: float
-    message: str
+#: A busy machine is slow, not broken: supervisor is asked again for this long.
+ANSWER_SECONDS = 120
 
 
 class Supervisor:
-    """The supervisor of the installation under `CITYLOOM_HOME`, running or not."""
+    """The supervisor of an installation, running or not."""
 
-    def __init__(self) -> None:
-        self.home = cityloom_home()
-        self.runtime = runtime_dir()
+    def __init__(self, home: Path | None = None) -> None:
+        self.home = home or cityloom_home()
+        self.runtime = runtime_dir(self.home)
         self.socket = self.runtime / "supervisor.sock"
+        self.pid_file = self.runtime / "supervisord.pid"
         self.config = self.home / "supervisor" / "supervisord.conf"
         self.log = self.home / "logs" / "supervisord.log"
 
-    def rpc(self) -> Any:
-        """Return a client of supervisor's XML-RPC interface."""
+    def pid(self) -> int | None:
+        """Return the pid of this home's supervisor, also while it is too busy to answer."""
+        with suppress(OSError, ValueError, psutil.Error):
+            process = psutil.Process(int(self.pid_file.read_text()))
+            if str(self.config) in process.cmdline():
+                return process.pid
+        return None
+
+    def call(self, method: str, *arguments: Any) -> Any:
+        """Call supervisor's XML-RPC interface, waiting while it is too busy to answer.
+
+        Raises `StackError` when it is gone, or silent for `ANSWER_SECONDS`.
+        """
         from supervisor.xmlrpc import SupervisorTransport
 
-        transport = SupervisorTransport(serverurl=f"unix://{self.socket}")
-        return xmlrpc.client.ServerProxy("http://127.0.0.1", transport=transport).supervisor
+        deadline = time.monotonic() + ANSWER_SECONDS
+        while True:
+            transport = SupervisorTransport(serverurl=f"unix://{self.socket}")
+            proxy = xmlrpc.client.ServerProxy("http://127.0.0.1", transport=transport)
+            try:
+                return getattr(proxy.supervisor, method)(*arguments)
+            except OSError as error:
+                if self.pid() is None or time.monotonic() > deadline:
+                    raise StackError(
+                        f"supervisor itself is gone; see {self.log}, then `cityloom up`"
+                    ) from error
+                time.sleep(0.1)
 
-    def pid(self) -> int | None:
-        """Return the pid of the supervisor that answers for this home, or None."""
-        try:
-            return int(self.rpc().getPID())
-        except (OSError, xmlrpc.client.Error, ValueError):
-            return None
-
-    def running(self) -> dict[str, Running]:
-        """Return the programs that supervisor knows; empty when it does not answer."""
-        try:
-            answer = self.rpc().getAllProcessInfo()
-        except (OSError, xmlrpc.client.Error):
+    def running(self) -> dict[str, dict[str, Any]]:
+        """Return what supervisor says of each program (`getProcessInfo`); empty without one."""
+        if self.pid() is None:
             return {}
-        return {
-            item["name"]: Running(
-                item["name"], item["statename"], item["pid"], item["start"], item["spawnerr"]
-            )
-            for item in answer
-        }
+        return {item["name"]: item for item in self.call("getAllProcessInfo")}
 
     def state(self, name: str) -> str:
-        """Return supervisor's word for one program; empty when it does not answer or know it."""
-        found = self.running().get(name)
-        return found.state if found else ""
+        """Return supervisor's word for a program (`RUNNING`, `FATAL`); empty when unknown."""
+        return self.running().get(name, {}).get("statename", "")
 
     def configure(self, settings: Settings, services: Iterable[Service]) -> bool:
         """Write supervisor's settings (0600); tell whether they changed."""
         for place in (self.home, ROOT):
             if set(str(place)) & set('%"\n'):
                 raise StackError(f'{place}: supervisor cannot have % or " in a path; move it')
-        runtime_dir(make=True)
-        self.config.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        settings.log_dir.mkdir(parents=True, exist_ok=True)
-        before = self.config.read_text() if self.config.is_file() else ""
-        text = _config_text(self, settings, services)
-        write_private(self.config, text)
-        return text != before
+        runtime_dir(self.home, make=True)
+        for folder in (self.config.parent, settings.log_dir):
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return write_private(self.config, self._config_text(settings, services))
 
     def start(self) -> None:
         """Start supervisor, with no program yet; raise `StackError` when it does not answer."""
@@ -115,25 +110,25 @@ class Supervisor:
             capture_output=True,
             text=True,
         )
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + ANSWER_SECONDS
         while self.pid() is None:
             if started.returncode or time.monotonic() > deadline:
-                said = (started.stdout + started.stderr).strip()
-                raise StackError(f"supervisor does not start: {said or 'see'} {self.log}")
+                output = (started.stdout + started.stderr).strip()
+                raise StackError(f"supervisor does not start: {output or 'see'} {self.log}")
             time.sleep(0.05)
+        self.call("getState")
 
     def update(self) -> list[str]:
         """Make a running supervisor take up changed settings; return the programs it stopped."""
-        rpc = self.rpc()
-        added, changed, removed = rpc.reloadConfig()[0]
+        added, changed, removed = self.call("reloadConfig")[0]
         stale = [*changed, *removed]
-        # Side by side: some take half a minute. The database last, for the others need it to end.
+        # The database last, for the others need it to end.
         self.stop_programs(name for name in stale if name != "postgres")
         self.stop_programs(name for name in stale if name == "postgres")
         for name in stale:
-            rpc.removeProcessGroup(name)
+            self.call("removeProcessGroup", name)
         for name in (*added, *changed):
-            rpc.addProcessGroup(name)
+            self.call("addProcessGroup", name)
         return stale
 
     def start_program(self, name: str) -> None:
@@ -141,46 +136,47 @@ class Supervisor:
         while self.state(name) == "STOPPING":  # a `down` was interrupted
             time.sleep(0.1)
         try:
-            self.rpc().startProcess(name, False)
+            self.call("startProcess", name, False)
         except xmlrpc.client.Fault as fault:
             if "ALREADY_STARTED" not in fault.faultString:
                 raise StackError(f"supervisor cannot start {name}: {fault.faultString}") from fault
-        except OSError as error:
-            raise StackError(
-                f"supervisor itself is gone; see {self.log}, then `cityloom up`"
-            ) from error
 
     def stop_programs(self, names: Iterable[str]) -> None:
-        """Stop programs together and wait for each."""
-        rpc = self.rpc()
-        names = list(names)
-        for name in names:
-            with contextlib.suppress(xmlrpc.client.Fault):  # it does not run
-                rpc.stopProcess(name, False)
-        while any(
-            found.state in ("RUNNING", "STOPPING", "STARTING")
-            for found in self.running().values()
-            if found.name in names
-        ):
-            time.sleep(0.1)
+        """Stop programs side by side and wait for each: some take half a minute."""
+
+        def stop(name: str) -> None:
+            with suppress(xmlrpc.client.Fault):  # it does not run
+                self.call("stopProcess", name, True)
+
+        if wanted := list(names):
+            with ThreadPoolExecutor(len(wanted)) as pool:
+                list(pool.map(stop, wanted))
 
     def shut_down(self) -> None:
-        """End supervisor itself and wait for it."""
+        """End supervisor itself, wait for it, and remove its socket."""
         pid = self.pid()
-        if pid is None:
-            return
-        with contextlib.suppress(OSError, xmlrpc.client.Error):
-            self.rpc().shutdown()
-        with contextlib.suppress(psutil.Error):
-            psutil.Process(pid).wait(90)
+        if pid is not None:
+            with suppress(StackError, psutil.Error):
+                process = psutil.Process(pid)
+                self.call("shutdown")
+                process.wait(90)
         self.forget()
 
     def forget(self) -> None:
-        """Remove the socket and pid file of a supervisor that has ended."""
+        """Remove the socket of a supervisor that has ended."""
         if self.runtime.is_relative_to(self.home):
             self.socket.unlink(missing_ok=True)
         else:
             shutil.rmtree(self.runtime, ignore_errors=True)
+
+    def tree(self) -> set[int]:
+        """Return the pids of the living supervisor and of all that runs under it."""
+        alive = self.pid()
+        if alive is None:
+            return set()
+        with suppress(psutil.Error):
+            return {alive, *(child.pid for child in psutil.Process(alive).children(recursive=True))}
+        return {alive}
 
     def strays(self) -> list[psutil.Process]:
         """Return processes of this home's servers that no living supervisor answers for.
@@ -189,130 +185,96 @@ class Supervisor:
         by its pid file: it writes over its environment.
         """
         kept = {*self.tree(), os.getpid()}
-        found = {
-            process.pid: process
-            for process in psutil.process_iter()
-            if process.pid not in kept and self._is_ours(process)
-        }
-        postmaster = self._postmaster()
-        if postmaster is not None and postmaster.pid not in kept:
-            found[postmaster.pid] = postmaster
-        return list(found.values())
-
-    def tree(self) -> set[int]:
-        """Return the pids of the living supervisor and of all that runs under it."""
-        alive = self.pid()
-        if alive is None:
-            return set()
-        with contextlib.suppress(psutil.Error):
-            children = psutil.Process(alive).children(recursive=True)
-            return {alive, *(child.pid for child in children)}
-        return {alive}
+        found = [p for p in psutil.process_iter() if p.pid not in kept and self._is_ours(p)]
+        database = postmaster(self.home / "postgres")
+        if database is not None and database.pid not in kept:
+            found.append(database)
+        return found
 
     def _is_ours(self, process: psutil.Process) -> bool:
-        with contextlib.suppress(psutil.Error, OSError):
-            environment = process.environ()
-            if environment.get("CITYLOOM_HOME") != str(self.home):
-                return False
-            return "CITYLOOM_SERVICE" in environment
-        return False
-
-    def _postmaster(self) -> psutil.Process | None:
-        folder = self.home / "postgres"
-        if not is_ours(folder):  # a copied home: the server is the other's
-            return None
-        data = folder.resolve() / "data"
-        with contextlib.suppress(OSError, ValueError, IndexError, psutil.Error):
-            process = psutil.Process(int((data / "postmaster.pid").read_text().splitlines()[0]))
-            # The pid may be another's by now: believe only a server on this folder.
-            if str(data) in process.cmdline():
-                return process
-        return None
+        environment = _environment_of(process)
+        home = environment.get("CITYLOOM_HOME")
+        return home == str(self.home) and "CITYLOOM_SERVICE" in environment
 
     def end_strays(self) -> list[str]:
         """End what `strays` finds, PostgreSQL last and cleanly; return their names."""
         found = self.strays()
-        if not found:
-            return []
-        names = sorted({_name(process) for process in found})
+        names = {_environment_of(p).get("CITYLOOM_SERVICE") or "postgres" for p in found}
+        database = postmaster(self.home / "postgres")
         # A stray supervisor first: it would start again what is ended here.
-        _end([process for process in found if _is_supervisor(process)], signal.SIGKILL, 5)
-        postmaster = self._postmaster()
-        main = postmaster.pid if postmaster is not None else None
-        _end([process for process in found if process.pid != main], signal.SIGTERM, 10)
-        _end([process for process in found if process.pid == main], signal.SIGINT, 60)
-        return names
+        _end([p for p in found if _is_supervisor(p)], signal.SIGKILL, 5)
+        _end([p for p in found if p != database], signal.SIGTERM, 10)
+        _end([p for p in found if p == database], signal.SIGINT, 60)
+        return sorted(names)
+
+    def _config_text(self, settings: Settings, services: Iterable[Service]) -> str:
+        own = {
+            "logfile": self.log,
+            "logfile_maxbytes": "5MB",
+            "pidfile": self.pid_file,
+            "childlogdir": settings.log_dir,
+            "identifier": "cityloom",
+            "umask": "077",
+            **({"user": "root"} if os.geteuid() == 0 else {}),
+        }
+        interface = "supervisor.rpcinterface:make_main_rpcinterface"
+        sections: dict[str, dict[str, object]] = {
+            "supervisord": own,
+            "unix_http_server": {"file": self.socket, "chmod": "0600"},
+            "rpcinterface:supervisor": {"supervisor.rpcinterface_factory": interface},
+            **{f"program:{service.name}": _program(service, settings) for service in services},
+        }
+        return "".join(
+            f"[{section}]\n"
+            + "".join(f"{key}={str(value).replace('%', '%%')}\n" for key, value in values.items())
+            for section, values in sections.items()
+        )
+
+
+def _program(service: Service, settings: Settings) -> dict[str, object]:
+    environment = {**service.environment, "CITYLOOM_SERVICE": service.name}
+    # PostgreSQL's children must not be signalled apart from it.
+    as_group = "false" if service.family == "postgres" else "true"
+    return {
+        "command": shlex.join(service.command),
+        "directory": service.directory,
+        **({"user": service.user} if service.user else {}),
+        "environment": ",".join(f'{key}="{value}"' for key, value in environment.items()),
+        "autostart": "false",
+        "autorestart": "true",
+        # Longer than a server needs, on a busy machine, to find that it cannot listen on its port.
+        "startsecs": service.start_seconds,
+        # Each waits a second longer: a database that recovers for a minute is outlasted.
+        "startretries": 10,
+        "stopsignal": service.stop_signal,
+        "stopwaitsecs": service.stop_seconds,
+        "stopasgroup": as_group,
+        "killasgroup": as_group,
+        "redirect_stderr": "true",
+        "stdout_logfile": settings.log_dir / f"{service.name}.log",
+        "stdout_logfile_maxbytes": "10MB",
+        "stdout_logfile_backups": 3,
+    }
+
+
+def _environment_of(process: psutil.Process) -> dict[str, str]:
+    with suppress(psutil.Error, OSError):
+        return process.environ()
+    return {}
 
 
 def _is_supervisor(process: psutil.Process) -> bool:
-    with contextlib.suppress(psutil.Error):
+    with suppress(psutil.Error):
         return "supervisor.supervisord" in process.cmdline()
     return False
 
 
-def _name(process: psutil.Process) -> str:
-    with contextlib.suppress(psutil.Error, OSError):
-        return process.environ().get("CITYLOOM_SERVICE") or process.name()
-    return "gone"
-
-
 def _end(processes: list[psutil.Process], gently: signal.Signals, seconds: float) -> None:
     for process in processes:
-        with contextlib.suppress(psutil.Error):
+        with suppress(psutil.Error):
             process.send_signal(gently)
     _, alive = psutil.wait_procs(processes, seconds)
     for process in alive:
-        with contextlib.suppress(psutil.Error):
+        with suppress(psutil.Error):
             process.kill()
     psutil.wait_procs(alive, 10)
-
-
-def _config_text(supervisor: Supervisor, settings: Settings, services: Iterable[Service]) -> str:
-    lines = [
-        "[supervisord]",
-        f"logfile={_quoted(supervisor.log)}",
-        "logfile_maxbytes=5MB",
-        f"pidfile={_quoted(supervisor.runtime / 'supervisord.pid')}",
-        f"childlogdir={_quoted(settings.log_dir)}",
-        "identifier=cityloom",
-        "nodaemon=false",
-        "umask=022",
-        *(["user=root"] if os.geteuid() == 0 else []),
-        "[unix_http_server]",
-        f"file={_quoted(supervisor.socket)}",
-        "chmod=0600",
-        "[rpcinterface:supervisor]",
-        "supervisor.rpcinterface_factory=supervisor.rpcinterface:make_main_rpcinterface",
-    ]
-    for service in services:
-        log = settings.log_dir / f"{service.name}.log"
-        environment = {**service.environment, "CITYLOOM_SERVICE": service.name}
-        lines += [
-            f"[program:{service.name}]",
-            f"command={_quoted(shlex.join(service.command))}",
-            f"directory={_quoted(service.directory)}",
-            *([f"user={service.user}"] if service.user else []),
-            f"environment={_environment(environment)}",
-            "autostart=false",
-            "autorestart=true",
-            "startsecs=3",
-            "startretries=5",
-            f"stopsignal={service.stop_signal}",
-            f"stopwaitsecs={service.stop_seconds}",
-            # PostgreSQL's children must not be signalled apart from it.
-            f"stopasgroup={'false' if service.family == 'postgres' else 'true'}",
-            f"killasgroup={'false' if service.family == 'postgres' else 'true'}",
-            "redirect_stderr=true",
-            f"stdout_logfile={_quoted(log)}",
-            "stdout_logfile_maxbytes=10MB",
-            "stdout_logfile_backups=3",
-        ]
-    return "\n".join(lines) + "\n"
-
-
-def _quoted(value: object) -> str:
-    return str(value).replace("%", "%%")
-
-
-def _environment(values: dict[str, str]) -> str:
-    return ",".join(f'{key}="{_quoted(value)}"' for key, value in values.items())

@@ -19,8 +19,9 @@ import pytest
 
 from infra.contract import Deployment, load_deployment
 from infra.home import ROOT
+from infra.local.ports import is_free
 from infra.local.settings import Settings, settings_from
-from infra.local.state import FIRST_PORTS, is_free
+from infra.local.state import FIRST_PORTS
 
 NYC = Path(os.environ.get("CITYLOOM_TEST_DATA") or ROOT.parent / "shared" / "data") / "nyc"
 #: What depends on neither the order nor the number of loads; `rpt_service_status` tells of loads.

@@ -15,7 +15,7 @@ from dashboards.code import CODE_DIR, load_dashboards, place_uuid
 from dashboards.push import PushReport, push
 from dashboards.superset import Superset, SupersetError
 from infra.browser import ensure
-from infra.local.postgres import free_port
+from infra.local.ports import free_port
 
 pytestmark = pytest.mark.usefixtures("demo")
 PICTURES = Path(

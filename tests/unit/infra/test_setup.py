@@ -59,10 +59,11 @@ def test_pip_itself_is_asked_and_environment_wins(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("choice", "gpus", "wanted"),
     [
-        ("auto", False, False),
-        ("auto", True, True),
-        ("cpu", True, False),
-        ("cuda", False, True),
+        ("auto", False, "cpu"),
+        ("auto", True, "auto"),
+        ("cpu", True, "cpu"),
+        ("cuda", False, "auto"),
+        ("cu128", False, "cu128"),
     ],
 )
 def test_build_of_torch_follows_the_machine_unless_told(
@@ -73,13 +74,13 @@ def test_build_of_torch_follows_the_machine_unless_told(
     answer = tmp_path / "nvidia-smi"
     answer.write_text(f"#!/bin/sh\n{'echo GPU 0: H200' if gpus else 'exit 9'}\n")
     answer.chmod(0o755)
-    assert setup.wants_cuda() is wanted
+    assert setup.torch_backend() == wanted
 
 
 def test_unknown_build_of_torch_is_refused(monkeypatch):
     monkeypatch.setenv("CITYLOOM_TORCH", "gpu")
     with pytest.raises(setup.SetupError, match="say cpu, cuda or auto"):
-        setup.wants_cuda()
+        setup.torch_backend()
 
 
 def test_environment_is_current_only_with_its_stamp_and_python(tmp_path):
@@ -151,7 +152,7 @@ PLAIN = "torch==2.13.0\nnvidia-cudnn-cu13==9\n"
 @pytest.mark.parametrize(
     ("answers", "wanted"),
     [
-        ({"+cpu": "torch==2.13.0+cpu\n"}, "2.13.0+cpu, a CPU build"),
+        ({"plain": "torch==2.13.0+cpu\n"}, "2.13.0+cpu, a CPU build"),
         ({"plain": "torch==2.13.0\n"}, "2.13.0, a CPU build"),  # on ARM
         ({"plain": PLAIN, "backend": "torch==2.13.0+cpu\n"}, "the CPU build of PyTorch's index"),
         ({"plain": PLAIN}, "with CUDA, for want of a CPU build"),
@@ -167,13 +168,13 @@ def test_a_cpu_build_is_looked_for_before_cuda(answers, wanted, tmp_path, monkey
     uv.write_text(
         f"""#!/bin/sh
 read wanted
-case "$wanted $*" in *+cpu*) name=+cpu;; *backend*) name=backend;; *) name=plain;; esac
+case "$*" in *backend=cpu*) name=backend;; *) name=plain;; esac
 cat "{tmp_path}/$name" 2>/dev/null || {{ echo "error: no cache" >&2; exit 2; }}
 """
     )
     uv.chmod(0o755)
     try:
-        _, said = setup.choose_torch(str(uv), sys.executable, dict(os.environ), cuda=False)
+        _, said = setup.choose_torch(str(uv), sys.executable, dict(os.environ), "cpu")
     except setup.SetupError as error:
         said = str(error)
     assert wanted in said

@@ -4,14 +4,14 @@ import socket
 
 import pytest
 
-from infra.home import NotSetUp
+from infra.home import NotSetUp, cityloom_home
 from infra.local import state
+from infra.local.ports import is_free
 from infra.local.settings import load_settings, settings_from
 from infra.local.state import (
     FIRST_PORTS,
     StackError,
     decide_state,
-    is_free,
     read_state,
     runtime_dir,
 )
@@ -150,14 +150,14 @@ def test_nothing_started_yet_names_the_command():
 
 def test_socket_of_a_deep_home_goes_to_a_short_private_folder(tmp_path, monkeypatch):
     monkeypatch.setenv("CITYLOOM_HOME", str(tmp_path / ("deep" * 30)))
-    assert not runtime_dir().exists()  # looking leaves nothing behind
-    folder = runtime_dir(make=True)
+    assert not runtime_dir(cityloom_home()).exists()  # looking leaves nothing behind
+    folder = runtime_dir(cityloom_home(), make=True)
     try:
         assert len(str(folder / "supervisor.sock")) < state.SOCKET_PATH_LIMIT
         assert folder.stat().st_mode & 0o777 == 0o700
         folder.chmod(0o755)
         with pytest.raises(StackError, match="not this user's private folder"):
-            runtime_dir()
+            runtime_dir(cityloom_home())
     finally:
         folder.rmdir()
 

@@ -112,7 +112,7 @@ def test_home_that_supervisor_cannot_have_is_refused(settings, monkeypatch):
 
 def test_stale_socket_is_no_running_supervisor(settings):
     supervisor = Supervisor()
-    runtime_dir(make=True)
+    runtime_dir(supervisor.home, make=True)
     supervisor.socket.touch()
     assert supervisor.pid() is None
     assert supervisor.running() == {}

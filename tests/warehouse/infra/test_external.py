@@ -15,7 +15,7 @@ def test_external_server_is_prepared_once_and_its_login_not_kept(tmp_path, monke
     with throwaway() as admin:
         with psycopg.connect(admin, autocommit=True) as connection:
             connection.execute("create role deployer login createrole createdb password 'hush'")
-        deployer = role_url(admin, "deployer", "hush", "postgres") + "?application_name=cityloom"
+        deployer = role_url(admin, "deployer", "hush", "postgres") + "&application_name=cityloom"
         monkeypatch.setenv("CITYLOOM_DATABASE_URL", deployer)
         decide_state()
         monkeypatch.delenv("CITYLOOM_DATABASE_URL")

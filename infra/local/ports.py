@@ -1,0 +1,81 @@
+"""TCP ports on loopback: which are free, who listens on one, and which an `up` has chosen."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import sys
+from collections import defaultdict
+
+LOOPBACK = "127.0.0.1"
+#: A listener on one of these is reached at 127.0.0.1.
+REACHED = (LOOPBACK, "0.0.0.0", "::", "::ffff:127.0.0.1")
+
+
+class Reservations(contextlib.ExitStack):
+    """Ports that are chosen and have no listener yet, on the whole machine and for all users.
+
+    A reservation is a name in the kernel's table of abstract sockets: taken by one process at a
+    time, and free again when that ends.
+    """
+
+    def take(self, port: int) -> bool:
+        """Reserve a port; return False when another process has."""
+        if sys.platform != "linux":  # no such table
+            return True
+        name = socket.socket(socket.AF_UNIX)
+        try:
+            name.bind(f"\0cityloom-port-{port}")
+        except OSError:
+            name.close()
+            return False
+        self.enter_context(name)
+        return True
+
+
+def is_free(port: int) -> bool:
+    """Tell whether a server could listen on the port now."""
+    with socket.socket() as server:
+        server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            server.bind((LOOPBACK, port))
+        except OSError:
+            return False
+    return True
+
+
+def free_port() -> int:
+    """Return a port that is free now."""
+    with socket.socket() as server:
+        server.bind((LOOPBACK, 0))
+        return int(server.getsockname()[1])
+
+
+def listeners() -> dict[int, set[int | None]]:
+    """Return the pids that listen on each port; None stands for a process of another user."""
+    import psutil
+
+    found: dict[int, set[int | None]] = defaultdict(set)
+    for connection in psutil.net_connections("tcp"):
+        if connection.status == psutil.CONN_LISTEN and connection.laddr.ip in REACHED:
+            found[connection.laddr.port].add(connection.pid)
+    return found
+
+
+def holder(port: int) -> str:
+    """Return who listens on a port, as `name (pid 12)`, as far as this user may know."""
+    import psutil
+
+    for pid in listeners().get(port, ()):
+        with contextlib.suppress(psutil.Error):
+            if pid is not None:
+                return f"{psutil.Process(pid).name()} (pid {pid})"
+    return "another program"
+
+
+def foreign(port: int) -> str:
+    """Return what to say of another program on a port of ours."""
+    return (
+        f"another program answers on port {port}: {holder(port)}. End it, or let `cityloom down` "
+        "and `cityloom up` choose another port"
+    )

@@ -1,0 +1,190 @@
+"""A server proves whose it is before a password is sent to it; a slow one is not a dead one."""
+
+import http.server
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+
+import psycopg
+import pytest
+
+from cli.airflow import Airflow
+from infra.contract import load_deployment
+from infra.home import ROOT
+from infra.local.identity import ForeignServer
+from infra.local.ports import Reservations, free_port
+from infra.local.services import Service
+from infra.local.settings import describe, settings_from
+from infra.local.state import FIRST_PORTS, StackError
+from infra.local.supervise import Supervisor
+
+WEB = ("airflow", "mlflow", "superset")
+
+
+class Listening:
+    """A server of somebody else's on a free port; keeps all that it is sent."""
+
+    def __enter__(self):
+        self.received = []
+        outer = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def answer(self):
+                body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+                outer.received.append(f"{self.path} {self.headers} {body!r}")
+                self.send_response(200)
+                self.end_headers()
+                self.wfile.write(b'{"access_token": "a"}')
+
+            do_GET = do_POST = do_PATCH = answer
+
+            def log_message(self, *_):
+                pass
+
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.port = self.server.server_port
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+        return self
+
+    def __exit__(self, *_):
+        self.server.shutdown()
+        self.server.server_close()
+
+
+@pytest.fixture
+def installation(tmp_path, monkeypatch):
+    """Describes a local deployment with these ports; gives its settings and its contract."""
+    monkeypatch.setenv("CITYLOOM_HOME", str(tmp_path))
+    monkeypatch.delenv("CITYLOOM_DEPLOYMENT", raising=False)
+
+    def make(**ports):
+        described = {"ports": dict(FIRST_PORTS) | ports, "database": None}
+        (tmp_path / "stack.json").write_text(json.dumps(described))
+        settings = settings_from(tmp_path, described)
+        settings.secret("admin_password")
+        settings.secret("postgres_analyst")
+        (tmp_path / "deployment.json").write_text(json.dumps(describe(settings)))
+        return settings, load_deployment()
+
+    yield make
+    Supervisor().shut_down()
+
+
+def test_no_password_is_sent_to_another_program(installation):
+    with Listening() as other:
+        settings, deployment = installation(**dict.fromkeys(WEB, other.port))
+        for server in WEB:
+            with pytest.raises(ForeignServer, match=rf"port {other.port}: .*pid {os.getpid()}"):
+                deployment.login(server)
+        with pytest.raises(ForeignServer):
+            deployment.mlflow_environment()
+        with Airflow(deployment) as airflow, pytest.raises(ForeignServer):
+            airflow.dags()
+        assert settings.admin_password not in "".join(other.received)
+
+
+def test_another_database_server_is_sent_no_password(installation):
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        settings, deployment = installation(postgres=server.getsockname()[1])
+        received = []
+
+        def ask_for_the_password():
+            client, _ = server.accept()
+            with client:
+                received.append(client.recv(1000))
+                client.sendall(b"R\0\0\0\x08\0\0\0\x03")  # AuthenticationCleartextPassword
+                received.append(client.recv(1000))
+
+        thread = threading.Thread(target=ask_for_the_password, daemon=True)
+        thread.start()
+        with pytest.raises(psycopg.OperationalError, match="scram-sha-256"):
+            psycopg.connect(deployment.database_url("analyst") + "&sslmode=disable")
+        thread.join(30)
+        assert b"analyst" in received[0]
+        assert settings.secret("postgres_analyst").encode() not in b"".join(received)
+
+
+def serve(settings, port):
+    """Start supervisor with one real web server on the port, as the service `mlflow`."""
+    supervisor = Supervisor()
+    command = [sys.executable, "-m", "http.server", "--bind", "127.0.0.1", str(port)]
+    supervisor.configure(settings, [Service("mlflow", "mlflow", command)])
+    supervisor.start()
+    supervisor.start_program("mlflow")
+    return supervisor
+
+
+def test_own_server_is_waited_for_and_given_the_login(installation):
+    settings, deployment = installation(mlflow=free_port())
+    serve(settings, settings.ports["mlflow"])
+    assert deployment.login("mlflow") == ("admin", settings.admin_password)
+
+
+def test_stack_that_is_down_is_named(installation):
+    _, deployment = installation(mlflow=free_port())
+    with pytest.raises(StackError, match=r"nothing answers at .*`cityloom up`"):
+        deployment.login("mlflow")
+
+
+def test_supervisor_that_is_slow_is_not_dead(installation):
+    """Its servers were ended as left-overs when it did not answer at once."""
+    settings, _ = installation(mlflow=free_port())
+    supervisor = serve(settings, settings.ports["mlflow"])
+    pid = supervisor.pid()
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        assert supervisor.pid() == pid
+        assert supervisor.strays() == []
+        assert supervisor.end_strays() == []
+        assert len(supervisor.tree()) == 2
+    finally:
+        os.kill(pid, signal.SIGCONT)
+    assert supervisor.state("mlflow") in ("STARTING", "RUNNING")
+
+
+DECIDE = """
+import json, sys
+from infra.local.ports import Reservations
+from infra.local.state import decide_state
+with Reservations() as reservations:
+    print(json.dumps(decide_state(reservations=reservations)[0]["ports"]), flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_three_installations_that_start_at_once_choose_different_ports(tmp_path):
+    """Between the choice of a port and the server that listens on it lie seconds."""
+    starting = [
+        subprocess.Popen(
+            [sys.executable, "-c", DECIDE],
+            cwd=ROOT,
+            env={**os.environ, "CITYLOOM_HOME": str(tmp_path / str(number))},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for number in range(3)
+    ]
+    try:
+        chosen = [json.loads(process.stdout.readline()) for process in starting]
+    finally:
+        for process in starting:
+            process.communicate("")
+    ports = [port for ports in chosen for port in ports.values()]
+    assert len(set(ports)) == 3 * len(FIRST_PORTS)
+
+
+def test_reservation_ends_with_its_process():
+    port = free_port()
+    with Reservations() as first, Reservations() as second:
+        assert first.take(port)
+        assert not second.take(port)
+        first.close()
+        deadline = time.monotonic() + 10
+        while not second.take(port):
+            assert time.monotonic() < deadline

@@ -1,0 +1,98 @@
+"""The home is its owner's alone; the database's own user still reaches its folder."""
+
+import os
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from infra.local import postgres, stack
+from infra.local.doctor import _state
+from infra.local.ports import free_port
+from infra.local.postgres import locate
+from infra.local.state import decide_state, make_private
+from infra.local.supervise import Supervisor
+
+as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can act as another user")
+
+
+@pytest.fixture
+def home(monkeypatch):
+    """A home as an earlier version left it: open to everybody who can enter the machine."""
+    folder = Path(tempfile.mkdtemp(prefix="cl-"))
+    folder.chmod(0o755)
+    home = folder / "home"
+    monkeypatch.setenv("CITYLOOM_HOME", str(home))
+    for name in ("drops/demo", "data_docs", "logs"):
+        (home / name).mkdir(parents=True, mode=0o755)
+        (home / name / "file").write_text("Jane Doe, jane@example.org")
+        (home / name / "file").chmod(0o644)
+    home.chmod(0o755)
+    decide_state()
+    yield home
+    stack.stop_whatever_runs(lambda *_: None)
+    stack.remove_state()
+    shutil.rmtree(folder)
+
+
+def can_read(path: Path) -> bool:
+    """Whether a user who has nothing to do with Cityloom reads a file."""
+    return subprocess.run(["cat", path], capture_output=True, user="nobody").returncode == 0
+
+
+def test_all_that_is_in_the_home_is_closed_to_others(home):
+    assert [finding.verdict for finding in _state()] == ["bad"]
+    (home / "theirs").mkdir(mode=0o755)
+    assert make_private(home) is True
+    assert home.stat().st_mode & 0o777 == 0o700
+    for name in ("drops/demo", "data_docs", "logs"):
+        assert (home / name).stat().st_mode & 0o777 == 0o700
+        assert (home / name / "file").stat().st_mode & 0o777 == 0o600
+    assert (home / "theirs").stat().st_mode & 0o777 == 0o755
+    assert make_private(home) is False
+    assert [finding.verdict for finding in _state()] == ["ok"]
+
+
+@as_root
+def test_another_user_of_the_machine_reads_nothing_of_it(home):
+    file = home / "drops" / "demo" / "file"
+    assert can_read(file)
+    make_private(home)
+    assert not can_read(file)
+    file.parent.chmod(0o755)
+    file.chmod(0o644)  # as a department's upload may leave it
+    assert not can_read(file)
+
+
+@as_root
+def test_database_of_an_open_home_moves_to_where_its_user_reaches_it(home):
+    port = free_port()
+    cluster = locate(home / "postgres", port)
+    cluster.initialise("secret")
+    assert not (home / "postgres").is_symlink()
+    make_private(home)
+    assert postgres.is_shut_off(home / "postgres")
+    cluster = locate(home / "postgres", port)
+    assert (home / "postgres").is_symlink()
+    assert not can_read(cluster.data / "PG_VERSION")
+    cluster.initialise("secret")
+    server = subprocess.Popen(
+        cluster.command(), cwd="/", user=cluster.user, stderr=subprocess.DEVNULL
+    )
+    try:
+        while not cluster.accepts():
+            assert server.poll() is None
+        with psycopg.connect(cluster.url("secret")) as connection:
+            assert connection.execute("select 1").fetchone() == (1,)
+    finally:
+        server.terminate()
+        server.wait()
+
+
+def test_supervised_servers_write_for_their_owner_only(home):
+    make_private(home)
+    text = Supervisor()._config_text(stack.settings_from(home, decide_state()[0]), [])
+    assert "umask=077" in text
