@@ -60,7 +60,7 @@ def test_what_the_machine_refuses_is_a_message_with_a_remedy(tmp_path):
     assert "free some space" in cli.explain(psycopg.errors.DiskFull("could not extend file"))
 
 
-def test_what_a_command_makes_is_its_users_alone_to_write(tmp_path, monkeypatch):
+def test_what_a_command_makes_is_its_users_alone(tmp_path, monkeypatch):
     monkeypatch.setenv("CITYLOOM_HOME", str(tmp_path / "home"))
     monkeypatch.setattr(sys, "argv", ["cityloom", "status"])
     before = os.umask(0)
@@ -70,4 +70,4 @@ def test_what_a_command_makes_is_its_users_alone_to_write(tmp_path, monkeypatch)
         made = os.umask(0)
     finally:
         os.umask(before)
-    assert made == 0o022
+    assert made == 0o077
