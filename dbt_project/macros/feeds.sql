@@ -14,7 +14,7 @@
 {%- endmacro %}
 
 
-{# Facts whose rows are events: of those it is known how far they reach. #}
+{# Facts whose rows are events, and so have a newest one. #}
 {% macro timed_facts() -%}
     {%- set found = {} -%}
     {%- for name, fact in facts().items() if fact.event_time -%}

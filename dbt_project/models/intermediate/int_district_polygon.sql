@@ -21,9 +21,9 @@ polygons as (
         polygon.rings
     from shapes
     cross join lateral jsonb_array_elements(
-        case geojson ->> 'type'
-            when 'MultiPolygon' then geojson -> 'coordinates'
-            when 'Polygon' then jsonb_build_array(geojson -> 'coordinates')
+        case shapes.geojson ->> 'type'
+            when 'MultiPolygon' then shapes.geojson -> 'coordinates'
+            when 'Polygon' then jsonb_build_array(shapes.geojson -> 'coordinates')
             else '[]'::jsonb
         end
     ) with ordinality as polygon (rings, number)
@@ -46,7 +46,8 @@ rings as (
             from jsonb_array_elements(ring.corners) with ordinality as corner (xy, number)
         ) as shape
     from polygons
-    cross join lateral jsonb_array_elements(polygons.rings)
+    cross join
+        lateral jsonb_array_elements(polygons.rings)
         with ordinality as ring (corners, number)
 )
 

@@ -1,5 +1,5 @@
--- What each metric counts, in one shape. n of a period is the number of its events; numerator
--- and denominator are sums; `sample` is what a median is taken of.
+-- The events that each metric counts, in common columns. n of a period is the number of its
+-- events; numerator and denominator are sums; `sample` is what a median is taken of.
 select
     city_id,
     'requests_opened' as metric_id,
@@ -14,12 +14,12 @@ union all
 
 select
     city_id,
-    'closed_on_time_pct',
+    'closed_on_time_pct' as metric_id,
     district_id,
-    due_at,
-    is_closed_on_time::integer,
-    1,
-    null
+    due_at as event_at,
+    is_closed_on_time::integer as numerator,
+    1 as denominator,
+    null as sample
 from {{ ref('fct_service_request') }}
 where is_due and is_closed_on_time is not null
 
@@ -27,26 +27,26 @@ union all
 
 select
     city_id,
-    'median_days_to_close',
+    'median_days_to_close' as metric_id,
     district_id,
-    closed_at,
-    null,
-    null,
-    days_to_close
+    closed_at as event_at,
+    null as numerator,
+    null as denominator,
+    days_to_close as sample
 from {{ ref('fct_service_request') }}
 where days_to_close is not null
 
 union all
 
--- Residents are those of the districts that told: one that did not is not known, rather than 0.
+-- Residents of the districts that report: of the others the tons are unknown, rather than 0.
 select
     waste.city_id,
-    'refuse_tons_per_1000',
+    'refuse_tons_per_1000' as metric_id,
     waste.district_id,
-    waste.month_start::timestamp,
-    sum(waste.refuse_tons::numeric),
-    coalesce(max(district.population) filter (where district.is_residential), 0),
-    null
+    waste.month_start::timestamp as event_at,
+    sum(waste.refuse_tons::numeric) as numerator,
+    coalesce(max(district.population) filter (where district.is_residential), 0) as denominator,
+    null as sample
 from {{ ref('fct_waste_tonnage') }} as waste
 left join {{ ref('dim_district') }} as district
     on waste.city_id = district.city_id and waste.district_id = district.district_id
@@ -57,12 +57,12 @@ union all
 
 select
     city_id,
-    'recycling_rate',
+    'recycling_rate' as metric_id,
     district_id,
-    month_start::timestamp,
-    recycled_tons::numeric,
-    total_tons::numeric,
-    null
+    month_start::timestamp as event_at,
+    recycled_tons::numeric as numerator,
+    total_tons::numeric as denominator,
+    null as sample
 from {{ ref('fct_waste_tonnage') }}
 where recycled_tons is not null and disposed_tons is not null
 
@@ -70,22 +70,22 @@ union all
 
 select
     city_id,
-    'injury_collisions_per_10000',
+    'injury_collisions_per_10000' as metric_id,
     district_id,
-    occurred_at,
-    has_injury::integer,
-    null,
-    null
+    occurred_at as event_at,
+    has_injury::integer as numerator,
+    null as denominator,
+    null as sample
 from {{ ref('fct_collision') }}
 
 union all
 
 select
     city_id,
-    'net_sentiment',
+    'net_sentiment' as metric_id,
     district_id,
-    submitted_at,
-    case sentiment when 'positive' then 1 when 'negative' then -1 else 0 end,
-    1,
-    null
+    submitted_at as event_at,
+    case sentiment when 'positive' then 1 when 'negative' then -1 else 0 end as numerator,
+    1 as denominator,
+    null as sample
 from {{ ref('fct_feedback_sentiment') }}

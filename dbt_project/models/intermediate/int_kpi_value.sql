@@ -24,7 +24,7 @@ with events as (
             and event.event_at <= as_of.as_of
 ),
 
--- A month of which a city's source tells nothing at all has no row, rather than zeros.
+-- A month that a city's source does not cover has no row, rather than zeros.
 months as (
     select
         city_id,
@@ -32,7 +32,7 @@ months as (
         as_of,
         month,
         as_of::date + 1 >= (month + interval '1 month')::date
-        -- A source that begins on the 30th, or again after a gap, has not told of that month.
+        -- A source that begins on the 30th, or again after a gap, does not cover that month.
         and (
             min(event_at) < month + interval '7 days'
             or lag(month) over (partition by city_id, metric_id order by month)
@@ -68,11 +68,11 @@ periods as (
         months.city_id,
         months.metric_id,
         months.as_of,
-        'trailing_12_months',
-        (newest.last_month - interval '11 months')::date,
+        'trailing_12_months' as period_grain,
+        (newest.last_month - interval '11 months')::date as period_start,
         newest.last_month,
-        count(*),
-        true
+        count(*) as n_months,
+        true as is_complete
     from months
     inner join newest
         on
@@ -195,7 +195,7 @@ select
     numerator,
     denominator,
     case
-        -- So few would be noise, and would point at people.
+        -- Small numbers are noise, and would identify people.
         when n < min_n then null
         when aggregate = 'median' then round(median::numeric, 6)::double precision
         else round(numerator * scale / nullif(denominator, 0), 6)::double precision

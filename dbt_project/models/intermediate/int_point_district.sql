@@ -26,7 +26,7 @@ points as (
     where stated_district_id is null and latitude is not null and longitude is not null
 ),
 
--- A polygon of thousands of corners is kept compressed, out of line, and would be unpacked anew
+-- A polygon of thousands of corners is kept compressed, out of line, and would be unpacked again
 -- for every point that it is asked for: here each is unpacked once. In millionths of a degree,
 -- because PostgreSQL takes as on a line what is near it by 1e-6 of a product of two lengths: in
 -- degrees that is up to 40 m, and both districts would have the point.

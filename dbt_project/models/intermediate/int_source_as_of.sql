@@ -10,12 +10,12 @@
 
 -- The newest event of each source, never the clock.
 {% for name, fact in timed_facts().items() -%}
-select
-    city_id,
-    source_id,
-    '{{ name }}' as fact,
-    max(cast({{ fact.event_time }} as timestamp)) as as_of
-from {{ ref('int_' ~ name) }}
-group by city_id, source_id
-{{ 'union all' if not loop.last }}
+    select
+        city_id,
+        source_id,
+        '{{ name }}' as fact,
+        max(cast({{ fact.event_time }} as timestamp)) as as_of
+    from {{ ref('int_' ~ name) }}
+    group by city_id, source_id
+    {{ 'union all' if not loop.last }}
 {% endfor %}

@@ -35,9 +35,9 @@ select distinct on (city_id, department_id)
 from named
 where department_id is not null
 order by
-    city_id,
-    department_id,
+    city_id asc,
+    department_id asc,
     department_name is null,
-    rank_of_source,
+    rank_of_source asc,
     n desc,
-    department_name
+    department_name asc

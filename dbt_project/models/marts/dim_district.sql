@@ -6,7 +6,7 @@ with largest_outline as (
         point(shape) as centre
     from {{ ref('int_district_polygon') }}
     where not is_hole
-    order by city_id, district_id, area_square_degrees desc, polygon_number
+    order by city_id asc, district_id asc, area_square_degrees desc, polygon_number asc
 )
 
 select

@@ -17,4 +17,4 @@ select distinct on (city_id, service_id)
     service_name,
     department_id
 from counted
-order by city_id, service_id, n desc, department_id, service_name
+order by city_id asc, service_id asc, n desc, department_id asc, service_name asc

@@ -9,13 +9,13 @@ with targeted as (
     inner join {{ ref('kpi_definition') }} as definition
         on value.metric_id = definition.metric_id
     left join lateral (
-        select known.target
-        from {{ ref('int_target') }} as known
+        select applicable.target
+        from {{ ref('int_target') }} as applicable
         where
-            known.city_id = value.city_id
-            and known.metric_id = value.metric_id
-            and known.from_date <= value.period_start
-        order by known.from_date desc
+            applicable.city_id = value.city_id
+            and applicable.metric_id = value.metric_id
+            and applicable.from_date <= value.period_start
+        order by applicable.from_date desc
         limit 1
     ) as target on true
     where value.period_grain = 'month'

@@ -17,7 +17,7 @@ select
     round(extract(epoch from request.closed_at - request.opened_at) / 86400.0, 6)::double precision
         as days_to_close,
     request.due_at <= as_of.as_of as is_due,
-    -- Open and overdue is a miss; closed at a time that nobody knows is neither.
+    -- Open and overdue is a miss; closed at an unknown time is neither.
     case
         when request.status = 'closed' then request.closed_at <= request.due_at
         when request.due_at <= as_of.as_of then false

@@ -2,7 +2,7 @@ with weighed as (
     select
         *,
         coalesce(refuse_tons, 0)::numeric + coalesce(other_tons, 0)::numeric as disposed,
-        -- Before paper and containers were collected apart, what was recycled is not known.
+        -- Before paper and containers were collected separately, the recycled amount is unknown.
         case
             when paper_tons is not null or metal_glass_plastic_tons is not null
                 then

@@ -33,11 +33,23 @@ due as (
 ),
 
 months as (
-    select city_id, department_id, month from opened
+    select
+        city_id,
+        department_id,
+        month
+    from opened
     union
-    select city_id, department_id, month from closed
+    select
+        city_id,
+        department_id,
+        month
+    from closed
     union
-    select city_id, department_id, month from due
+    select
+        city_id,
+        department_id,
+        month
+    from due
 )
 
 select
@@ -60,10 +72,10 @@ left join {{ ref('dim_department') }} as department
         months.city_id = department.city_id
         and months.department_id = department.department_id
 {%- for part in ['opened', 'closed', 'due'] %}
-left join {{ part }}
-    on
-        months.city_id = {{ part }}.city_id
-        and months.department_id = {{ part }}.department_id
-        and months.month = {{ part }}.month
+    left join {{ part }}
+        on
+            months.city_id = {{ part }}.city_id
+            and months.department_id = {{ part }}.department_id
+            and months.month = {{ part }}.month
 {%- endfor %}
 where months.department_id is not null

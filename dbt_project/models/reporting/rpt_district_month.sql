@@ -1,7 +1,10 @@
-{%- set parts = ['requests', 'due', 'closed', 'waste', 'rounds', 'collisions', 'calls', 'voice'] %}
--- Residents' voice beside the work of the departments. Where a source tells of the city's month,
--- a district of which it has nothing had none: 0. What is weighed or scheduled stays unknown
--- without a report.
+{%- set parts = [
+    'requests', 'due', 'closed', 'waste', 'rounds', 'collisions', 'calls', 'feedback'
+] -%}
+
+-- Residents' comments beside the work of the departments. Where a source covers a month of the
+-- city, a district without rows had no events: 0. What is weighed or scheduled is null without a
+-- report.
 with requests as (
     select
         city_id,
@@ -88,7 +91,7 @@ calls as (
     group by city_id, district_id, date_trunc('month', offered_at)
 ),
 
-voice as (
+feedback as (
     select
         city_id,
         district_id,
@@ -101,26 +104,26 @@ voice as (
     group by city_id, district_id, date_trunc('month', submitted_at)
 ),
 
-seen as (
+district_part as (
     {%- for part in parts %}
-    select
-        city_id,
-        district_id,
-        month,
-        '{{ part }}' as part
-    from {{ part }}
-    {{ 'union all' if not loop.last }}
+        select
+            city_id,
+            district_id,
+            month,
+            '{{ part }}' as part
+        from {{ part }}
+        {{ 'union all' if not loop.last }}
     {%- endfor %}
 ),
 
-told as (
+covered as (
     select
         city_id,
         month,
-        {%- for part in parts %}
+    {%- for part in parts %}
         bool_or(part = '{{ part }}') as {{ part }}{{ ',' if not loop.last }}
-        {%- endfor %}
-    from seen
+    {%- endfor %}
+    from district_part
     group by city_id, month
 ),
 
@@ -129,17 +132,17 @@ months as (
         city_id,
         district_id,
         month
-    from seen
+    from district_part
     union
     select
-        told.city_id,
+        covered.city_id,
         district.district_id,
-        told.month
-    from told
-    inner join {{ ref('dim_district') }} as district on told.city_id = district.city_id
+        covered.month
+    from covered
+    inner join {{ ref('dim_district') }} as district on covered.city_id = district.city_id
 ),
 
-whole as (
+completeness as (
     select
         city_id,
         period_start as month,
@@ -147,6 +150,12 @@ whole as (
     from {{ ref('int_kpi_value') }}
     where period_grain = 'month' and district_id = '*'
     group by city_id, period_start
+),
+
+minimum as (
+    select min_n
+    from {{ ref('kpi_definition') }}
+    where metric_id = 'net_sentiment'
 ),
 
 residents as (
@@ -164,7 +173,7 @@ select
     months.district_id,
     residents.district_name,
     months.month,
-    coalesce(whole.is_complete, false) as is_complete,
+    coalesce(completeness.is_complete, false) as is_complete,
     residents.residents as population,
     {%- for part, count in [
         ('requests', 'requests_opened'),
@@ -172,11 +181,11 @@ select
         ('due', 'requests_due'),
         ('due', 'requests_closed_on_time'),
     ] %}
-    case when told.{{ part }} then coalesce({{ part }}.{{ count }}, 0) end as {{ count }},
+        case when covered.{{ part }} then coalesce({{ part }}.{{ count }}, 0) end as {{ count }},
     {%- endfor %}
     round(100.0 * due.requests_closed_on_time / due.requests_due, 6)::double precision
         as closed_on_time_pct,
-    case when told.closed then coalesce(closed.requests_closed, 0) end as requests_closed,
+    case when covered.closed then coalesce(closed.requests_closed, 0) end as requests_closed,
     round(closed.median_days_to_close::numeric, 6)::double precision as median_days_to_close,
     waste.refuse_tons::double precision as refuse_tons,
     round(waste.refuse_tons * 1000 / residents.residents, 6)::double precision
@@ -187,42 +196,42 @@ select
     rounds.missed_stops,
     round(10000.0 * rounds.missed_stops / nullif(rounds.scheduled_stops, 0), 6)::double precision
         as missed_stops_per_10000,
-    case when told.collisions then coalesce(collisions.collisions, 0) end as collisions,
-    case when told.collisions then coalesce(collisions.injury_collisions, 0) end
+    case when covered.collisions then coalesce(collisions.collisions, 0) end as collisions,
+    case when covered.collisions then coalesce(collisions.injury_collisions, 0) end
         as injury_collisions,
     case
-        when told.collisions
+        when covered.collisions
             then
                 round(
                     10000.0 * coalesce(collisions.injury_collisions, 0) / residents.residents, 6
                 )::double precision
     end as injury_collisions_per_10000,
-    case when told.calls then coalesce(calls.calls_offered, 0) end as calls_offered,
-    case when told.calls then coalesce(calls.calls_answered, 0) end as calls_answered,
+    case when covered.calls then coalesce(calls.calls_offered, 0) end as calls_offered,
+    case when covered.calls then coalesce(calls.calls_answered, 0) end as calls_answered,
     round(calls.mean_wait_seconds, 3)::double precision as mean_wait_seconds,
-    case when told.voice then coalesce(voice.comments, 0) end as comments,
-    -- Below the floor the counts are kept back, too: they would give the value away.
-    case when voice.comments >= floor.min_n then voice.negatives end as negatives,
-    case when voice.comments >= floor.min_n then voice.positives end as positives,
+    case when covered.feedback then coalesce(feedback.comments, 0) end as comments,
+    -- Below the minimum the counts are null, too: the value could be computed from them.
+    case when feedback.comments >= minimum.min_n then feedback.negatives end as negatives,
+    case when feedback.comments >= minimum.min_n then feedback.positives end as positives,
     case
-        when voice.comments >= floor.min_n
+        when feedback.comments >= minimum.min_n
             then
-                round((voice.positives - voice.negatives)::numeric / voice.comments, 6)
+                round((feedback.positives - feedback.negatives)::numeric / feedback.comments, 6)
                 ::double precision
     end as net_sentiment
 from months
-inner join told on months.city_id = told.city_id and months.month = told.month
+inner join covered on months.city_id = covered.city_id and months.month = covered.month
 inner join {{ ref('dim_city') }} as city on months.city_id = city.city_id
 left join residents
     on months.city_id = residents.city_id and months.district_id = residents.district_id
-left join whole on months.city_id = whole.city_id and months.month = whole.month
-cross join (
-    select min_n from {{ ref('kpi_definition') }} where metric_id = 'net_sentiment'
-) as floor
+left join
+    completeness
+    on months.city_id = completeness.city_id and months.month = completeness.month
+cross join minimum
 {%- for part in parts %}
-left join {{ part }}
-    on
-        months.city_id = {{ part }}.city_id
-        and months.district_id = {{ part }}.district_id
-        and months.month = {{ part }}.month
+    left join {{ part }}
+        on
+            months.city_id = {{ part }}.city_id
+            and months.district_id = {{ part }}.district_id
+            and months.month = {{ part }}.month
 {%- endfor %}

@@ -1,5 +1,5 @@
 -- The newest full month and the trailing 12 months of each KPI, side by side, against the
--- target of then.
+-- target of that time.
 with scored as (
     select
         value.city_id,
@@ -19,21 +19,22 @@ with scored as (
     inner join {{ ref('kpi_definition') }} as definition
         on value.metric_id = definition.metric_id
     left join lateral (
-        select known.target
-        from {{ ref('int_target') }} as known
+        select applicable.target
+        from {{ ref('int_target') }} as applicable
         where
-            known.city_id = value.city_id
-            and known.metric_id = value.metric_id
-            -- As fct_kpi: the target that held when the month, here the last one, began.
-            and known.from_date <= (value.period_end - interval '1 month')::date
-        order by known.from_date desc
+            applicable.city_id = value.city_id
+            and applicable.metric_id = value.metric_id
+            -- As in fct_kpi: the target that applied when the month, here the last one, began.
+            and applicable.from_date <= (value.period_end - interval '1 month')::date
+        order by applicable.from_date desc
         limit 1
     ) as target on true
     where value.is_complete
 ),
 
 year as (
-    select * from scored where period_grain = 'trailing_12_months'
+    select * from scored
+    where period_grain = 'trailing_12_months'
 )
 
 select
@@ -66,7 +67,7 @@ inner join scored as month
         and year.metric_id = month.metric_id
         and year.district_id = month.district_id
         and month.period_grain = 'month'
-        and month.period_end = year.period_end
+        and year.period_end = month.period_end
 inner join {{ ref('kpi_definition') }} as definition on year.metric_id = definition.metric_id
 inner join {{ ref('dim_city') }} as city on year.city_id = city.city_id
 left join {{ ref('dim_district') }} as district

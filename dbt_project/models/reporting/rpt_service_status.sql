@@ -15,7 +15,7 @@ with newest as (
         rows_quarantined,
         reason_code
     from {{ source('quality', 'loads') }}
-    order by city_id, source_id, load_id desc
+    order by city_id asc, source_id asc, load_id desc
 ),
 
 -- While a load is running, the one before it says whether the figures are stale.
@@ -27,7 +27,7 @@ ended as (
         mode
     from {{ source('quality', 'loads') }}
     where state not in ('staging', 'staged')
-    order by city_id, source_id, load_id desc
+    order by city_id asc, source_id asc, load_id desc
 ),
 
 good as (

@@ -16,10 +16,10 @@ select
     counted.month,
     counted.topic,
     counted.n,
-    {{ sentiment_counts_reported('counted', 'floor.min_n') }},
-    {{ net_sentiment_columns('counted', 'floor.min_n') }},
+    {{ sentiment_counts_reported('counted', 'minimum.min_n') }},
+    {{ net_sentiment_columns('counted', 'minimum.min_n') }},
     counted.model_name,
     counted.model_version
 from counted
 inner join {{ ref('dim_city') }} as city on counted.city_id = city.city_id
-inner join {{ ref('kpi_definition') }} as floor on floor.metric_id = 'net_sentiment'
+inner join {{ ref('kpi_definition') }} as minimum on minimum.metric_id = 'net_sentiment'

@@ -20,8 +20,8 @@ from statistics import median
 import pytest
 
 from catalog import generate
-from catalog.cities import load_cities, load_city
 from extract import load as loader
+from extract.manifests import load_cities, load_city
 from warehouse import dbt
 
 ROOT = Path(__file__).parents[3]
@@ -87,7 +87,7 @@ def chicago(built, checkout: Checkout, tmp_path_factory: pytest.TempPathFactory)
         target_dir=tmp_path_factory.mktemp("target"),
         echo=built.log.append,
         project=checkout.project,
-        cities=[*load_cities(), city],
+        cities=[*load_cities().cities, city],
     )
     return built
 

@@ -34,7 +34,7 @@ select
         else counted.channel
     end as channel,
     counted.n,
-    {{ net_sentiment_columns('counted', 'floor.min_n') }},
+    {{ net_sentiment_columns('counted', 'minimum.min_n') }},
     counted.model_name,
     counted.model_version
 from counted
@@ -45,4 +45,4 @@ inner join {{ ref('rpt_area_kpi_month') }} as area
         and counted.district_id = area.district_id
         and (counted.quarter + interval '2 months')::date = area.month
         and area.metric_id = 'net_sentiment'
-inner join {{ ref('kpi_definition') }} as floor on floor.metric_id = 'net_sentiment'
+inner join {{ ref('kpi_definition') }} as minimum on minimum.metric_id = 'net_sentiment'

@@ -25,11 +25,11 @@ select
     area.year,
     counted.n,
     {%- for part in ['negative', 'neutral', 'positive'] %}
-    case
-        when counted.n >= floor.min_n then round(counted.{{ part }}s::numeric / counted.n, 6)
-    end::double precision as {{ part }}_share,
+        case
+            when counted.n >= minimum.min_n then round(counted.{{ part }}s::numeric / counted.n, 6)
+        end::double precision as {{ part }}_share,
     {%- endfor %}
-    {{ net_sentiment_columns('counted', 'floor.min_n') }},
+    {{ net_sentiment_columns('counted', 'minimum.min_n') }},
     counted.model_name,
     counted.model_version
 from counted
@@ -39,4 +39,4 @@ inner join {{ ref('rpt_area_kpi_month') }} as area
         and counted.district_id = area.district_id
         and counted.month = area.month
         and area.metric_id = 'net_sentiment'
-inner join {{ ref('kpi_definition') }} as floor on floor.metric_id = 'net_sentiment'
+inner join {{ ref('kpi_definition') }} as minimum on minimum.metric_id = 'net_sentiment'

@@ -30,15 +30,15 @@ select
     counted.n,
     counted.negatives,
     counted.positives,
-    {{ net_sentiment_columns('counted', 'floor.min_n') }},
+    {{ net_sentiment_columns('counted', 'minimum.min_n') }},
     counted.model_name,
     counted.model_version
 from counted
 inner join {{ ref('dim_city') }} as city on counted.city_id = city.city_id
 left join {{ ref('dim_district') }} as district
     on counted.city_id = district.city_id and counted.district_id = district.district_id
-inner join {{ ref('kpi_definition') }} as floor
+inner join {{ ref('kpi_definition') }} as minimum
     on
-        floor.metric_id = 'net_sentiment'
-        -- So few would be noise, and would point at people: the row is left out.
-        and counted.n >= floor.min_n
+        minimum.metric_id = 'net_sentiment'
+        -- Below the minimum the row is left out: small numbers are noise and identify people.
+        and counted.n >= minimum.min_n

@@ -24,11 +24,11 @@ areas as (
         max(year_end) as year_end,
         max(year_n) filter (where metric_id = 'requests_opened') as requests_n,
         max(year_n) filter (where metric_id = 'net_sentiment') as comments_n,
-        {%- for metric in metrics %}
+    {%- for metric in metrics %}
         max(year_value) filter (where metric_id = '{{ metric }}') as {{ metric }},
         max(year_score) filter (where metric_id = '{{ metric }}') as {{ metric }}_score
         {{- "," if not loop.last }}
-        {%- endfor %}
+    {%- endfor %}
     from cells
     group by city_id, city_name, district_id, district_name
 ),
@@ -43,11 +43,11 @@ targets as (
         max(year_end) as year_end,
         null::bigint as requests_n,
         null::bigint as comments_n,
-        {%- for metric in metrics %}
+    {%- for metric in metrics %}
         max(year_target) filter (where metric_id = '{{ metric }}') as {{ metric }},
         null::double precision as {{ metric }}_score
         {{- "," if not loop.last }}
-        {%- endfor %}
+    {%- endfor %}
     from cells
     where district_id = '*'
     group by city_id, city_name

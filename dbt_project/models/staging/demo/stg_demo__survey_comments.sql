@@ -6,7 +6,7 @@ select
     response_id as feedback_id,
     district as district_id,
     'survey' as channel,
-    submitted_at as submitted_at,
+    submitted_at,
     topic,
     language,
     comment as text,

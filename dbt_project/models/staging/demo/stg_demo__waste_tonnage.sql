@@ -6,8 +6,10 @@ select
     to_char(month, 'YYYY-MM') || ':' || district as waste_tonnage_id,
     district as stated_district_id,
     date_trunc('month', month::timestamp)::date as month_start,
-    -- A month is written once it is over.
-    date_trunc('month', month::timestamp) + interval '1 month' - interval '1 second' as reported_until,
+    -- A month is reported once it is over.
+    date_trunc('month', month::timestamp)
+    + interval '1 month'
+    - interval '1 second' as reported_until,
     disposed_refuse as refuse_tons,
     recycled_paper as paper_tons,
     recycled_metal_glass_plastic as metal_glass_plastic_tons,

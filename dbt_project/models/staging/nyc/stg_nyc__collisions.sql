@@ -8,7 +8,7 @@ select
     crash_date + crash_time::time as occurred_at,
     number_of_persons_injured as persons_injured,
     number_of_persons_killed as persons_killed,
-    -- 0, 0 stands for a place that is not known.
+    -- 0, 0 means that the place is unknown.
     nullif(latitude, 0) as latitude,
     nullif(longitude, 0) as longitude,
     _load_id,

@@ -14,13 +14,13 @@ select
     to_char(month_start, 'YYYY-MM') || ':' || stated_district_id as waste_tonnage_id,
     stated_district_id,
     month_start,
-    -- The department publishes the month that is still running, so of the newest one it is not
-    -- known how far it tells.
+    -- The department publishes the current month, too, so how far the newest one reaches is
+    -- unknown.
     month_start::timestamp as reported_until,
     refusetonscollected as refuse_tons,
     papertonscollected as paper_tons,
     mgptonscollected as metal_glass_plastic_tons,
-    -- Collected apart for some years and some districts only.
+    -- Collected separately in some years and districts only.
     case
         when num_nonnulls(resorganicstons, schoolorganictons, leavesorganictons, xmastreetons) > 0
             then
