@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 from urllib.parse import quote, urlsplit, urlunsplit
 
 import psycopg
@@ -100,7 +101,7 @@ def bootstrap(admin_url: str, passwords: Mapping[str, str], *, own_server: bool 
                     connection.execute(f"revoke execute on function {function} from public")
 
 
-def find_faults(url: Callable[[str], str]) -> list[Fault]:
+def find_faults(url: Callable[[Any], str]) -> list[Fault]:
     """Return what of roles, databases and grants is not as `bootstrap` and `warehouse.schema` say.
 
     `url` returns a role's URL. Logs in as each role once; needs no other login. Raises
@@ -138,10 +139,10 @@ def role_url(admin_url: str, role: str, password: str, database: str | None = No
 
 def _check_rights(connection: psycopg.Connection) -> bool:
     """Return whether the login is a superuser; raise `BootstrapError` when it may too little."""
-    name, superuser, suffices = connection.execute(
+    ((name, superuser, suffices),) = connection.execute(
         "select rolname, rolsuper, rolsuper or (rolcreaterole and rolcreatedb) "
         "from pg_roles where rolname = current_user"
-    ).fetchone()
+    ).fetchall()
     if not suffices:
         raise BootstrapError(
             f"{name} may not make roles and databases on this server; let its administrator run "
@@ -289,13 +290,13 @@ def _role_faults(connection: psycopg.Connection) -> Iterator[Fault]:
 def _database_faults(connection: psycopg.Connection, database: str) -> Iterator[Fault]:
     """Yield what everybody may do in the database that `connection` leads to."""
     for privilege in ("connect", "temporary", "create"):
-        row = connection.execute(
+        ((granted,),) = connection.execute(
             "select has_database_privilege('public', current_database(), %s)", [privilege]
-        ).fetchone()
-        if row[0]:
+        ).fetchall()
+        if granted:
             yield Fault(f"every login has the right {privilege} on database {database}")
-    row = connection.execute("select has_schema_privilege('public', 'public', 'create')").fetchone()
-    if row[0]:
+    may_create = "select has_schema_privilege('public', 'public', 'create')"
+    if connection.execute(may_create).fetchall() == [(True,)]:
         yield Fault(f"every login may create tables in schema public of database {database}")
     open_ones = connection.execute(OWNER_FUNCTIONS).fetchall()
     if open_ones:

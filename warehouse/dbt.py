@@ -224,6 +224,7 @@ def _dbt(
         known = next(target_dir.glob("*/partial_parse.msgpack"), None)
         if known:
             variables["DBT_PARTIAL_PARSE_FILE_PATH"] = str(known)
+    process: multiprocessing.process.BaseProcess | _Spawned
     if "dbt.cli.main" in sys.modules:
         process, output = _fork(arguments, variables, project)  # which inherits `lock`
     else:
@@ -246,8 +247,8 @@ def _dbt(
             process.kill()
 
 
-class _Spawned(subprocess.Popen):
-    """A program as `multiprocessing` names things."""
+class _Spawned(subprocess.Popen[str]):
+    """A program with the methods of a process of `multiprocessing`."""
 
     @property
     def exitcode(self) -> int | None:
@@ -311,7 +312,8 @@ def _one_at_a_time(warehouse_url: str, echo: Callable[[str], object]) -> Iterato
     """
     lock = "hashtext('cityloom.dbt')"
     with psycopg.connect(warehouse_url, autocommit=True) as connection:
-        if not connection.execute(f"select pg_try_advisory_lock({lock})").fetchone()[0]:
+        ((is_free,),) = connection.execute(f"select pg_try_advisory_lock({lock})").fetchall()
+        if not is_free:
             echo("waiting for another dbt build to end")
             connection.execute(f"select pg_advisory_lock({lock})")
         yield connection.fileno()
