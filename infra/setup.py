@@ -225,7 +225,7 @@ def is_at_home(venv: Path) -> bool:
     try:
         script = (venv / "bin" / "activate").read_text()
         found = re.search(r"^\s*(?:export )?VIRTUAL_ENV=(.*)$", script, re.MULTILINE)
-        return bool(found) and shlex.split(found[1]) == [str(venv.absolute())]
+        return found is not None and shlex.split(found[1]) == [str(venv.absolute())]
     except (OSError, ValueError):
         return False
 

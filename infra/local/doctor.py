@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable, Iterator
 from importlib import metadata
 from pathlib import Path
+from typing import Literal
 
 import psutil
 
@@ -117,7 +118,7 @@ def _disk() -> Iterator[Finding]:
         if free >= DISK_WARN_GB:
             yield Finding("disk", "ok", found)
         else:
-            verdict = "bad" if free < DISK_BAD_GB else "warn"
+            verdict: Literal["bad", "warn"] = "bad" if free < DISK_BAD_GB else "warn"
             yield Finding(
                 "disk", verdict, found, "free some, or set CITYLOOM_HOME to a larger disk"
             )

@@ -57,8 +57,9 @@ def listeners() -> dict[int, set[int | None]]:
 
     found: dict[int, set[int | None]] = defaultdict(set)
     for connection in psutil.net_connections("tcp"):
-        if connection.status == psutil.CONN_LISTEN and connection.laddr.ip in REACHED:
-            found[connection.laddr.port].add(connection.pid)
+        address = connection.laddr
+        if connection.status == psutil.CONN_LISTEN and address and address.ip in REACHED:
+            found[address.port].add(connection.pid)
     return found
 
 
