@@ -1,4 +1,4 @@
-"""A dashboard as a person sees it: opened in a headless browser, waited for, photographed."""
+"""Opens a dashboard in a headless browser, waits until it is drawn, and takes its picture."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from dashboards.layout import filter_id
 if TYPE_CHECKING:
     from playwright.sync_api import Page
 
-#: Quiet and offline: a browser for tests asks nobody but the server.
+#: Without background requests: a browser for tests asks only the server.
 FLAGS = (
     "--no-sandbox",
     "--disable-gpu",
@@ -29,11 +29,11 @@ FLAGS = (
 )
 WIDTH = 1600
 HEIGHT = 3000
-#: What a picture shows unless it is to show the whole page.
-FIRST_LOOK = 1490
+#: Height of a picture of the first screen.
+FIRST_SCREEN = 1490
 
-#: What a page shows: one line a chart, with its title and what is wrong with it.
-LOOK = """
+#: Script that returns what the page shows of each chart.
+READ_CHARTS = """
 () => [...document.querySelectorAll('.dashboard-component-chart-holder')].map(holder => {
   const slice = holder.querySelector('[data-test-chart-id]');
   const alert = holder.querySelector('.ant-alert-error, [data-test="error-message"]');
@@ -53,12 +53,12 @@ LOOK = """
 
 
 class PageError(Exception):
-    """A dashboard that did not come up whole; says which charts and why."""
+    """A dashboard that was not drawn completely; says which charts and why."""
 
 
 @dataclass(frozen=True)
-class Seen:
-    """A chart as it stands on the page."""
+class ShownChart:
+    """A chart as the page shows it."""
 
     chart_id: int
     title: str
@@ -70,7 +70,7 @@ class Seen:
 
     @property
     def problem(self) -> str:
-        """What is wrong with it, or nothing."""
+        """What is wrong with it, or an empty text."""
         if self.loading:
             return "is still loading"
         if self.error:
@@ -148,20 +148,20 @@ def log_in(page: Page, url: str, user: str, password: str) -> None:
         ) from error
 
 
-def look(page: Page) -> list[Seen]:
-    """Return every chart on the page, as it stands."""
-    return [Seen(**item) for item in page.evaluate(LOOK)]
+def look(page: Page) -> list[ShownChart]:
+    """Return every chart on the page."""
+    return [ShownChart(**item) for item in page.evaluate(READ_CHARTS)]
 
 
-def wait_until_drawn(page: Page, timeout: float = 120) -> list[Seen]:
-    """Wait until every chart has come to rest twice in a row; return them."""
+def wait_until_drawn(page: Page, timeout: float = 120) -> list[ShownChart]:
+    """Wait until no chart has been loading three times in a row; return them."""
     page.wait_for_selector(".dashboard-component-chart-holder")
     deadline = time.monotonic() + timeout
-    calm = 0
+    quiet = 0
     while True:
         charts = look(page)
-        calm = calm + 1 if charts and not any(c.loading or _blank(c) for c in charts) else 0
-        if calm >= 3:
+        quiet = quiet + 1 if charts and not any(c.loading or _blank(c) for c in charts) else 0
+        if quiet >= 3:
             return charts
         if time.monotonic() > deadline:
             waiting = [c.title or str(c.chart_id) for c in charts if c.loading or _blank(c)]
@@ -169,20 +169,23 @@ def wait_until_drawn(page: Page, timeout: float = 120) -> list[Seen]:
         page.wait_for_timeout(400)
 
 
-def _blank(chart: Seen) -> bool:
+def _blank(chart: ShownChart) -> bool:
     return not (chart.drawn or chart.error or chart.empty)
 
 
-def problems(charts: list[Seen]) -> list[str]:
+def problems(charts: list[ShownChart]) -> list[str]:
     """Return a line for each chart that shows an error or no data."""
     return [f"{c.title or c.chart_id}: {c.problem}" for c in charts if c.problem]
 
 
 def save_picture(page: Page, path: Path, *, whole: bool = True) -> None:
-    """Save the page as PNG: all of it, or its first look."""
+    """Save the page as PNG: all of it, or its first screen."""
     path.parent.mkdir(parents=True, exist_ok=True)
     height = page.evaluate("document.documentElement.scrollHeight")
     if not whole:
-        height = min(height, FIRST_LOOK)
-    clip = {"x": 0, "y": 0, "width": WIDTH, "height": height}
-    page.screenshot(path=str(path), clip=clip, animations="disabled")
+        height = min(height, FIRST_SCREEN)
+    page.screenshot(
+        path=str(path),
+        clip={"x": 0, "y": 0, "width": WIDTH, "height": height},
+        animations="disabled",
+    )

@@ -13,18 +13,19 @@ import sqlglot
 from psycopg import sql
 from sqlglot import exp
 
-from dashboards.code import CODE_DIR, Chart, Dashboard, Dataset, Strict, load_dashboards
+from dashboards.bundle import COUNT
+from dashboards.code import CODE_DIR, Chart, Dashboard, Dataset, Strict, load_code
 from dashboards.relations import DBT_DIR, Relation, documented
 
 #: Form data that names columns, and form data that names metrics.
 COLUMN_KEYS = ("all_columns", "groupby", "x_axis", "columns", "groupbyColumns", "groupbyRows")
 METRIC_KEYS = ("metric", "metrics", "timeseries_limit_metric", "series_limit_metric")
-#: Superset's word for a colour that is not of one column.
+#: What Superset writes for a colour that is of no one column.
 ENTIRE_ROW = "ENTIRE_ROW"
 
 
 class CheckFailed(Exception):
-    """What the dashboards ask for and would not find; each problem names file and remedy."""
+    """Relations, columns and metrics that do not exist; each problem names file and remedy."""
 
     def __init__(self, problems: list[str]) -> None:
         self.problems = problems
@@ -32,7 +33,7 @@ class CheckFailed(Exception):
 
 
 class Checked(Strict):
-    """How much was looked at."""
+    """What was checked, counted."""
 
     dashboards: int
     charts: int
@@ -49,43 +50,40 @@ def check(
     tried. Raises `CheckFailed` with all that is wrong, `DashboardCodeError` for files that cannot
     be read.
     """
-    dashboards = load_dashboards(folder)
+    code = load_code(folder)
     relations = documented(dbt_dir)
-    problems = [p for dashboard in dashboards for p in _of_dashboard(dashboard, relations)]
-    datasets = [d for dashboard in dashboards for d in dashboard.datasets.values()]
+    problems = [p for d in code.datasets.values() for p in _dataset_problems(d, relations)]
+    problems += [p for d in code.dashboards for p in _dashboard_problems(d, relations)]
     if warehouse_url and not problems:
         with psycopg.connect(warehouse_url) as connection:
-            problems = [p for d in datasets for p in _of_warehouse(d, connection)]
+            problems = [
+                p for d in code.datasets.values() for p in _warehouse_problems(d, connection)
+            ]
     if problems:
         raise CheckFailed(problems)
     return Checked(
-        dashboards=len(dashboards),
-        charts=sum(len(d.charts) for d in dashboards),
-        datasets=len(datasets),
+        dashboards=len(code.dashboards),
+        charts=len(list(code.charts)),
+        datasets=len(code.datasets),
         against_warehouse=bool(warehouse_url),
     )
 
 
-def _of_dashboard(dashboard: Dashboard, relations: dict[str, Relation]) -> Iterator[str]:
-    known = {}
-    for name, dataset in dashboard.datasets.items():
-        relation = relations.get(dataset.relation)
-        if relation is None:
-            close = get_close_matches(dataset.relation, relations, 1)
-            hint = f"did you mean {close[0]}? Else add" if close else "add"
-            yield (
-                f"{dataset.path}: relation: dbt documents no {dataset.relation}; {hint} "
-                f"the model and its YAML under {DBT_DIR.name}/models"
-            )
-            continue
-        known[name] = relation
-        yield from _of_dataset(dataset, relation)
+def _dashboard_problems(dashboard: Dashboard, relations: dict[str, Relation]) -> Iterator[str]:
+    known = {
+        name: relations[dataset.relation]
+        for name, dataset in dashboard.datasets.items()
+        if dataset.relation in relations
+    }
     for chart in dashboard.charts.values():
         if chart.dataset in known:
-            yield from _of_chart(chart, dashboard.datasets[chart.dataset], known[chart.dataset])
+            dataset = dashboard.datasets[chart.dataset]
+            yield from _chart_problems(chart, dataset, known[chart.dataset])
     for item in dashboard.filters:
+        if item.column is None:
+            continue
         reached = {dashboard.charts[n].dataset for n in dashboard.placed if n not in item.not_on}
-        for name in sorted({item.dataset, *reached} & set(known)):
+        for name in sorted({str(item.dataset), *reached} & set(known)):
             if item.column not in known[name].columns:
                 users = [
                     c.name
@@ -98,7 +96,16 @@ def _of_dashboard(dashboard: Dashboard, relations: dict[str, Relation]) -> Itera
                 )
 
 
-def _of_dataset(dataset: Dataset, relation: Relation) -> Iterator[str]:
+def _dataset_problems(dataset: Dataset, relations: dict[str, Relation]) -> Iterator[str]:
+    relation = relations.get(dataset.relation)
+    if relation is None:
+        close = get_close_matches(dataset.relation, relations, 1)
+        hint = f"did you mean {close[0]}? Else add" if close else "add"
+        yield (
+            f"{dataset.path}: relation: dbt documents no {dataset.relation}; {hint} "
+            f"the model and its YAML under {DBT_DIR.name}/models"
+        )
+        return
     for column in (*dataset.columns, *([dataset.time_column] if dataset.time_column else [])):
         if column not in relation.columns:
             yield f"{dataset.path}: {_no_column(column, relation)}"
@@ -114,7 +121,7 @@ def _of_dataset(dataset: Dataset, relation: Relation) -> Iterator[str]:
             yield f"{dataset.path}: metrics.{name}.sql: {_no_column(column, relation)}"
 
 
-def _of_chart(chart: Chart, dataset: Dataset, relation: Relation) -> Iterator[str]:
+def _chart_problems(chart: Chart, dataset: Dataset, relation: Relation) -> Iterator[str]:
     for column in chart.where:
         if column not in relation.columns:
             yield f"{chart.path}: where: {_no_column(column, relation)}"
@@ -124,28 +131,28 @@ def _of_chart(chart: Chart, dataset: Dataset, relation: Relation) -> Iterator[st
                 yield f"{chart.path}: params.{key}: {_no_column(column, relation)}"
     for key in METRIC_KEYS:
         for name in _names(chart.params.get(key)):
-            if name not in dataset.metrics:
+            if name not in dataset.metrics and name != COUNT["metric_name"]:
                 close = get_close_matches(name, dataset.metrics, 1)
                 hint = f"did you mean {close[0]!r}?" if close else "add it there"
                 yield (
                     f"{chart.path}: params.{key}: {dataset.path.name} has no metric {name!r}; "
                     f"{hint}"
                 )
-    for said in chart.params.get("order_by_cols") or ():
-        name, place = _ordered_by(said), f"{chart.path}: params.order_by_cols"
-        if name is None:
-            yield f"{place}: {said!r} must read like '[\"column\", true]'"
-        elif name not in relation.columns:
-            yield f"{place}: {_no_column(name, relation)}"
-    for key, name in _named_aside(chart.params):
+    for order in chart.params.get("order_by_cols") or ():
+        ordered, place = _ordered_by(order), f"{chart.path}: params.order_by_cols"
+        if ordered is None:
+            yield f"{place}: {order!r} must read like '[\"column\", true]'"
+        elif ordered not in relation.columns:
+            yield f"{place}: {_no_column(ordered, relation)}"
+    for key, name in _names_of_style(chart.params):
         if name not in relation.columns and name not in dataset.metrics:
             yield f"{chart.path}: params.{key}: {_no_column(name, relation)}"
 
 
-def _named_aside(params: dict[str, Any]) -> Iterator[tuple[str, str]]:
+def _names_of_style(params: dict[str, Any]) -> Iterator[tuple[str, str]]:
     """Yield the columns or metrics by which a chart sorts, formats and colours.
 
-    Of one that is not there Superset says nothing: the order or the colour is just not seen.
+    Superset ignores one that does not exist: the order or the colour is missing without an error.
     """
     for name in params.get("column_config") or ():
         yield "column_config", name
@@ -157,17 +164,17 @@ def _named_aside(params: dict[str, Any]) -> Iterator[tuple[str, str]]:
         yield "x_axis_sort", params["x_axis_sort"]
 
 
-def _ordered_by(said: object) -> str | None:
+def _ordered_by(order: object) -> str | None:
     """Return the column of one of a table's orders, which Superset keeps as JSON text."""
     try:
-        name, ascending = json.loads(str(said))
+        name, ascending = json.loads(str(order))
     except ValueError:
         return None
     return name if isinstance(name, str) and isinstance(ascending, bool) else None
 
 
-def _names(said: object) -> list[str]:
-    items = said if isinstance(said, list) else [said]
+def _names(value: object) -> list[str]:
+    items = value if isinstance(value, list) else [value]
     return [item for item in items if isinstance(item, str)]
 
 
@@ -177,11 +184,13 @@ def _no_column(column: str, relation: Relation) -> str:
     return f"{relation.name} has no column {column!r} in {relation.path.name}; {hint}"
 
 
-def _of_warehouse(dataset: Dataset, connection: psycopg.Connection) -> Iterator[str]:
+def _warehouse_problems(dataset: Dataset, connection: psycopg.Connection) -> Iterator[str]:
     """Try a dataset's columns and metrics on the warehouse itself, without reading a row."""
     relation = sql.Identifier(dataset.schema_name, dataset.table_name)
     columns = [*dataset.columns, *([dataset.time_column] if dataset.time_column else [])]
-    tried = [("columns", sql.SQL(", ").join(map(sql.Identifier, columns)))] if columns else []
+    tried: list[tuple[str, sql.Composable]] = []
+    if columns:
+        tried.append(("columns", sql.SQL(", ").join(map(sql.Identifier, columns))))
     tried += [(f"metrics.{n}.sql", sql.SQL(m.sql)) for n, m in dataset.metrics.items()]
     for place, expression in tried:
         try:
@@ -196,5 +205,5 @@ def _of_warehouse(dataset: Dataset, connection: psycopg.Connection) -> Iterator[
             )
             return
         except psycopg.Error as error:
-            said = (error.diag.message_primary or str(error)).strip()
-            yield f"{dataset.path}: {place}: {said}; is the warehouse built from this code?"
+            message = (error.diag.message_primary or str(error)).strip()
+            yield f"{dataset.path}: {place}: {message}; is the warehouse built from this code?"

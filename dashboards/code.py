@@ -1,15 +1,18 @@
-"""Dashboards as code: what a folder of YAML must say, read and validated.
+"""Dashboards as code: the YAML files, read and validated.
 
+    dashboards/datasets/<name>.yml            a relation of marts or reporting, for all dashboards
     dashboards/<subject>/dashboard.yml        title, filters, rows of charts
     dashboards/<subject>/charts/<name>.yml    one chart
-    dashboards/<subject>/datasets/<name>.yml  one relation of marts or reporting
 
-A file's place is its identity: the UUID that it has in Superset is made from its path, so that
-two files can never claim one, and nobody has to invent one.
+A file's place is its identity: the UUID of the object in Superset is made from its path, so two
+files cannot claim the same object. What a person made in Superset and `pull` brought in keeps the
+UUID that it has there, in the key `uuid`.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import cached_property
 from pathlib import Path
@@ -17,19 +20,28 @@ from typing import Annotated, Any, Literal
 from uuid import NAMESPACE_URL, UUID, uuid5
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
+LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 NAMESPACE = uuid5(NAMESPACE_URL, "cityloom/dashboards")
 CODE_DIR = Path(__file__).resolve().parent
+DATASETS = "datasets"
 
-Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=60)]
+NAME = r"^[a-z][a-z0-9_]*$"
+Name = Annotated[str, Field(pattern=NAME, max_length=60)]
+Slug = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]*$")]
 Scalar = str | bool | int | float
-#: What a chart may ask of a column: a value, one of several, or that it is known.
-Condition = Scalar | tuple[Scalar, ...] | None
 
 
 class DashboardCodeError(Exception):
-    """YAML that does not say what it must; each problem names file, key and remedy."""
+    """YAML files with mistakes; each problem names file, key and remedy."""
 
     def __init__(self, problems: list[str]) -> None:
         self.problems = problems
@@ -37,34 +49,49 @@ class DashboardCodeError(Exception):
 
 
 class Strict(BaseModel):
-    """A part of a file; a key that nobody reads is a mistake, so it is refused."""
+    """A part of a file; unknown keys are refused."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, ignored_types=(cached_property,))
 
 
 class Part(Strict):
-    """A file of its own, known in Superset by the UUID of its path."""
+    """A file of its own, and the object in Superset with its UUID."""
 
     name: str
     subject: str
     path: Path
+    uuid: str
 
     @property
     def place(self) -> str:
-        """Path of the file from `dashboards/`, without suffix: the identity of the object."""
-        kind = {"Chart": "charts", "Dataset": "datasets"}.get(type(self).__name__)
-        return f"{self.subject}/{kind}/{self.name}" if kind else self.subject
+        """Path of the file from `dashboards/`, without suffix."""
+        return place_of(type(self), self.subject, self.name)
 
     @property
-    def uuid(self) -> str:
-        """UUID that the object has in Superset."""
-        return place_uuid(self.place)
+    def is_pulled(self) -> bool:
+        """Whether the object was made in Superset and keeps its UUID from there."""
+        return self.uuid != place_uuid(self.place)
+
+    @field_validator("uuid")
+    @classmethod
+    def _one_spelling(cls, value: str) -> str:
+        return parse_uuid(value)
+
+
+class TimeRange(Strict):
+    """A condition on a date: a range in Superset's words, such as `Last year` or `No filter`."""
+
+    time_range: str
+
+
+#: What a chart may ask of a column: a value, one of several, a range of time, or any value (null).
+Condition = TimeRange | Scalar | tuple[Scalar, ...] | None
 
 
 class DatasetColumn(Strict):
-    """How a column is called and shown; columns not named keep their own name."""
+    """How a column is labelled and described; columns not listed keep their name."""
 
-    label: str
+    label: str | None = None
     description: str | None = None
     filter: bool = True
 
@@ -73,13 +100,13 @@ class Metric(Strict):
     """An aggregate over a dataset's columns; figures themselves are made by dbt."""
 
     sql: str
-    label: str
+    label: str | None = None
     format: str | None = None
     description: str | None = None
 
 
 class Dataset(Part):
-    """A relation that dbt documents, with the names and aggregates that charts use."""
+    """A relation that dbt documents, with the labels and aggregates that charts use."""
 
     relation: Annotated[str, Field(pattern=r"^(marts|reporting)\.[a-z][a-z0-9_]*$")]
     time_column: str | None = None
@@ -98,48 +125,65 @@ class Dataset(Part):
 
 
 class Chart(Part):
-    """A chart: `type` is Superset's viz_type, `params` the form data of its kind.
+    """A chart: `type` is Superset's viz_type, `params` the form data of that type.
 
-    `where` names columns and what they must be: a value, a list of values, or null for "known".
-    `empty` is said in place of Superset's "No results" where there is nothing to draw.
+    `where` names columns and the condition on each. `empty` replaces Superset's "No results" where
+    there is nothing to draw. With `explore_defaults`, params that are not named have the values
+    that Superset's Explore page gives them.
     """
 
     title: str
-    description: str
+    description: str = ""
     empty: str | None = None
     dataset: Name
     type: str
+    explore_defaults: bool = False
     where: dict[str, Condition] = Field(default_factory=dict)
     params: dict[str, Any] = Field(default_factory=dict)
 
 
 class Filter(Strict):
-    """A select filter over a column that every chart in its reach has in its dataset.
+    """A dashboard's filter; a `select` is over a column that every chart in its reach has.
 
-    `default` is the value that it starts with; `first` takes the first in order, as the data has
-    it at the time of the push. `after` names the filters that narrow
-    its choice. `not_on` names the charts that it leaves alone.
+    `default` is the value (or values) that it starts with; `first` takes the first in order, as
+    the data has it at the time of the push. `after` names the filters that narrow its choice.
+    `not_on` names the charts that it leaves alone. A `time_range` filter has no column, a
+    `number_range` filter none but the column.
     """
 
     name: str
-    column: str
-    dataset: Name
+    type: Literal["select", "time_range", "number_range"] = "select"
+    column: str | None = None
+    dataset: Name | None = None
     description: str = ""
     single: bool = True
     required: bool = False
-    default: str | int | None = None
+    default: str | int | tuple[str | int, ...] | None = None
     first: bool = False
     descending: bool = False
     after: tuple[str, ...] = ()
     not_on: tuple[Name, ...] = ()
 
+    @model_validator(mode="after")
+    def _has_its_column(self) -> Filter:
+        if self.type == "time_range":
+            if self.column or self.dataset or self.first:
+                raise ValueError("a time_range filter has no column, dataset or first")
+        elif not (self.column and self.dataset):
+            raise ValueError(f"a {self.type} filter needs a dataset and a column")
+        return self
+
 
 class Cell(Strict):
-    """A place in a row: a chart or a text, and how many of the 12 columns it takes."""
+    """A place in a row: a chart or a text, and how many of the 12 columns it takes.
+
+    `height` overrides the row's.
+    """
 
     chart: Name | None = None
     text: str | None = None
     width: int = Field(ge=1, le=12)
+    height: int | None = Field(default=None, ge=4, le=500)
 
     @field_validator("width")
     @classmethod
@@ -158,7 +202,7 @@ class Row(Strict):
     heading: str | None = None
     size: Literal["small", "medium", "large"] = "medium"
     cells: tuple[Cell, ...] = ()
-    height: int = Field(default=40, ge=4, le=120)
+    height: int = Field(default=40, ge=4, le=500)
     plain: bool = False
 
     @field_validator("cells")
@@ -170,12 +214,19 @@ class Row(Strict):
 
 
 class Dashboard(Part):
-    """A dashboard: `dashboard.yml` and the charts and datasets beside it."""
+    """A dashboard: `dashboard.yml`, the charts beside it, and the datasets that it uses.
+
+    Without `show_descriptions`, no chart shows its description under the title.
+    """
 
     title: str
-    slug: Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]*$")]
-    description: str
+    slug: Slug
+    description: str = ""
     colours: dict[str, str] = Field(default_factory=dict)
+    color_scheme: str = ""
+    refresh_seconds: int = Field(default=0, ge=0)
+    cross_filters: bool = True
+    show_descriptions: bool = True
     filters: tuple[Filter, ...] = ()
     rows: tuple[Row, ...]
     css: str = ""
@@ -188,82 +239,149 @@ class Dashboard(Part):
         return [cell.chart for row in self.rows for cell in row.cells if cell.chart]
 
 
+@dataclass(frozen=True)
+class Code:
+    """Everything under `dashboards/`."""
+
+    folder: Path
+    datasets: dict[str, Dataset]
+    dashboards: tuple[Dashboard, ...]
+
+    @property
+    def charts(self) -> Iterator[Chart]:
+        """Every chart of every dashboard."""
+        for dashboard in self.dashboards:
+            yield from dashboard.charts.values()
+
+    @property
+    def parts(self) -> Iterator[Part]:
+        """Every file that becomes an object in Superset, the used before their users."""
+        yield from self.datasets.values()
+        yield from self.charts
+        yield from self.dashboards
+
+
+def place_of(kind: type[Part], subject: str, name: str) -> str:
+    """Return the place of a file: `datasets/x`, `subject/charts/x`, or `subject`."""
+    if kind is Dataset:
+        return f"{DATASETS}/{name}"
+    return f"{subject}/charts/{name}" if kind is Chart else subject
+
+
 def place_uuid(place: str) -> str:
     """Return the UUID that the object at a place (`city_overview/charts/...`) has."""
     return str(uuid5(NAMESPACE, place))
 
 
-def load_dashboards(folder: Path = CODE_DIR) -> list[Dashboard]:
-    """Read every dashboard under a folder.
+def parse_uuid(text: str) -> str:
+    """Return a UUID in one spelling, whatever Superset wrote."""
+    return str(UUID(str(text)))
 
-    Raises `DashboardCodeError` with every problem of every file, also for a chart that asks for a
-    dataset, or a layout for a chart, that is not there.
+
+def load_dashboards(folder: Path = CODE_DIR) -> list[Dashboard]:
+    """Return every dashboard under a folder; raise as `load_code`."""
+    return list(load_code(folder).dashboards)
+
+
+def load_code(folder: Path = CODE_DIR) -> Code:
+    """Read every dataset, chart and dashboard under a folder.
+
+    Raises `DashboardCodeError` with the problems of all files, references to missing datasets and
+    charts included.
     """
     problems: list[str] = []
-    dashboards = []
-    for path in sorted(folder.glob("*/dashboard.yml")):
-        found = _load_dashboard(path, problems)
-        if found is not None:
-            dashboards.append(found)
+    datasets = _load_parts(Dataset, folder / DATASETS, DATASETS, problems)
+    dashboards = [
+        dashboard
+        for path in sorted(folder.glob("*/dashboard.yml"))
+        if (dashboard := _load_dashboard(path, datasets, problems)) is not None
+    ]
     if not dashboards and not problems:
         problems.append(f"{folder}: holds no <subject>/dashboard.yml")
+    code = Code(folder, datasets, tuple(dashboards))
+    problems.extend(_duplicates(code))
     if problems:
         raise DashboardCodeError(problems)
-    return dashboards
+    return code
 
 
-def _load_dashboard(path: Path, problems: list[str]) -> Dashboard | None:
+def _load_dashboard(
+    path: Path, datasets: dict[str, Dataset], problems: list[str]
+) -> Dashboard | None:
     subject = path.parent.name
     before = len(problems)
     charts = _load_parts(Chart, path.parent / "charts", subject, problems)
-    datasets = _load_parts(Dataset, path.parent / "datasets", subject, problems)
     given = {"name": subject, "subject": subject, "charts": charts, "datasets": datasets}
-    dashboard = _parse(Dashboard, path, given, problems)
+    dashboard: Dashboard | None = _parse(Dashboard, path, given, problems)
     if dashboard is None or len(problems) > before:
         return None
-    problems.extend(_dangling(dashboard))
-    return dashboard if len(problems) == before else None
+    problems.extend(_missing_references(dashboard))
+    used = {item.dataset for item in (*charts.values(), *dashboard.filters)}
+    return dashboard.model_copy(
+        update={"datasets": {name: d for name, d in datasets.items() if name in used}}
+    )
 
 
-def _dangling(dashboard: Dashboard) -> list[str]:
-    """Return what a dashboard's files ask for and do not have."""
-    problems = []
+def _missing_references(dashboard: Dashboard) -> Iterator[str]:
+    """Yield a problem for each dataset, chart or filter that is named and does not exist."""
+    datasets = f"{DATASETS}/"
     for chart in dashboard.charts.values():
         if chart.dataset not in dashboard.datasets:
-            problems.append(
-                f"{chart.path}: dataset: {_unknown(chart.dataset, dashboard.datasets, 'datasets')}"
-            )
+            yield f"{chart.path}: dataset: {_unknown(chart.dataset, dashboard.datasets, datasets)}"
     placed = dashboard.placed
     for name in placed:
         if name not in dashboard.charts:
-            problems.append(f"{dashboard.path}: rows: {_unknown(name, dashboard.charts, 'charts')}")
+            yield f"{dashboard.path}: rows: {_unknown(name, dashboard.charts, 'charts/')}"
     for name in sorted({name for name in placed if placed.count(name) > 1}):
-        problems.append(f"{dashboard.path}: rows: {name!r} stands twice; Superset shows one")
+        yield f"{dashboard.path}: rows: {name!r} stands twice; Superset shows a chart once"
     for name in sorted(set(dashboard.charts) - set(placed)):
-        problems.append(
+        yield (
             f"{dashboard.charts[name].path}: no row of {dashboard.path.name} shows it; "
             "place it, or delete the file"
         )
+    if not placed:
+        yield f"{dashboard.path}: rows: no row shows a chart; place one"
     names = [item.name for item in dashboard.filters]
     for item in dashboard.filters:
         where = f"{dashboard.path}: filters.{item.name}"
-        if item.dataset not in dashboard.datasets:
-            problems.append(
-                f"{where}.dataset: {_unknown(item.dataset, dashboard.datasets, 'datasets')}"
-            )
+        if item.dataset and item.dataset not in dashboard.datasets:
+            yield f"{where}.dataset: {_unknown(item.dataset, dashboard.datasets, datasets)}"
         for name in item.not_on:
             if name not in dashboard.charts:
-                problems.append(f"{where}.not_on: {_unknown(name, dashboard.charts, 'charts')}")
+                yield f"{where}.not_on: {_unknown(name, dashboard.charts, 'charts/')}"
         for name in item.after:
             if name not in names:
-                problems.append(f"{where}.after: no filter is called {name!r}")
-    return problems
+                yield f"{where}.after: no filter is called {name!r}"
+
+
+def _duplicates(code: Code) -> Iterator[str]:
+    """Yield a problem for each second file that claims a relation, a slug or a UUID."""
+    yield from _claimed_twice(
+        ((d.relation, d.path) for d in code.datasets.values()),
+        "relation: {other} has {key} already; Superset allows one dataset a relation, so use that",
+    )
+    yield from _claimed_twice(
+        ((d.slug, d.path) for d in code.dashboards),
+        "slug: {other} has {key!r} already; choose another",
+    )
+    yield from _claimed_twice(
+        ((part.uuid, part.path) for part in code.parts),
+        "uuid: {other} has {key} already; remove the key from the copy",
+    )
+
+
+def _claimed_twice(claims: Iterable[tuple[str, Path]], problem: str) -> Iterator[str]:
+    first: dict[str, Path] = {}
+    for key, path in claims:
+        other = first.setdefault(key, path)
+        if other is not path:
+            yield f"{path}: {problem.format(other=other, key=key)}"
 
 
 def _unknown(name: str, known: dict[str, Any], folder: str) -> str:
     close = get_close_matches(name, known, 1)
-    hint = f"did you mean {close[0]!r}?" if close else f"add {folder}/{name}.yml"
-    return f"there is no {folder}/{name}.yml; {hint}"
+    hint = f"did you mean {close[0]!r}?" if close else f"add {folder}{name}.yml"
+    return f"there is no {folder}{name}.yml; {hint}"
 
 
 def _load_parts(
@@ -277,43 +395,55 @@ def _load_parts(
     return parts
 
 
-def _parse(model: type[Part], path: Path, given: dict[str, Any], problems: list[str]) -> Any:
+def parse_yaml(text: str | bytes) -> Any:
+    """Return what YAML says, by the parser in C where PyYAML has it: ten times as fast."""
+    return yaml.load(text, Loader=LOADER)
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """Return a file's keys; raise `DashboardCodeError` for a file that is not a YAML mapping."""
     try:
-        said = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except UnicodeDecodeError as error:
-        problems.append(f"{path}: is not UTF-8 ({error.reason} at byte {error.start}); save it so")
-        return None
+        raise DashboardCodeError(
+            [f"{path}: is not UTF-8 ({error.reason} at byte {error.start}); save it so"]
+        ) from error
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
-        place = f" line {mark.line + 1}:" if mark else ""
-        problems.append(f"{path}:{place} is not YAML: {getattr(error, 'problem', error)}")
-        return None
-    if not isinstance(said, dict):
-        problems.append(f"{path}: holds no keys; see a file beside it for an example")
+        line = f" line {mark.line + 1}:" if mark else ""
+        raise DashboardCodeError(
+            [f"{path}:{line} is not YAML: {getattr(error, 'problem', error)}"]
+        ) from error
+    if not isinstance(content, dict):
+        raise DashboardCodeError([f"{path}: holds no keys; see a file beside it for an example"])
+    return content
+
+
+def _parse(model: type[Part], path: Path, given: dict[str, Any], problems: list[str]) -> Any:
+    try:
+        content = read_yaml(path)
+    except DashboardCodeError as error:
+        problems.extend(error.problems)
         return None
     given = {**given, "path": path}
-    for key in sorted(set(said) & set(given)):
+    for key in sorted(set(content) & set(given)):
         problems.append(f"{path}: {key}: comes from the file's place; remove it here")
+    uuid = place_uuid(place_of(model, given["subject"], given["name"]))
     try:
-        return model.model_validate({**said, **given})
+        return model.model_validate({"uuid": uuid, **content, **given})
     except ValidationError as error:
         problems.extend(_problem(path, model, item) for item in error.errors())
         return None
 
 
 def _problem(path: Path, model: type[Part], item: Any) -> str:
-    place = ".".join(str(part) for part in item["loc"]) or "(whole file)"
+    key = ".".join(str(part) for part in item["loc"]) or "(whole file)"
     if item["type"] == "missing":
-        return f"{path}: {place}: is missing; add it"
+        return f"{path}: {key}: is missing; add it"
     if item["type"] == "extra_forbidden":
-        known = [key for key in model.model_fields if key not in Part.model_fields]
+        known = [name for name in model.model_fields if name not in Part.model_fields]
         close = get_close_matches(str(item["loc"][-1]), known, 1)
         hint = f"did you mean {close[0]!r}?" if close else "remove it"
-        return f"{path}: {place}: is not a known key; {hint}"
+        return f"{path}: {key}: is not a known key; {hint}"
     message = item["msg"].removeprefix("Value error, ")
-    return f"{path}: {place}: {message} (found {item.get('input')!r})"
-
-
-def parse_uuid(text: str) -> str:
-    """Return a UUID in one spelling, whatever Superset wrote."""
-    return str(UUID(str(text)))
+    return f"{path}: {key}: {message} (found {item.get('input')!r})"

@@ -1,9 +1,14 @@
-"""From rows and filters in YAML to what Superset keeps of a dashboard: positions and metadata."""
+"""From rows and filters in YAML to a dashboard's position, metadata and CSS in Superset's bundle.
+
+Nothing here needs an id of Superset's: charts and datasets are named by UUID, which the import
+turns into ids, and CSS selects a chart by the id of its place in the layout.
+"""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 from uuid import uuid5
 
@@ -11,7 +16,12 @@ from dashboards.code import NAMESPACE, Dashboard, Filter, Row
 
 #: Superset's heading sizes.
 HEADINGS = {"small": "SMALL_HEADER", "medium": "MEDIUM_HEADER", "large": "LARGE_HEADER"}
-
+FILTER_TYPES = {
+    "select": "filter_select",
+    "time_range": "filter_time",
+    "number_range": "filter_range",
+}
+GRID = ["ROOT_ID", "GRID_ID"]
 
 #: Superset's words where a chart has nothing to draw: a title, and this line below it.
 EMPTY = ".ant-empty-description"
@@ -23,52 +33,62 @@ DESCRIPTION = (
 )
 
 
-def positions(dashboard: Dashboard, chart_ids: dict[str, int]) -> dict[str, Any]:
-    """Return the layout; `chart_ids` maps the charts' names to their ids in Superset."""
+@dataclass(frozen=True)
+class Guest:
+    """A person's chart that somebody added to a dashboard of the code: it stays, at the foot."""
+
+    uuid: str
+    title: str
+
+
+def positions(dashboard: Dashboard, guests: Sequence[Guest] = ()) -> dict[str, Any]:
+    """Return the layout: rows of the code, then a row for every three guests."""
     tree: dict[str, Any] = {
         "DASHBOARD_VERSION_KEY": "v2",
         "ROOT_ID": {"type": "ROOT", "id": "ROOT_ID", "children": ["GRID_ID"]},
         "GRID_ID": {"type": "GRID", "id": "GRID_ID", "children": [], "parents": ["ROOT_ID"]},
         "HEADER_ID": {"type": "HEADER", "id": "HEADER_ID", "meta": {"text": dashboard.title}},
     }
+    numbers = chart_numbers(dashboard)
+    transparent = {"background": "BACKGROUND_TRANSPARENT"}
     for number, row in enumerate(dashboard.rows, 1):
         if row.heading:
-            _add(
-                tree,
-                f"HEADER-{number}",
-                "HEADER",
-                ["ROOT_ID", "GRID_ID"],
-                {
-                    "text": row.heading,
-                    "headerSize": HEADINGS[row.size],
-                    "background": "BACKGROUND_TRANSPARENT",
-                },
-            )
+            heading = {"text": row.heading, "headerSize": HEADINGS[row.size], **transparent}
+            _add(tree, f"HEADER-{number}", "HEADER", GRID, heading)
         if row.cells:
-            _add_row(tree, dashboard, row, number, chart_ids)
+            _add(tree, f"ROW-{number}", "ROW", GRID, transparent)
+            _add_cells(tree, dashboard, row, number, numbers)
+    for index, guest in enumerate(guests):
+        row_id = f"ROW-GUESTS-{index // 3 + 1}"
+        if row_id not in tree:
+            _add(tree, row_id, "ROW", GRID, transparent)
+        meta = _chart_meta(guest.uuid, guest.title, len(numbers) + index + 1, 4, 50)
+        _add(tree, f"CHART-{guest.uuid}", "CHART", [*GRID, row_id], meta)
     return tree
 
 
-def _add_row(
-    tree: dict[str, Any], dashboard: Dashboard, row: Row, number: int, chart_ids: dict[str, int]
+def chart_numbers(dashboard: Dashboard) -> dict[str, int]:
+    """Return the ids that stand for the charts in a bundle: Superset's import replaces them."""
+    return {name: number for number, name in enumerate(dashboard.placed, 1)}
+
+
+def _add_cells(
+    tree: dict[str, Any], dashboard: Dashboard, row: Row, number: int, numbers: dict[str, int]
 ) -> None:
-    row_id = f"ROW-{number}"
-    _add(tree, row_id, "ROW", ["ROOT_ID", "GRID_ID"], {"background": "BACKGROUND_TRANSPARENT"})
-    above = ["ROOT_ID", "GRID_ID", row_id]
-    for place, cell in enumerate(row.cells, 1):
-        size = {"width": cell.width, "height": row.height}
+    parents = [*GRID, f"ROW-{number}"]
+    for index, cell in enumerate(row.cells, 1):
+        height = cell.height or row.height
         if cell.chart:
             chart = dashboard.charts[cell.chart]
-            meta = {
-                "chartId": chart_ids[cell.chart],
-                "uuid": chart.uuid,
-                "sliceName": chart.title,
-                **size,
-            }
-            _add(tree, f"CHART-{cell.chart}", "CHART", above, meta)
+            meta = _chart_meta(chart.uuid, chart.title, numbers[cell.chart], cell.width, height)
+            _add(tree, f"CHART-{cell.chart}", "CHART", parents, meta)
         else:
-            meta = {"code": cell.text, **size}
-            _add(tree, f"MARKDOWN-{number}-{place}", "MARKDOWN", above, meta)
+            meta = {"code": cell.text, "width": cell.width, "height": height}
+            _add(tree, f"MARKDOWN-{number}-{index}", "MARKDOWN", parents, meta)
+
+
+def _chart_meta(uuid: str, title: str, number: int, width: int, height: int) -> dict[str, Any]:
+    return {"chartId": number, "uuid": uuid, "sliceName": title, "width": width, "height": height}
 
 
 def _add(
@@ -79,37 +99,23 @@ def _add(
 
 
 def metadata(
-    dashboard: Dashboard,
-    chart_ids: dict[str, int],
-    dataset_ids: dict[str, int],
-    first_values: Mapping[str, str | int] | None = None,
+    dashboard: Dashboard, first_values: Mapping[str, str | int] | None = None
 ) -> dict[str, Any]:
     """Return the dashboard's settings: filters, cross filters and colours.
 
     `first_values` has the value that a filter with `first` starts with, by the filter's name.
     """
-    known = first_values or {}
-    everywhere = sorted(chart_ids[name] for name in dashboard.placed)
+    first = first_values or {}
     return {
         "native_filter_configuration": [
-            _native_filter(
-                dashboard,
-                item,
-                chart_ids,
-                dataset_ids,
-                known.get(item.name) if item.first else item.default,
-            )
-            for item in dashboard.filters
+            _native_filter(dashboard, item, first.get(item.name)) for item in dashboard.filters
         ],
         "chart_configuration": {},
-        "global_chart_configuration": {
-            "scope": {"rootPath": ["ROOT_ID"], "excluded": []},
-            "chartsInScope": everywhere,
-        },
-        "cross_filters_enabled": True,
+        "global_chart_configuration": {"scope": {"rootPath": ["ROOT_ID"], "excluded": []}},
+        "cross_filters_enabled": dashboard.cross_filters,
         "label_colors": dashboard.colours,
-        "color_scheme": "",
-        "refresh_frequency": 0,
+        "color_scheme": dashboard.color_scheme,
+        "refresh_frequency": dashboard.refresh_seconds,
         "expanded_slices": {},
         "timed_refresh_immune_slices": [],
     }
@@ -121,75 +127,107 @@ def filter_id(dashboard: Dashboard, name: str) -> str:
 
 
 def _native_filter(
-    dashboard: Dashboard,
-    item: Filter,
-    chart_ids: dict[str, int],
-    dataset_ids: dict[str, int],
-    default: str | int | None,
+    dashboard: Dashboard, item: Filter, first_value: str | int | None
 ) -> dict[str, Any]:
+    numbers = chart_numbers(dashboard)
+    target = {}
+    if item.dataset:
+        dataset = dashboard.datasets[item.dataset]
+        target = {"datasetUuid": dataset.uuid, "column": {"name": item.column}}
     # Superset's own "first value" hides the page until the browser has asked for the values, and
     # under load now and then for ever: it is for a filter that has no value yet.
-    ask = item.first and default is None
-    excluded = sorted(chart_ids[name] for name in item.not_on if name in chart_ids)
-    reached = [name for name in dashboard.placed if name not in item.not_on]
-    mask: dict[str, Any] = {"extraFormData": {}, "filterState": {}, "ownState": {}}
-    if default is not None:
-        mask["extraFormData"] = {"filters": [{"col": item.column, "op": "IN", "val": [default]}]}
-        mask["filterState"] = {"value": [default], "label": str(default)}
+    ask = item.first and first_value is None
+    default = first_value if item.first else item.default
     return {
         "id": filter_id(dashboard, item.name),
         "name": item.name,
         "type": "NATIVE_FILTER",
-        "filterType": "filter_select",
-        "targets": [{"datasetId": dataset_ids[item.dataset], "column": {"name": item.column}}],
-        "scope": {"rootPath": ["ROOT_ID"], "excluded": excluded},
-        "chartsInScope": sorted(chart_ids[name] for name in reached),
+        "filterType": FILTER_TYPES[item.type],
+        "targets": [target],
+        "scope": {
+            "rootPath": ["ROOT_ID"],
+            "excluded": sorted(numbers[name] for name in item.not_on if name in numbers),
+        },
         "tabsInScope": [],
         "cascadeParentIds": [filter_id(dashboard, name) for name in item.after],
-        "defaultDataMask": mask,
-        "controlValues": {
-            "enableEmptyFilter": item.required,
-            "defaultToFirstItem": ask,
-            "multiSelect": not item.single,
-            "searchAllOptions": False,
-            "inverseSelection": False,
-            "sortAscending": not item.descending,
-        },
+        "defaultDataMask": _data_mask(item, default),
+        "controlValues": _control_values(item, ask),
         # Without it the first value is chosen and not applied.
         "requiredFirst": ask,
         "description": item.description,
     }
 
 
-def css(dashboard: Dashboard, chart_ids: dict[str, int]) -> str:
+def _control_values(item: Filter, ask: bool) -> dict[str, Any]:
+    if item.type != "select":
+        return {"enableEmptyFilter": item.required}
+    return {
+        "enableEmptyFilter": item.required,
+        "defaultToFirstItem": ask,
+        "multiSelect": not item.single,
+        "searchAllOptions": False,
+        "inverseSelection": False,
+        "sortAscending": not item.descending,
+    }
+
+
+def _data_mask(item: Filter, default: Any) -> dict[str, Any]:
+    """Return the value that a filter starts with, as the page applies it."""
+    mask: dict[str, Any] = {"extraFormData": {}, "filterState": {}, "ownState": {}}
+    if default is None:
+        return mask
+    if item.type == "time_range":
+        mask["extraFormData"] = {"time_range": default}
+        mask["filterState"] = {"value": default}
+        return mask
+    values = list(default) if isinstance(default, (list, tuple)) else [default]
+    if item.type == "number_range":
+        low, high = (*values, None)[:2]
+        limits = [(">=", low), ("<=", high)]
+        mask["extraFormData"] = {
+            "filters": [
+                {"col": item.column, "op": op, "val": val} for op, val in limits if val is not None
+            ]
+        }
+        mask["filterState"] = {"value": [low, high], "label": f"{low} ≤ x ≤ {high}"}
+        return mask
+    mask["extraFormData"] = {"filters": [{"col": item.column, "op": "IN", "val": values}]}
+    mask["filterState"] = {"value": values, "label": ", ".join(map(str, values))}
+    return mask
+
+
+def css(dashboard: Dashboard) -> str:
     """Return the dashboard's CSS, with `chart(<name>)` as the selector of that chart.
 
-    Rules that show each chart's description under its title are added: Superset 6.1 means to
-    ("show chart description"), but its page asks for a key that its API does not send.
+    Rules that show each chart's description under its title are added: Superset 6.1 has a setting
+    for it ("show chart description"), but its page asks for a key that its API does not send.
     """
+    own = re.sub(r"chart\(([a-z0-9_]+)\)", lambda found: selector(found[1]), dashboard.css)
+    return "\n".join([own.strip(), *generated_rules(dashboard)]).strip()
 
-    def selector(found: re.Match[str]) -> str:
-        # A chart that the layout has lost takes its rules with it: they match nothing.
-        return _selector(chart_ids.get(found[1], 0))
 
-    rules = [re.sub(r"chart\(([a-z0-9_]+)\)", selector, dashboard.css).strip(), DESCRIPTION]
+def generated_rules(dashboard: Dashboard) -> list[str]:
+    """Return the rules that are made from the charts' `description` and `empty`."""
+    rules = DESCRIPTION.splitlines() if dashboard.show_descriptions else []
     for row in dashboard.rows:
         for cell in row.cells:
-            if cell.chart and not row.plain:
-                text = _quoted(dashboard.charts[cell.chart].description)
-                title = f"{_selector(chart_ids[cell.chart])} .header-title::after"
-                rules.append(f"{title} {{ content: {text}; }}")
-            if cell.chart and (empty := dashboard.charts[cell.chart].empty):
-                chart = _selector(chart_ids[cell.chart])
-                said = f"content: {_quoted(empty)}; font-size: 13px;"
-                rules.append(f"{chart} p:has(+ {EMPTY}) {{ display: none; }}")
-                rules.append(f"{chart} {EMPTY} {{ font-size: 0; }}")
-                rules.append(f"{chart} {EMPTY}::after {{ {said} }}")
-    return "\n".join(rules)
+            if not cell.chart:
+                continue
+            chart, place = dashboard.charts[cell.chart], selector(cell.chart)
+            if dashboard.show_descriptions and chart.description and not row.plain:
+                text = _quoted(chart.description)
+                rules.append(f"{place} .header-title::after {{ content: {text}; }}")
+            if chart.empty:
+                text = f"content: {_quoted(chart.empty)}; font-size: 13px;"
+                rules.append(f"{place} p:has(+ {EMPTY}) {{ display: none; }}")
+                rules.append(f"{place} {EMPTY} {{ font-size: 0; }}")
+                rules.append(f"{place} {EMPTY}::after {{ {text} }}")
+    return rules
 
 
-def _selector(chart_id: int) -> str:
-    return f".dashboard-chart-id-{chart_id}"
+def selector(chart: str) -> str:
+    """Return the CSS selector of a chart: the holder of the anchor that has its layout id."""
+    return f".dashboard-component-chart-holder:has(> #CHART-{chart})"
 
 
 def _quoted(text: str) -> str:

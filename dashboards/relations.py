@@ -7,17 +7,26 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
+from dashboards.code import parse_yaml
 
 DBT_DIR = Path(__file__).resolve().parents[1] / "dbt_project"
 SCHEMAS = ("marts", "reporting")
-DOC_BLOCK = re.compile(r"{% docs (\w+) %}(.*?){% enddocs %}", re.DOTALL)
-DOC_REFERENCE = re.compile(r"""{{ doc\(['"](\w+)['"]\) }}""")
+
+#: `{% docs name %} text {% enddocs %}` in a Markdown file, and `{{ doc('name') }}` that shows it.
+BLOCK = re.compile(r"{%-?\s*docs\s+(\w+)\s*-?%}(.*?){%-?\s*enddocs\s*-?%}", re.DOTALL)
+REFERENCE = re.compile(r"""{{\s*doc\(\s*["'](?:\w+["']\s*,\s*["'])?(\w+)["']\s*\)\s*}}""")
+
+
+class MissingDoc(Exception):
+    """A description names a doc block that no Markdown file has."""
 
 
 @dataclass(frozen=True)
 class Relation:
-    """A model in `marts` or `reporting`: what it holds, and what each column says."""
+    """A model in `marts` or `reporting`: its description, and each column's.
+
+    `columns` maps names to descriptions; `path` is the YAML file.
+    """
 
     name: str
     description: str
@@ -26,33 +35,47 @@ class Relation:
 
 
 def documented(dbt_dir: Path = DBT_DIR) -> dict[str, Relation]:
-    """Return the models that dbt's YAML documents, by `schema.name`."""
+    """Return the models that dbt's YAML documents, by `schema.name`.
+
+    Raises `MissingDoc` for a description that names a doc block which does not exist.
+    """
+    docs = doc_blocks(dbt_dir)
     relations = {}
-    blocks = _doc_blocks(dbt_dir)
     for schema in SCHEMAS:
         for path in sorted((dbt_dir / "models" / schema).rglob("*.yml")):
-            said = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-            for model in said.get("models") or []:
-                relation = _relation(f"{schema}.{model['name']}", model, path, blocks)
+            content = parse_yaml(path.read_text(encoding="utf-8")) or {}
+            for model in content.get("models") or []:
+                relation = _relation(f"{schema}.{model['name']}", model, path, docs)
                 relations[relation.name] = relation
     return relations
 
 
-def _relation(name: str, model: dict[str, Any], path: Path, blocks: dict[str, str]) -> Relation:
-    columns = {c["name"]: _line(c.get("description"), blocks) for c in model.get("columns") or []}
-    return Relation(name, _line(model.get("description"), blocks), columns, path)
-
-
-def _doc_blocks(dbt_dir: Path) -> dict[str, str]:
-    """Return dbt's doc blocks by name: descriptions that several models share."""
+def doc_blocks(dbt_dir: Path) -> dict[str, str]:
+    """Return the texts of dbt's doc blocks by name."""
     return {
         name: text
         for path in sorted((dbt_dir / "models").rglob("*.md"))
-        for name, text in DOC_BLOCK.findall(path.read_text(encoding="utf-8"))
+        for name, text in BLOCK.findall(path.read_text(encoding="utf-8"))
     }
 
 
-def _line(text: str | None, blocks: dict[str, str]) -> str:
-    """Return a description as one line, with the text of the doc block that it refers to."""
-    found = DOC_REFERENCE.fullmatch((text or "").strip())
-    return " ".join((blocks.get(found[1], "") if found else text or "").split())
+def _relation(name: str, model: dict[str, Any], path: Path, docs: dict[str, str]) -> Relation:
+    def described(item: dict[str, Any]) -> str:
+        return _resolved(item.get("description") or "", path, docs)
+
+    columns = {column["name"]: described(column) for column in model.get("columns") or []}
+    return Relation(name, described(model), columns, path)
+
+
+def _resolved(text: str, path: Path, docs: dict[str, str]) -> str:
+    """Return a description as one line, with its doc blocks in place of their names."""
+
+    def block(found: re.Match[str]) -> str:
+        if found[1] not in docs:
+            raise MissingDoc(
+                f"{path}: {found[0]}: no Markdown file under models/ has a docs block "
+                f"{found[1]!r}; add it, or mend the name"
+            )
+        return docs[found[1]]
+
+    return " ".join(REFERENCE.sub(block, text).split())

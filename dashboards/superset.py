@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import io
 import json
-from collections.abc import Iterator
+import zipfile
+from collections.abc import Iterator, Sequence
 from types import TracebackType
 from typing import Any
 
 import httpx
 
+from dashboards.code import parse_yaml
+
 PAGE = 100
+#: Folders of an export's files, by kind of object.
+FOLDERS = {"databases": "database", "datasets": "dataset", "charts": "chart"}
+FOLDERS["dashboards"] = "dashboard"
 
 
 class SupersetError(Exception):
@@ -57,13 +64,6 @@ class Superset:
         """Return the JSON that a path answers; raise `SupersetError`."""
         return self._read(self._ask("GET", path, params=parameters), f"read {path}")
 
-    def find(self, path: str, **parameters: str) -> dict[str, Any] | None:
-        """Return the JSON that a path answers, or None when Superset has no such thing."""
-        answer = self._ask("GET", path, params=parameters)
-        if answer.status_code in (httpx.codes.NOT_FOUND, httpx.codes.UNPROCESSABLE_ENTITY):
-            return None
-        return self._read(answer, f"read {path}")
-
     def reads(self, path: str, **parameters: str) -> bool:
         """Tell whether a path can be read; not when what it leads to refuses Superset."""
         return self._ask("GET", path, params=parameters).is_success
@@ -79,24 +79,47 @@ class Superset:
                 return
             page += 1
 
-    def ask(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
-        """Return the JSON that a path answers to a body, for what asks and makes nothing."""
-        return self._read(self._ask("POST", path, json=body), f"answer {path}")
-
     def post(self, kind: str, body: dict[str, Any]) -> int:
         """Make an object; return its id."""
         answer = self._ask("POST", f"/api/v1/{kind}/", json=body)
         return int(self._read(answer, f"make the {kind} {_name(body)}")["id"])
 
+    def export(self, kind: str, ids: Sequence[int]) -> dict[str, dict[str, dict[str, Any]]]:
+        """Return objects of a kind, and what they use, as exported YAML: by kind, then UUID."""
+        configs: dict[str, dict[str, dict[str, Any]]] = {kind: {} for kind in FOLDERS.values()}
+        if not ids:
+            return configs
+        query = f"!({','.join(map(str, ids))})"
+        answer = self._ask("GET", f"/api/v1/{kind}/export/", params={"q": query})
+        if not answer.is_success:
+            self._read(answer, f"export {len(ids)} objects of kind {kind}")
+        with zipfile.ZipFile(io.BytesIO(answer.content)) as bundle:
+            for name in bundle.namelist():
+                folder = name.split("/")[1]
+                if folder in FOLDERS:
+                    config = parse_yaml(bundle.read(name))
+                    configs[FOLDERS[folder]][str(config["uuid"])] = config
+        return configs
+
+    def import_assets(self, bundle: bytes) -> None:
+        """Import an assets bundle; Superset takes it whole or not at all.
+
+        What the bundle names and does not have, is looked up among what Superset has (`sparse`).
+        The form's other fields land in Superset's log of actions, so that passwords must not be
+        among them: they are in the file, which does not.
+        """
+        answer = self._ask(
+            "POST",
+            "/api/v1/assets/import/",
+            files={"bundle": ("cityloom.zip", bundle, "application/zip")},
+            data={"sparse": "true"},
+        )
+        self._read(answer, "import the dashboards (nothing was changed)")
+
     def put(self, kind: str, pk: int, body: dict[str, Any], **parameters: str) -> None:
         """Change an object."""
         answer = self._ask("PUT", f"/api/v1/{kind}/{pk}", json=body, params=parameters)
         self._read(answer, f"change the {kind} {_name(body) or pk}")
-
-    def refresh(self, dataset: int) -> None:
-        """Let Superset read a dataset's columns anew."""
-        answer = self._ask("PUT", f"/api/v1/dataset/{dataset}/refresh")
-        self._read(answer, f"read the columns of dataset {dataset}")
 
     def delete(self, kind: str, pk: int) -> None:
         """Remove an object; one that is gone already is as good."""
@@ -133,14 +156,21 @@ def _name(body: dict[str, Any]) -> str:
 
 
 def _reason(answer: httpx.Response) -> str:
-    """Return what an error answer says, without the page that a proxy or a crash would send."""
+    """Return an error answer's message, without the page that a proxy or a crash would send."""
     try:
-        said = answer.json()
+        content = answer.json()
     except json.JSONDecodeError:
         return f"{answer.reason_phrase}; its log (logs/superset.log) says more"
-    if not isinstance(said, dict):
-        return str(said)[:500]
-    errors = said.get("errors")
+    if not isinstance(content, dict):
+        return str(content)[:500]
+    errors = content.get("errors")
     if isinstance(errors, list) and errors and isinstance(errors[0], dict):
-        return "; ".join(str(error.get("message")) for error in errors)[:500]
-    return str(said.get("message", said))[:500]
+        return "; ".join(map(_error, errors))[:1000]
+    return str(content.get("message", content))[:500]
+
+
+def _error(error: dict[str, Any]) -> str:
+    # An import names each file's problems beside codes of no use to a reader.
+    extra = error.get("extra") or {}
+    files = {key: value for key, value in extra.items() if key != "issue_codes"}
+    return f"{error.get('message')}: {json.dumps(files)}" if files else str(error.get("message"))

@@ -1,11 +1,15 @@
-"""`cityloom dashboards`: push, check, picture."""
+"""`cityloom dashboards`: push, pull, unlock, check, picture."""
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from dashboards.pull import PullReport
 
 app = typer.Typer(
     help="Superset's dashboards, kept as code in dashboards/. Example: `cityloom dashboards push`",
@@ -18,8 +22,16 @@ Folder = Annotated[
 
 
 @app.command()
-def push(folder: Folder = None) -> None:
+def push(
+    folder: Folder = None,
+    discard_edits: Annotated[
+        bool,
+        typer.Option("--discard-edits", help="Also overwrite edits of unlocked dashboards."),
+    ] = False,
+) -> None:
     """Make Superset agree with the code: create, change, remove; a second push changes nothing.
+
+    An unlocked dashboard is locked again once its edits are in the code.
 
     Example: cityloom dashboards push
     """
@@ -33,6 +45,8 @@ def push(folder: Folder = None) -> None:
         *deployment.login("superset"),
         deployment.database_url("dashboards"),
         folder or CODE_DIR,
+        discard_edits=discard_edits,
+        lock=True,
     )
     for change in report.changes:
         if change.action != "unchanged":
@@ -41,6 +55,116 @@ def push(folder: Folder = None) -> None:
     typer.echo(report.summary)
     for title, url in report.urls.items():
         typer.echo(f"{title}: {url}")
+
+
+@app.command()
+def pull(
+    folder: Folder = None,
+    dashboard: Annotated[
+        str | None,
+        typer.Option("--dashboard", help="Only this one, by slug; with --add CHART, where to."),
+    ] = None,
+    chart: Annotated[
+        str | None, typer.Option("--chart", help="Only this one, by title, file's name or id.")
+    ] = None,
+    add: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--add", help="Bring in a dashboard (slug or title), chart (title or id) or metric."
+        ),
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show the diff, write nothing.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+) -> None:
+    """Write what people made or changed in Superset into the YAML, and list what is not in it.
+
+    Example: cityloom dashboards pull --add "Calls by hour" --dashboard city-overview
+    """
+    from dashboards.code import CODE_DIR
+    from dashboards.pull import pull as pull_all
+    from infra.contract import load_deployment
+
+    deployment = load_deployment()
+    report = pull_all(
+        deployment.url("superset"),
+        *deployment.login("superset"),
+        deployment.database_url("dashboards"),
+        (folder or CODE_DIR).resolve(),
+        dashboard=dashboard,
+        chart=chart,
+        add=add or (),
+        write=not dry_run,
+    )
+    if as_json:
+        typer.echo(json.dumps(_pull_as_json(report), indent=2, ensure_ascii=False))
+    else:
+        _print_pull(report, dry_run=dry_run)
+
+
+def _pull_as_json(report: PullReport) -> dict[str, object]:
+    return {
+        "files": [
+            {
+                "path": str(change.path),
+                "action": "created" if change.before is None else "changed",
+                "diff": change.diff(report.folder),
+            }
+            for change in report.files
+        ],
+        "not_in_code": [
+            {"kind": offer.kind, "title": offer.title, "add": offer.add} for offer in report.offers
+        ],
+        "notes": report.notes,
+    }
+
+
+def _print_pull(report: PullReport, *, dry_run: bool) -> None:
+    from infra.settings import ROOT
+
+    if dry_run and report.diff:
+        typer.echo(report.diff, nl=False)
+    for change in report.files:
+        path = change.path.relative_to(ROOT) if change.path.is_relative_to(ROOT) else change.path
+        typer.echo(f"{'created' if change.before is None else 'changed':9} {path}")
+    for note in dict.fromkeys(report.notes):
+        typer.echo(f"note: {note}")
+    if not report.files:
+        typer.echo("the code has all that was changed in Superset")
+    if report.offers:
+        typer.echo("made in Superset and not in the code; bring one in with --add:")
+        for offer in report.offers:
+            title = "" if offer.title == offer.add else f" {offer.title}"
+            typer.echo(f"  {offer.kind:9} {offer.add}{title}")
+
+
+@app.command()
+def unlock(
+    slug: Annotated[str, typer.Argument(help="The dashboard's slug, such as city-overview.")],
+    folder: Folder = None,
+) -> None:
+    """Open a dashboard of the code and its charts for editing in Superset.
+
+    Pushes leave it alone until `pull` has written the edits and `push` has locked it again.
+
+    Example: cityloom dashboards unlock city-overview
+    """
+    from dashboards.code import CODE_DIR
+    from dashboards.push import unlock as unlock_one
+    from infra.contract import load_deployment
+
+    deployment = load_deployment()
+    url, charts = unlock_one(
+        deployment.url("superset"),
+        *deployment.login("superset"),
+        slug,
+        folder or CODE_DIR,
+    )
+    typer.echo(f"{url}: open for editing, with {charts} charts")
+    typer.echo(
+        "when done: `cityloom dashboards pull`, look at the diff, `cityloom dashboards push`"
+    )
 
 
 @app.command()

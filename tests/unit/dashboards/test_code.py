@@ -1,26 +1,19 @@
 import re
-import shutil
 from pathlib import Path
 
 import pytest
 import yaml
 
+from dashboards.bundle import form_data
 from dashboards.check import CheckFailed, check
-from dashboards.code import CODE_DIR, DashboardCodeError, load_dashboards, place_uuid
-from dashboards.layout import css, metadata, positions
-from dashboards.push import form_data
+from dashboards.code import DashboardCodeError, load_code, load_dashboards, place_uuid
+from dashboards.layout import chart_numbers, css, metadata, positions, selector
 from dashboards.relations import DBT_DIR
 
 
-@pytest.fixture
-def code(tmp_path: Path) -> Path:
-    shutil.copytree(CODE_DIR / "city_overview", tmp_path / "city_overview")
-    return tmp_path
-
-
 def edit(path: Path, **changes) -> None:
-    said = yaml.safe_load(path.read_text())
-    path.write_text(yaml.safe_dump({**said, **changes}, sort_keys=False, allow_unicode=True))
+    content = yaml.safe_load(path.read_text())
+    path.write_text(yaml.safe_dump({**content, **changes}, sort_keys=False, allow_unicode=True))
 
 
 def refused(code: Path) -> str:
@@ -37,8 +30,8 @@ def test_the_code_names_only_what_dbt_documents():
 
 def test_dbts_exposure_names_what_the_dashboard_reads():
     (dashboard,) = load_dashboards()
-    said = yaml.safe_load((DBT_DIR / "models" / "exposures.yml").read_text())
-    (exposure,) = [e for e in said["exposures"] if e["name"] == dashboard.name]
+    content = yaml.safe_load((DBT_DIR / "models" / "exposures.yml").read_text())
+    (exposure,) = [e for e in content["exposures"] if e["name"] == dashboard.name]
     read = {f"ref('{dataset.table_name}')" for dataset in dashboard.datasets.values()}
     assert set(exposure["depends_on"]) == read
     assert exposure["label"] == dashboard.title
@@ -65,12 +58,12 @@ def test_unknown_key_names_file_and_remedy(code: Path):
     assert f"{path}: descripton: is not a known key; did you mean 'description'?" in refused(code)
 
 
-def test_all_problems_are_told_at_once(code: Path):
+def test_all_problems_are_reported_at_once(code: Path):
     (code / "city_overview/charts/refuse.yml").write_text("title: [")
-    edit(code / "city_overview/datasets/city_status.yml", relation="raw.demo__calls")
-    said = refused(code)
-    assert "refuse.yml: line 1: is not YAML" in said
-    assert "city_status.yml: relation: String should match pattern" in said
+    edit(code / "datasets/city_status.yml", relation="raw.demo__calls")
+    problems = refused(code)
+    assert "refuse.yml: line 1: is not YAML" in problems
+    assert "city_status.yml: relation: String should match pattern" in problems
 
 
 def test_a_file_in_another_encoding(code: Path):
@@ -87,17 +80,17 @@ def test_chart_of_a_dataset_that_is_not_there(code: Path):
 def test_chart_that_no_row_shows_and_row_without_chart(code: Path):
     charts = code / "city_overview/charts"
     (charts / "refuse.yml").rename(charts / "rubbish.yml")
-    said = refused(code)
-    assert "rows: there is no charts/refuse.yml" in said
-    assert "rubbish.yml: no row of dashboard.yml shows it" in said
+    problems = refused(code)
+    assert "rows: there is no charts/refuse.yml" in problems
+    assert "rubbish.yml: no row of dashboard.yml shows it" in problems
 
 
 def test_rows_wider_than_twelve(code: Path):
     path = code / "city_overview/dashboard.yml"
-    said = yaml.safe_load(path.read_text())
-    said["rows"][0]["cells"][0]["width"] = 11
-    said["rows"][0]["cells"].append({"text": "Note", "width": 2})
-    path.write_text(yaml.safe_dump(said))
+    content = yaml.safe_load(path.read_text())
+    content["rows"][0]["cells"][0]["width"] = 11
+    content["rows"][0]["cells"].append({"text": "Note", "width": 2})
+    path.write_text(yaml.safe_dump(content))
     assert "add up to more than 12" in refused(code)
 
 
@@ -108,7 +101,7 @@ def test_check_finds_a_column_that_no_model_has(code: Path):
 
 
 def test_check_finds_a_column_in_a_metric(code: Path):
-    path = code / "city_overview/datasets/area_topic_year.yml"
+    path = code / "datasets/area_topic_year.yml"
     edit(path, metrics={"n": {"sql": "SUM(nn)", "label": "n"}})
     with pytest.raises(CheckFailed) as error:
         check(code)
@@ -117,7 +110,7 @@ def test_check_finds_a_column_in_a_metric(code: Path):
 
 
 def test_check_finds_a_relation_that_dbt_does_not_document(code: Path):
-    path = code / "city_overview/datasets/city_status.yml"
+    path = code / "datasets/city_status.yml"
     edit(path, relation="reporting.rpt_city_statuz")
     with pytest.raises(CheckFailed, match=r"did you mean reporting.rpt_city_status\? Else add the"):
         check(code)
@@ -127,7 +120,7 @@ def test_check_finds_a_relation_that_dbt_does_not_document(code: Path):
 
 
 @pytest.mark.parametrize(
-    ("key", "said"),
+    ("key", "value"),
     [
         ("order_by_cols", ['["titel", true]']),
         ("column_config", {"titel": {"visible": False}}),
@@ -135,9 +128,9 @@ def test_check_finds_a_relation_that_dbt_does_not_document(code: Path):
         ("x_axis_sort", "titel"),
     ],
 )
-def test_check_finds_what_superset_would_pass_over_in_silence(code: Path, key, said):
+def test_check_finds_what_superset_ignores_without_an_error(code: Path, key, value):
     path = code / "city_overview/charts/freshness.yml"
-    edit(path, params={**yaml.safe_load(path.read_text())["params"], key: said})
+    edit(path, params={**yaml.safe_load(path.read_text())["params"], key: value})
     with pytest.raises(CheckFailed, match=rf"freshness.yml: params.{key}.*did you mean 'title'\?"):
         check(code)
 
@@ -151,10 +144,10 @@ def test_check_finds_an_order_that_superset_cannot_read(code: Path):
 
 def test_check_finds_a_filter_that_a_chart_cannot_follow(code: Path):
     path = code / "city_overview/dashboard.yml"
-    said = yaml.safe_load(path.read_text())
-    district = next(f for f in said["filters"] if f["name"] == "District")
+    content = yaml.safe_load(path.read_text())
+    district = next(f for f in content["filters"] if f["name"] == "District")
     district["not_on"].remove("freshness")
-    path.write_text(yaml.safe_dump(said))
+    path.write_text(yaml.safe_dump(content))
     with pytest.raises(CheckFailed, match=r"no column 'area'; .* not_on: freshness"):
         check(code)
 
@@ -164,54 +157,78 @@ def test_where_becomes_superset_filters():
     chart = dashboard.charts["longest_wait"].model_copy(
         update={"where": {"a": ("x", "y"), "b": True, "c": None, "d": 2}}
     )
-    filters = form_data(chart, 7)["adhoc_filters"]
+    filters = form_data(chart)["adhoc_filters"]
     assert [(f["subject"], f["operator"], f.get("comparator")) for f in filters] == [
         ("a", "IN", ["x", "y"]),
         ("b", "IS TRUE", None),
         ("c", "IS NOT NULL", None),
         ("d", "==", 2),
     ]
-    assert form_data(chart, 7)["datasource"] == "7__table"
 
 
 def test_layout_places_every_chart_once_and_scopes_filters():
     (dashboard,) = load_dashboards()
-    charts = {name: number for number, name in enumerate(dashboard.charts, 100)}
-    datasets = {name: number for number, name in enumerate(dashboard.datasets, 1)}
-    tree = positions(dashboard, charts)
+    numbers = chart_numbers(dashboard)
+    tree = positions(dashboard)
     placed = [item["meta"]["chartId"] for key, item in tree.items() if key.startswith("CHART-")]
-    assert sorted(placed) == sorted(charts.values())
+    assert sorted(placed) == sorted(numbers.values())
     for key, item in tree.items():
         if key.startswith("ROW-"):
             assert sum(tree[child]["meta"]["width"] for child in item["children"]) <= 12
-    filters = {
-        f["name"]: f for f in metadata(dashboard, charts, datasets)["native_filter_configuration"]
-    }
+    filters = {f["name"]: f for f in metadata(dashboard)["native_filter_configuration"]}
     assert list(filters) == ["City", "District", "Year (empty: all)"]
     assert filters["District"]["cascadeParentIds"] == [filters["City"]["id"]]
-    assert charts["freshness"] in filters["District"]["scope"]["excluded"]
-    assert charts["freshness"] not in filters["District"]["chartsInScope"]
+    assert numbers["freshness"] in filters["District"]["scope"]["excluded"]
+    assert numbers["refuse"] not in filters["District"]["scope"]["excluded"]
     assert filters["District"]["defaultDataMask"]["filterState"]["value"] == ["Whole city"]
     assert filters["City"]["controlValues"]["defaultToFirstItem"] is True
-    known = metadata(dashboard, charts, datasets, {"City": "Loomfield"})
+    known = metadata(dashboard, {"City": "Loomfield"})
     city = known["native_filter_configuration"][0]
     assert city["controlValues"]["defaultToFirstItem"] is False
     assert city["defaultDataMask"]["filterState"]["value"] == ["Loomfield"]
 
 
-def test_css_names_charts_by_their_ids():
+def test_css_names_charts_by_their_place_in_the_layout():
     (dashboard,) = load_dashboards()
-    charts = {name: number for number, name in enumerate(dashboard.charts, 100)}
-    rules = css(dashboard, charts)
-    assert f".dashboard-chart-id-{charts['city_status']} " in rules
+    rules = css(dashboard)
+    assert f"{selector('city_status')} " in rules
     assert "chart(" not in rules
 
 
-def test_a_chart_says_in_its_own_words_that_there_is_nothing():
+def test_a_chart_has_its_own_text_where_there_is_no_data():
     (dashboard,) = load_dashboards()
-    charts = {name: number for number, name in enumerate(dashboard.charts, 100)}
-    rules = css(dashboard, charts)
+    rules = css(dashboard)
     assert dashboard.charts["net_sentiment"].empty in rules
-    place = f".dashboard-chart-id-{charts['net_sentiment']} .ant-empty-description::after"
-    assert place in rules
-    assert f".dashboard-chart-id-{charts['refuse']} .ant-empty" not in rules
+    assert f"{selector('net_sentiment')} .ant-empty-description::after" in rules
+    assert f"{selector('refuse')} .ant-empty" not in rules
+
+
+def test_two_datasets_on_one_relation(code: Path):
+    # Superset allows one dataset a relation: two files would change it at every push.
+    (code / "datasets/status.yml").write_text("relation: reporting.rpt_city_status\n")
+    problems = refused(code)
+    assert "status.yml: relation: " in problems
+    assert "city_status.yml has reporting.rpt_city_status already" in problems
+
+
+def test_a_copied_file_with_the_uuid_of_another(code: Path):
+    path = code / "city_overview/charts/refuse.yml"
+    edit(path, uuid=place_uuid("city_overview/charts/recycling"))
+    assert "recycling.yml has" in refused(code)
+
+
+def test_a_pulled_part_keeps_its_uuid(code: Path):
+    uuid = "8f14e45f-ceea-467f-a8ad-0b1c2d3e4f50"
+    edit(code / "city_overview/charts/refuse.yml", uuid=uuid.upper())
+    (dashboard,) = load_code(code).dashboards
+    assert dashboard.charts["refuse"].uuid == uuid
+    assert dashboard.charts["refuse"].is_pulled
+    assert not dashboard.charts["recycling"].is_pulled
+
+
+def test_a_filter_without_its_column(code: Path):
+    path = code / "city_overview/dashboard.yml"
+    content = yaml.safe_load(path.read_text())
+    del content["filters"][0]["column"]
+    path.write_text(yaml.safe_dump(content))
+    assert "filters.0: a select filter needs a dataset and a column" in refused(code)

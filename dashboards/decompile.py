@@ -1,0 +1,288 @@
+"""From an exported chart or dashboard to the content of its YAML: pure functions of `pull`."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections import Counter
+from collections.abc import Iterable
+from typing import Any
+
+from dashboards import layout
+from dashboards.bundle import explore_defaults
+from dashboards.check import METRIC_KEYS
+from dashboards.code import Chart, Condition, Dashboard, Filter, Row, TimeRange, parse_uuid
+from dashboards.compare import DERIVED_PARAMS, EMPTY, as_json
+from dashboards.state import placed
+
+#: What Superset's pages add to metrics and filters of a chart, and nobody reads.
+ADHOC_NOISE = (
+    "optionName",
+    "filterOptionName",
+    "isExtra",
+    "isNew",
+    "datasourceWarning",
+    "operatorId",
+)
+GENERATED_RULE = re.compile(
+    r"^\.dashboard-component-chart-holder:has\(> #CHART-[\w-]+\) "
+    r"(\.header-title::after \{ content|p:has\(\+ \.ant-empty|\.ant-empty-description)"
+)
+SIZES = {name: size for size, name in layout.HEADINGS.items()}
+TYPES = {name: kind for kind, name in layout.FILTER_TYPES.items()}
+
+
+def slug_of(title: str, otherwise: str) -> str:
+    """Return the name of a file for a title: small letters, digits and underscores."""
+    ascii_title = unicodedata.normalize("NFKD", title.replace("ß", "ss")).encode("ascii", "ignore")
+    name = re.sub(r"[^a-z0-9]+", "_", ascii_title.decode().lower()).strip("_")[:50].strip("_")
+    return name if re.match(r"[a-z]", name) else f"{otherwise}_{name}".strip("_")
+
+
+def unique(name: str, taken: Iterable[str]) -> str:
+    """Return the name, or with the first number from 2 that is free."""
+    used = set(taken)
+    return next(
+        candidate
+        for number in range(1, len(used) + 3)
+        if (candidate := name if number == 1 else f"{name}_{number}") not in used
+    )
+
+
+def chart_content(
+    config: dict[str, Any], dataset: str, known: Chart | None, written: dict[str, Any]
+) -> dict[str, Any]:
+    """Return a chart's YAML: `written` with what differs, or all that is not a default.
+
+    `config` is the exported chart; `known` and `written` are the file as it is, if there is one.
+    """
+    params = config.get("params") or {}
+    where, filters = split_filters(params.get("adhoc_filters") or [])
+    cleaned = {
+        key: clean(value)
+        for key, value in params.items()
+        if key not in (*DERIVED_PARAMS, "adhoc_filters")
+    }
+    if filters:
+        cleaned["adhoc_filters"] = filters
+    found: dict[str, Any] = {
+        "title": config["slice_name"],
+        "description": config.get("description") or "",
+        "dataset": dataset,
+        "type": config["viz_type"],
+        "where": where,
+    }
+    defaults = explore_defaults(config["viz_type"])
+    if known is None:
+        own = {k: v for k, v in cleaned.items() if not _is_default(k, v, defaults)}
+        content = {**found, "explore_defaults": True, "params": own, "uuid": config["uuid"]}
+        order = ("title", "description", "dataset", "type", "explore_defaults", "where", "params")
+        return {k: content[k] for k in (*order, "uuid") if content[k] not in EMPTY}
+    content = dict(written)
+    current = {
+        "title": known.title,
+        "description": known.description,
+        "dataset": known.dataset,
+        "type": known.type,
+        "where": where_content(known.where),
+    }
+    for key, value in found.items():
+        if key == "description" and value.split() == known.description.split():
+            continue
+        if as_json(current[key]) != as_json(value):
+            content[key] = value
+    content["params"] = _merged_params(known, cleaned, defaults)
+    return {
+        k: v
+        for k, v in content.items()
+        if v not in EMPTY or (k in written and k not in ("where", "params", "description"))
+    }
+
+
+def _merged_params(
+    known: Chart, current: dict[str, Any], defaults: dict[str, Any]
+) -> dict[str, Any]:
+    """Return the file's params with what differs in Superset."""
+    params = dict(known.params)
+    for key, value in current.items():
+        if key in params:
+            if as_json(clean(params[key])) != as_json(value):
+                params[key] = value
+        elif not _is_default(key, value, defaults):
+            params[key] = value
+    for key in known.params:
+        if key in current or known.params[key] in EMPTY:
+            continue
+        if not (
+            known.explore_defaults and as_json(known.params[key]) == as_json(defaults.get(key))
+        ):
+            del params[key]
+    return params
+
+
+def _is_default(key: str, value: Any, defaults: dict[str, Any]) -> bool:
+    if key in defaults:
+        return as_json(defaults[key]) == as_json(value)
+    return value in EMPTY
+
+
+def clean(value: Any) -> Any:
+    """Return form data without what Superset's pages add to metrics and columns for themselves."""
+    if isinstance(value, list):
+        return [clean(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    if value.get("expressionType") not in ("SIMPLE", "SQL"):
+        return value
+    kept = {k: v for k, v in value.items() if k not in ADHOC_NOISE and v not in (None, False)}
+    if isinstance(kept.get("column"), dict):
+        kept["column"] = {"column_name": kept["column"]["column_name"]}
+    return dict(sorted(kept.items()))
+
+
+def split_filters(
+    filters: list[dict[str, Any]],
+) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """Return a chart's filters as `where`, and those that `where` cannot say."""
+    where: dict[str, Any] = {}
+    rest = []
+    for item in filters:
+        subject = item.get("subject")
+        simple = item.get("expressionType") == "SIMPLE" and item.get("clause") == "WHERE"
+        condition = _condition(item) if simple else None
+        if isinstance(subject, str) and subject not in where and condition is not None:
+            where[subject] = condition[0]
+        else:
+            rest.append(clean(item))
+    return where, rest
+
+
+def _condition(item: dict[str, Any]) -> tuple[Any] | None:
+    """Return what `where` says for a filter, in a tuple, or None where it cannot."""
+    operator, value = item.get("operator"), item.get("comparator")
+    if operator == "TEMPORAL_RANGE":
+        return ({"time_range": value},) if isinstance(value, str) else None
+    if operator == "IN" and isinstance(value, list):
+        return (value,)
+    if operator == "==" and isinstance(value, (str, int, float)) and not isinstance(value, bool):
+        return (value,)
+    return {"IS NOT NULL": (None,), "IS TRUE": (True,), "IS FALSE": (False,)}.get(str(operator))
+
+
+def where_content(where: dict[str, Condition]) -> dict[str, Any]:
+    """Return `where` as the YAML has it."""
+    return {
+        column: condition.model_dump()
+        if isinstance(condition, TimeRange)
+        else list(condition)
+        if isinstance(condition, tuple)
+        else condition
+        for column, condition in where.items()
+    }
+
+
+def metric_names(params: dict[str, Any]) -> set[str]:
+    """Return the dataset's metrics that form data names."""
+    values = [params.get(key) for key in METRIC_KEYS]
+    flat = [item for value in values for item in (value if isinstance(value, list) else [value])]
+    return {item for item in flat if isinstance(item, str)}
+
+
+def metric_content(metric: dict[str, Any]) -> dict[str, Any]:
+    """Return a metric in the words of the YAML; None for what is not set."""
+    label = metric.get("verbose_name") or None
+    return {
+        "sql": metric["expression"],
+        "label": label,
+        "format": metric.get("d3format") or None,
+        "description": metric.get("description") or None,
+    }
+
+
+def filter_content(
+    item: dict[str, Any], dataset: str | None, titles: dict[str, str], excluded: list[str]
+) -> dict[str, Any]:
+    """Return a dashboard's filter in the YAML's words, without what is a default."""
+    controls = item.get("controlValues") or {}
+    kind = TYPES[item["filterType"]]
+    column = next((t["column"]["name"] for t in item["targets"] if t.get("column")), None)
+    default = ((item.get("defaultDataMask") or {}).get("filterState") or {}).get("value")
+    if kind == "select" and isinstance(default, list):
+        default = default[0] if len(default) == 1 else default
+    content = {
+        "name": item["name"],
+        "type": kind,
+        "description": item.get("description") or "",
+        "dataset": dataset,
+        "column": column,
+        "single": not controls.get("multiSelect", False) if kind == "select" else True,
+        "required": bool(controls.get("enableEmptyFilter")),
+        "default": default,
+        "first": bool(controls.get("defaultToFirstItem")),
+        "descending": controls.get("sortAscending") is False,
+        "after": [titles[key] for key in item.get("cascadeParentIds") or [] if key in titles],
+        "not_on": excluded,
+    }
+    fields = Filter.model_fields
+    return {
+        key: value
+        for key, value in content.items()
+        if value not in EMPTY and (fields[key].is_required() or value != fields[key].default)
+    }
+
+
+def settings(
+    config: dict[str, Any],
+    position: dict[str, Any],
+    names: dict[str, str],
+    known: Dashboard | None,
+) -> dict[str, Any]:
+    """Return colours, refresh, cross filters and CSS of a dashboard in the YAML's words."""
+    found = config.get("metadata") or {}
+    css = config.get("css") or ""
+    return {
+        "colours": found.get("label_colors") or {},
+        "color_scheme": found.get("color_scheme") or "",
+        "refresh_seconds": found.get("refresh_frequency") or 0,
+        "cross_filters": found.get("cross_filters_enabled", True) is not False,
+        "show_descriptions": layout.DESCRIPTION in css,
+        "css": known.css if known and css == layout.css(known) else _own_css(css, position, names),
+    }
+
+
+def _own_css(css: str, position: dict[str, Any], names: dict[str, str]) -> str:
+    """Return a dashboard's CSS without the generated rules, with `chart(<name>)` as selectors."""
+    generated = set(layout.DESCRIPTION.splitlines())
+    lines = [
+        line
+        for line in css.splitlines()
+        if line not in generated and not GENERATED_RULE.match(line)
+    ]
+    text = "\n".join(lines).strip()
+    for item in placed(position):
+        name = names.get(parse_uuid(item["meta"]["uuid"])) if "uuid" in item["meta"] else None
+        if name:
+            anchor = f".dashboard-component-chart-holder:has(> #{item['id']})"
+            text = text.replace(anchor, f"chart({name})")
+            pattern = rf"\.dashboard-chart-id-{item['meta']['chartId']}\b"
+            text = re.sub(pattern, f"chart({name})", text)
+    return f"{text}\n" if text else ""
+
+
+def row_parts(row: Row) -> list[str]:
+    """Return a row as the layout has it, as text: its heading, then its cells."""
+    parts = []
+    if row.heading:
+        heading = {"heading": row.heading}
+        parts.append(as_json(heading if row.size == "medium" else {**heading, "size": row.size}))
+    if row.cells:
+        heights = [cell.height or row.height for cell in row.cells]
+        height = Counter(heights).most_common(1)[0][0]
+        cells = []
+        for cell, own in zip(row.cells, heights, strict=True):
+            what = {"chart": cell.chart} if cell.chart else {"text": cell.text}
+            size = {} if own == height else {"height": own}
+            cells.append({**what, "width": cell.width, **size})
+        default = Row.model_fields["height"].default
+        parts.append(as_json({"cells": cells} | ({} if height == default else {"height": height})))
+    return parts
