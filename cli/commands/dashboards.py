@@ -121,7 +121,7 @@ def _pull_as_json(report: PullReport) -> dict[str, object]:
 
 
 def _print_pull(report: PullReport, *, dry_run: bool) -> None:
-    from infra.settings import ROOT
+    from infra.home import ROOT
 
     if dry_run and report.diff:
         typer.echo(report.diff, nl=False)
