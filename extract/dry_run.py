@@ -9,7 +9,7 @@ from pathlib import Path
 
 from catalog.models import Source
 from extract.connectors import connector
-from extract.errors import ExtractError
+from extract.errors import ExtractError, of_manifest
 from extract.prepare import Preparer
 from extract.redact import safe_errors
 from warehouse.reasons import Reason
@@ -34,7 +34,7 @@ class DryRun:
 
 def dry_run(source: Source, base_dir: Path, mode: str = "read") -> DryRun:
     """Read all of a source as a load would, and raise `ExtractError` where a load would."""
-    with safe_errors(source):
+    with safe_errors(source), of_manifest(f"{source.path}, {mode}"):
         return _dry_run(source, base_dir, mode)
 
 

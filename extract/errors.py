@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from warehouse.reasons import Reason
 
@@ -45,6 +47,16 @@ class ExtractError(Exception):
         text = super().__str__()
         known = self.manifest is None or self.place.startswith(self.manifest.rpartition(",")[0])
         return text if known else f"{text} (Manifest: {self.manifest})"
+
+
+@contextmanager
+def of_manifest(manifest: str) -> Iterator[None]:
+    """Let each `ExtractError` of the block name the manifest, and the reader in it."""
+    try:
+        yield
+    except ExtractError as error:
+        error.manifest = error.manifest or manifest
+        raise
 
 
 class SafeError(Exception):

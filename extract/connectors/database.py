@@ -175,9 +175,10 @@ def _statement(
 ) -> sa.Select:
     import sqlalchemy as sa
 
+    origin: sa.FromClause
     if table:
-        schema, _, name = table.rpartition(".")
-        origin = sa.table(sa.quoted_name(name, True), schema=schema or None)
+        schema, _, bare = table.rpartition(".")
+        origin = sa.table(sa.quoted_name(bare, True), schema=schema or None)
     else:
         origin = sa.text((query or "").rstrip().rstrip(";")).columns().subquery("source_query")
     statement = sa.select(sa.text("*")).select_from(origin)

@@ -17,7 +17,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from catalog.fields import TimeZone
 from catalog.models import Reader, Source
 from catalog.problems import Location, key_of, problems_of
-from extract.errors import ExtractError
+from extract.errors import ExtractError, of_manifest
 from warehouse.reasons import Reason
 
 if TYPE_CHECKING:
@@ -88,8 +88,5 @@ class Connector:
             place = f"{source.path}: {key_of((key, *loc))}"
             raise ExtractError(place, wrong, remedy or "correct it", reason=Reason.WRONG_MANIFEST)
         options = self.options.model_validate(reader.options)
-        try:
+        with of_manifest(f"{source.path}, {key}"):
             yield from self.read(options, reader, source, base_dir, cursor)
-        except ExtractError as error:
-            error.manifest = f"{source.path}, {key}"
-            raise

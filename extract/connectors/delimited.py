@@ -156,9 +156,11 @@ def _header(stream: TextStream, path: Path, options: CsvOptions) -> list[str]:
     if options.header:
         names = options.header
     else:
-        quoting = csv.QUOTE_MINIMAL if quote else csv.QUOTE_NONE
         records = csv.reader(
-            lines, delimiter=options.delimiter, quotechar=quote or None, quoting=quoting
+            lines,
+            delimiter=options.delimiter,
+            quotechar=quote or None,
+            quoting=csv.QUOTE_MINIMAL if quote else csv.QUOTE_NONE,
         )
         names = next((record for record in records if any(record)), [])
         if not names:
@@ -174,7 +176,7 @@ def _header(stream: TextStream, path: Path, options: CsvOptions) -> list[str]:
 
 
 def _numbered(
-    batches, file: SourceFile, ragged: list[RejectedRow], last: _Last
+    batches: Any, file: SourceFile, ragged: list[RejectedRow], last: _Last
 ) -> Iterator[SourceBatch]:
     """Give each row its number; Arrow reads ahead, so some rejected rows are still to come."""
     import numpy as np

@@ -8,6 +8,7 @@ import io
 import re
 import zlib
 from pathlib import Path
+from typing import Any
 
 from catalog.models import Reader
 from extract.batches import SourceFile
@@ -97,7 +98,7 @@ class TextStream(io.RawIOBase):
         """Whether one can read from it: always."""
         return True
 
-    def readinto(self, target) -> int:
+    def readinto(self, target: Any) -> int:
         """Fill `target` with the next bytes of the text."""
         data = self.read(len(target))
         target[: len(data)] = data

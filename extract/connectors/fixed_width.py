@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from io import TextIOWrapper
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO, cast
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -121,14 +121,14 @@ FIXED_WIDTH = Connector(
 
 
 def _lines(stream: TextStream) -> Iterator[str]:
-    for line in TextIOWrapper(stream, encoding="utf-8", newline=None):
+    for line in TextIOWrapper(cast(BinaryIO, stream), encoding="utf-8", newline=None):
         text = line.rstrip("\n")
         if text.strip() and text != "\x1a":  # an end-of-file mark of old systems
             yield text
 
 
 def _records(stream: TextStream, length: int, path: Path) -> Iterator[str]:
-    text = TextIOWrapper(stream, encoding="utf-8", newline="")
+    text = TextIOWrapper(cast(BinaryIO, stream), encoding="utf-8", newline="")
     number = 0
     while record := text.read(length):
         number += 1

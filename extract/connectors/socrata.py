@@ -87,7 +87,9 @@ def read(
     ).session
     # dlt's retries wrap `send`; what comes out of them is final, and is looked at here.
     send = session.send
-    session.send = lambda request, **given: _checked(file.path, send(request, **given))
+    session.send = lambda request, **given: _checked(  # type: ignore[method-assign]
+        file.path, send(request, **given)
+    )
     client = RESTClient(
         base_url=options.base_url or f"https://{options.domain}",
         headers={"X-App-Token": token} if token else None,

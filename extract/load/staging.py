@@ -18,7 +18,7 @@ from psycopg.types.json import Jsonb
 from catalog.models import Source
 from extract.batches import SourceBatch, SourceFile
 from extract.connectors import connector
-from extract.errors import ExtractError, visible
+from extract.errors import ExtractError, of_manifest, visible
 from extract.hashing import to_text
 from extract.load import ledger, tables
 from extract.load.history import (
@@ -85,7 +85,9 @@ def stage(
                 source, salt, previous_columns(previous.files if previous else []), time_zone
             )
             batches = connector(reader.connector)(reader, source, Path(base_dir), cursor)
-            _StageRun(source, warehouse_url, load_id, preparer, cursor, progress).run(batches)
+            run = _StageRun(source, warehouse_url, load_id, preparer, cursor, progress)
+            with of_manifest(f"{source.path}, {mode}"):
+                run.run(batches)
         except BaseException as error:
             safe = safe_error(error, source)
             _record_failure(control, source, load_id, error, str(safe))
