@@ -87,6 +87,7 @@ def _read_city(folder: Path, check: SourceCheck | None) -> Cities:
     path = folder / "city.yml"
     if path.is_file():
         city, city_problems = _parse(City, path, city_id=folder.name)
+        city = None if city_problems else city
     else:
         missing = "is missing; write it, see docs/add-a-source.md for an example"
         city, city_problems = None, [Problem(path, "", missing)]
@@ -204,7 +205,7 @@ class _Lines:
         loader = yaml.CSafeLoader(text)
         try:
             self.root = loader.get_single_node()
-            self._refuse_repeated_keys(self.root, set())
+            self._check_keys(self.root, set())
             self.data = loader.construct_document(self.root) if self.root else None
         except yaml.YAMLError as error:
             raise self._not_yaml(error) from error
@@ -228,7 +229,7 @@ class _Lines:
             node = child
         return Problem(self.path, key_of(loc), message, line)
 
-    def _refuse_repeated_keys(self, node: yaml.Node | None, done: set[int]) -> None:
+    def _check_keys(self, node: yaml.Node | None, done: set[int]) -> None:
         if id(node) in done:  # an alias
             return
         done.add(id(node))
@@ -237,7 +238,12 @@ class _Lines:
             first: dict[str, int] = {}
             for key, value in node.value:
                 line = key.start_mark.line + 1
-                if key.tag != "tag:yaml.org,2002:merge" and key.value in first:
+                kind = key.tag.rpartition(":")[2]
+                if kind not in ("str", "merge"):
+                    name = key.value if isinstance(key, yaml.ScalarNode) else "a list or a group"
+                    message = f"{name} stands as a key, and YAML reads it as {kind}; write a text"
+                    raise _NotYaml(self.path, f"{message}, in quotes if need be", line)
+                if kind == "str" and key.value in first:
                     raise _NotYaml(
                         self.path,
                         f"{key.value} stands twice, first in line {first[key.value]}; keep one",
@@ -248,7 +254,7 @@ class _Lines:
         elif isinstance(node, yaml.SequenceNode):
             children = node.value
         for child in children:
-            self._refuse_repeated_keys(child, done)
+            self._check_keys(child, done)
 
     def _not_yaml(self, error: yaml.YAMLError) -> _NotYaml:
         mark = getattr(error, "problem_mark", None)

@@ -16,6 +16,7 @@ from pydantic import AfterValidator, BeforeValidator, Field
 
 #: PostgreSQL cuts longer names off.
 NAME_LENGTH = 63
+_SYSTEM_COLUMNS = {"tableoid", "xmin", "cmin", "xmax", "cmax", "ctid"}
 #: Every field of a strptime format is recovered from this moment's text, if the format is whole.
 _MOMENT = datetime(2024, 11, 28, 17, 45, 59)
 #: What Python's regular expressions have and PostgreSQL's lack, or mean otherwise.
@@ -54,6 +55,8 @@ def _column_name(value: str) -> str:
             "column names are lower-case letters, digits and _, and begin with a letter; "
             "the file's own spelling goes under aliases"
         )
+    if value in _SYSTEM_COLUMNS:
+        raise ValueError("is a column of PostgreSQL's own in every table; use another name")
     if len(value) > NAME_LENGTH:
         raise ValueError(
             f"has {len(value)} characters; PostgreSQL holds {NAME_LENGTH}: "

@@ -215,6 +215,8 @@ class Source(Strict):
                 for name in names
                 if name is not None and name not in known
             ]
+        repeated = sorted({k for k in self.primary_key if self.primary_key.count(k) > 1})
+        problems += [("primary_key", f"{name!r} stands twice; keep one") for name in repeated]
         means = {name: name for name in self.columns}
         for name, column in self.columns.items():
             for alias in map(normalise, column.aliases):

@@ -1,4 +1,4 @@
-"""What is wrong in a file under `cities/`, told by file, line, key and remedy."""
+"""What is wrong in a file under `cities/`, reported by file, line, key and remedy."""
 
 from __future__ import annotations
 

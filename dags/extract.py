@@ -156,7 +156,7 @@ own again. Until then it fails once a day, so that it shows among what failed.
     return dag
 
 
-def made_dags(only: str | None) -> Iterator[DAG]:
+def source_dags(only: str | None) -> Iterator[DAG]:
     """Yield the DAGs of all sources, or the `only` one."""
     cities = load_cities()
     ids = {extract_dag_id(source) for source in cities.sources}
@@ -175,5 +175,5 @@ def made_dags(only: str | None) -> Iterator[DAG]:
 
 
 # A task's process needs its own DAG only.
-for _dag in made_dags(get_parsing_context().dag_id):
+for _dag in source_dags(get_parsing_context().dag_id):
     globals()[_dag.dag_id] = _dag

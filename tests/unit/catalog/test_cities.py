@@ -1,4 +1,4 @@
-"""A mistake under `cities/` is answered with file, key and remedy; every mistake, not the first."""
+"""A mistake under `cities/` is reported with file, key and remedy; every mistake, not the first."""
 
 from __future__ import annotations
 
@@ -124,6 +124,8 @@ def test_a_good_city_is_read_whole(write):
             ("columns.pool_id.personal: a key", "only be hashed"),
         ),
         ({"columns": {"pool_id": {}, "Name": {}}}, ("columns.Name: column names are lower-case",)),
+        ({"columns": {"pool_id": {}, "xmin": {}}}, ("columns.xmin: is a column of PostgreSQL's",)),
+        ({"primary_key": ["pool_id", "pool_id"]}, ("primary_key: 'pool_id' stands twice",)),
         ({"columns": {"pool_id": {}, "x" * 64: {}}}, ("has 64 characters", "holds 63")),
         (
             {"columns": {"pool_id": {}, "name": {"aliases": ["Pool ID"]}}},
@@ -136,7 +138,7 @@ def test_a_good_city_is_read_whole(write):
         ({"read": {"connector": "csv", "files": ["../a"]}}, ("read.files[0]:", "drop folder")),
     ],
 )
-def test_a_mistake_is_told_with_file_key_and_remedy(write, change, words):
+def test_a_mistake_is_reported_with_file_key_and_remedy(write, change, words):
     (problem,) = problems(write(pools={**SOURCE, **change}))
     assert "parks/pools.yml:" in problem
     for word in words:
@@ -166,7 +168,7 @@ def test_a_mistake_is_told_with_file_key_and_remedy(write, change, words):
         ({"sources": []}, ("sources: is not a known key; remove it",)),
     ],
 )
-def test_a_mistake_in_city_yml_is_told_with_file_key_and_remedy(write, change, words):
+def test_a_mistake_in_city_yml_is_reported_with_file_key_and_remedy(write, change, words):
     (problem,) = problems(write(city={**CITY, **change}, pools=SOURCE))
     assert "testville/city.yml:" in problem
     for word in words:
@@ -191,15 +193,20 @@ def test_a_mistake_in_city_yml_is_told_with_file_key_and_remedy(write, change, w
         ("source: pools\nsince: 2024-13-01\n", None, "a value that YAML cannot read"),
         ("source: !!python/object:os.system x\n", 1, "is not YAML"),
         ("source: &a [*a]\n", None, "source: must be"),
+        ("source: pools\n? [a, b]\n: c\n", 2, "a list or a group stands as a key"),
+        ("columns:\n  no: {}\n", 2, "no stands as a key, and YAML reads it as bool"),
+        ("on: x\n", 1, "write a text, in quotes if need be"),
+        ("values:\n  - {7: x}\n", 2, "7 stands as a key, and YAML reads it as int"),
+        ("source: pools\n---\nsource: ponds\n", 2, "is not YAML"),
     ],
 )
-def test_what_is_not_a_manifest_is_told_with_its_line(write, text, line, words):
+def test_what_is_not_a_manifest_is_reported_with_its_line(write, text, line, words):
     found = problems(write(pools=text))
     place = f"pools.yml:{line}: " if line else "pools.yml"
     assert any(place in problem and words in problem for problem in found), found
 
 
-def test_a_file_that_is_not_utf_8_is_told(write):
+def test_a_file_that_is_not_utf_8_is_reported(write):
     folder = write(pools=SOURCE)
     path = folder / "testville" / "sources" / "parks" / "pools.yml"
     path.write_bytes(b"source: pools\ntitle: Caf\xe9\n")
@@ -229,7 +236,7 @@ def test_dates_may_stand_without_quotes(write):
     assert found.sources[0].columns["day"].min == "2020-01-01"
 
 
-def test_every_mistake_is_told_at_once(write):
+def test_every_mistake_is_reported_at_once(write):
     found = problems(
         write(
             pools={**SOURCE, "tier": "x", "cadence": "x"},
@@ -245,14 +252,14 @@ def test_a_department_that_the_city_has_not_is_named(write):
     assert "zoo/animals.yml" in problem and "'zoo'" in problem and "city.yml" in problem
 
 
-def test_one_source_name_in_two_departments_is_told(write):
+def test_one_source_name_in_two_departments_is_reported(write):
     write(pools=SOURCE)
     city = {**CITY, "departments": {"parks": "Parks", "water": "Water"}}
     (problem,) = problems(write(city=city, department="water", pools=SOURCE))
     assert "water/pools.yml:" in problem and "parks/pools.yml" in problem and "unique" in problem
 
 
-def test_a_manifest_that_would_not_be_read_is_told(write):
+def test_a_manifest_that_would_not_be_read_is_reported(write):
     folder = write(pools=SOURCE)
     sources = folder / "testville" / "sources"
     (sources / "ponds.yml").write_text("x")
@@ -262,7 +269,7 @@ def test_a_manifest_that_would_not_be_read_is_told(write):
     assert "ponds.yml" in ponds and "move it into sources/" in ponds
 
 
-def test_names_that_the_database_would_cut_off_are_told(write):
+def test_names_that_the_database_would_cut_off_are_reported(write):
     name = "p" * 40
     folder = write(city_id="t" * 30, **{name: {**SOURCE, "source": name}})
     (problem,) = read_cities(folder).problems
@@ -299,13 +306,13 @@ def test_a_wrong_city_yml_costs_its_own_city_alone(write):
     assert "city.yml" in str(problem) and "time_zone: 'Mars'" in str(problem)
 
 
-def test_a_city_folder_without_city_yml_is_told(write):
+def test_a_city_folder_without_city_yml_is_reported(write):
     folder = write(pools=SOURCE)
     (folder / "testville" / "city.yml").unlink()
     (problem,) = problems(folder)
     assert "city.yml: is missing; write it" in problem
 
 
-def test_a_city_folder_that_cannot_name_tables_is_told(write):
+def test_a_city_folder_that_cannot_name_tables_is_reported(write):
     found = read_cities(write(city_id="New York", pools=SOURCE))
     assert any("'New York'" in str(p) and "rename the folder" in str(p) for p in found.problems)

@@ -154,7 +154,7 @@ def test_csv_that_is_no_data_is_refused_with_the_place(tmp_path, data, says):
         ("a,b\n1,2\n".encode("utf-16") + b"3", r"line 3: ends in half a character.*truncated"),
     ],
 )
-def test_utf_16_that_is_none_or_is_cut_is_told(tmp_path, data, says):
+def test_utf_16_that_is_none_or_is_cut_is_reported(tmp_path, data, says):
     with pytest.raises(ExtractError, match=says):
         csv(tmp_path, data, encoding="utf-16")
 
@@ -165,13 +165,13 @@ def test_json_in_place_of_a_table_is_not_quoted_for_it_may_name_people(tmp_path)
     assert "Jane" not in str(caught.value)
 
 
-def test_a_quote_that_swallows_megabytes_is_told(tmp_path, monkeypatch):
+def test_a_quote_that_swallows_megabytes_is_reported(tmp_path, monkeypatch):
     monkeypatch.setattr("extract.connectors.delimited.BLOCK", 1000)
     with pytest.raises(ExtractError, match="opens a quote that nothing closes"):
         csv(tmp_path, 'a,b\n1,2\n3,"x\n' + "4,5\n" * 2000)
 
 
-def test_a_missing_file_and_an_unknown_option_are_told(tmp_path):
+def test_a_missing_file_and_an_unknown_option_are_reported(tmp_path):
     with pytest.raises(ExtractError, match="no file matches"):
         read(tmp_path, "csv", "nothing*.csv")
     with pytest.raises(ExtractError, match=r"no file matches.*\(Manifest: .*s\.yml, read\)"):

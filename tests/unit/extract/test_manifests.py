@@ -1,4 +1,4 @@
-"""What a manifest says to its connectors: checked as it is read, told by file, key and remedy."""
+"""What a manifest says to its connectors, checked as it is read: file, key and remedy."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def write(tmp_path):
     return write
 
 
-def told(cities_dir) -> str:
+def only_problem(cities_dir) -> str:
     with pytest.raises(ManifestError) as caught:
         load_city("testville", cities_dir)
     (problem,) = caught.value.problems
@@ -142,9 +142,9 @@ def reader(name, files=True, **options):
         ),
     ],
 )
-def test_a_wrong_reader_is_told_with_file_key_and_remedy(write, given, words):
+def test_a_wrong_reader_is_reported_with_file_key_and_remedy(write, given, words):
     cities_dir = write(read=given)
-    problem = told(cities_dir)
+    problem = only_problem(cities_dir)
     assert "parks/pools.yml:" in problem
     for word in words:
         assert word in problem
@@ -152,12 +152,12 @@ def test_a_wrong_reader_is_told_with_file_key_and_remedy(write, given, words):
 
 def test_a_problem_of_a_password_does_not_repeat_it(write):
     url = "postgresql://me:hunter2@host/db"
-    problem = told(write(read=reader("sql", files=False, url=url, table="t")))
+    problem = only_problem(write(read=reader("sql", files=False, url=url, table="t")))
     assert "hunter2" not in problem
 
 
 def test_a_snapshot_is_checked_as_well(write):
-    problem = told(write(read=reader("csv"), snapshot=reader("csv", seperator=";")))
+    problem = only_problem(write(read=reader("csv"), snapshot=reader("csv", seperator=";")))
     assert "snapshot.options.seperator: is not a known key" in problem
 
 
@@ -165,7 +165,7 @@ def test_each_problem_has_its_line(write):
     cities_dir = write(read=reader("csv", seperator=";"))
     text = (cities_dir / "testville" / "sources" / "parks" / "pools.yml").read_text()
     line = text.splitlines().index("    seperator: ;") + 1
-    assert f"pools.yml:{line}: read.options.seperator" in told(cities_dir)
+    assert f"pools.yml:{line}: read.options.seperator" in only_problem(cities_dir)
 
 
 def test_a_wrong_reader_costs_its_own_source_alone(write):

@@ -158,14 +158,14 @@ def test_a_portal_that_is_busy_is_asked_again(serve):
         ((200, b"[]", {"X-SODA2-Data-Out-Of-Date": "true"}), "out of date"),
     ],
 )  # fmt: skip
-def test_an_answer_that_is_no_data_is_told(serve, answer, says):
+def test_an_answer_that_is_no_data_is_reported(serve, answer, says):
     portal = Portal([])
     portal.answers = [answer]
     with pytest.raises(ExtractError, match=says):
         read(serve(portal))
 
 
-def test_a_portal_that_cannot_be_reached_is_told():
+def test_a_portal_that_cannot_be_reached_is_reported():
     with pytest.raises(ExtractError, match=r"cannot be reached.*load a snapshot"):
         read("http://127.0.0.1:9", attempts=1)
 
