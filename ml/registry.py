@@ -86,6 +86,17 @@ class Registry:
         self._mlflow = mlflow
         self._client = mlflow.MlflowClient(tracking_uri=tracking_uri, registry_uri=tracking_uri)
 
+    def open_experiment(self, name: str) -> None:
+        """Make an experiment where missing; later runs belong to it.
+
+        MLflow's pages guess its kind until a tag says it, and guess language models.
+        """
+        with self._errors_as_messages():
+            experiment = self._mlflow.set_experiment(name)
+            self._client.set_experiment_tag(
+                experiment.experiment_id, "mlflow.experimentKind", "custom_model_development"
+            )
+
     def versions(self, model_name: str | None = None) -> list[Version]:
         """Return the versions of a model, or of all models, newest first within a model."""
         with self._errors_as_messages():
@@ -142,7 +153,7 @@ class Registry:
         `history` holds the metrics of each epoch. Without `net_folder` the model is VADER.
         """
         with self._errors_as_messages(), tempfile.TemporaryDirectory() as scratch:
-            self._mlflow.set_experiment(model_name)
+            self.open_experiment(model_name)
             with self._mlflow.start_run(run_name=params["net"], tags=tags) as run:
                 self._mlflow.log_params(params)
                 for step, values in enumerate(history, 1):

@@ -70,6 +70,7 @@ def train(
     if dataset.leaks:
         report(f"left {dataset.leaks:,} training texts out that other splits hold too")
     registry = Registry(tracking_uri)
+    registry.open_experiment(name)
     versions = [
         _train_candidate(registry, name, candidate, dataset, seed, overrides or {}, report)
         for candidate in dict.fromkeys((net, BASELINE))

@@ -110,6 +110,12 @@ def test_both_candidates_are_runs_that_can_be_compared(trained, uri):
     assert runs[0].data.metrics["validation_macro_recall"] == pytest.approx(best)
 
 
+def test_mlflow_shows_the_experiment_as_machine_learning(trained, uri):
+    """Without the tag its page opens on the traces of language models, of which there are none."""
+    experiment = mlflow.MlflowClient(uri).get_experiment_by_name("sentiment")
+    assert experiment.tags["mlflow.experimentKind"] == "custom_model_development"
+
+
 def test_the_better_on_validation_is_champion_in_both_places(trained, uri, warehouse):
     best = max(trained.versions, key=lambda version: version.macro_recall)
     assert trained.decision.champion.version == best.version
