@@ -55,18 +55,29 @@ class SetupError(Exception):
 
 @dataclass(frozen=True)
 class Environment:
-    """A virtual environment: what is installed into it, and the files that decide it."""
+    """A virtual environment, and the files under `constraints/` and beside that decide it."""
 
     title: str
     venv: Path
-    interpreter: str
     options: tuple[str, ...]
     decided_by: tuple[str, ...]
 
-    @property
-    def python(self) -> str:
-        """Path of its interpreter."""
-        return str(self.venv / "bin" / "python")
+
+PLATFORM = Environment(
+    "the platform",
+    ROOT / ".venv",
+    (
+        *("--editable", ".", "--group", "dev", "--constraints", "constraints/platform.txt"),
+        *("--overrides", "constraints/overrides.txt"),
+    ),
+    ("pyproject.toml", "constraints/platform.txt", "constraints/overrides.txt"),
+)
+SUPERSET = Environment(
+    "Superset",
+    Path(os.environ.get("CITYLOOM_SUPERSET_VENV") or ROOT / ".venv-superset"),
+    ("--requirements", "constraints/superset.in", "--constraints", "constraints/superset.txt"),
+    ("constraints/superset.in", "constraints/superset.txt"),
+)
 
 
 def main(arguments: list[str]) -> int:
@@ -95,63 +106,32 @@ def check_python() -> None:
         )
 
 
-def environments() -> tuple[Environment, Environment]:
-    """Return the platform's environment and Superset's."""
-    superset = Path(os.environ.get("CITYLOOM_SUPERSET_VENV") or ROOT / ".venv-superset")
-    return (
-        Environment(
-            "the platform",
-            ROOT / ".venv",
-            sys.executable,
-            (
-                *("--editable", str(ROOT), "--group", f"{ROOT / 'pyproject.toml'}:dev"),
-                *("--constraints", str(CONSTRAINTS / "platform.txt")),
-                *("--overrides", str(CONSTRAINTS / "overrides.txt")),
-            ),
-            ("pyproject.toml", "constraints/platform.txt", "constraints/overrides.txt"),
-        ),
-        Environment(
-            "Superset",
-            superset,
-            superset_interpreter(),
-            (
-                *("--requirements", str(CONSTRAINTS / "superset.in")),
-                *("--constraints", str(CONSTRAINTS / "superset.txt")),
-            ),
-            ("constraints/superset.in", "constraints/superset.txt"),
-        ),
-    )
-
-
 def make_environments() -> None:
     """Make or bring up to date both environments; return at once when nothing changed."""
     began = time.monotonic()
     backend = torch_backend()
-    platform, superset = environments()
-    wanted = {
-        platform: fingerprint(*platform.decided_by, f"torch={backend}"),
-        superset: fingerprint(*superset.decided_by),
-    }
+    wanted = {one: fingerprint(*one.decided_by) for one in (PLATFORM, SUPERSET)}
+    wanted[PLATFORM] += f" torch={backend}"
     todo = [one for one, stamp in wanted.items() if not is_current(one.venv, stamp)]
     if not todo:
         print(f"setup: environments are current ({time.monotonic() - began:.1f} s)")
         return
-    uv = find_uv(platform.venv)
-    variables = uv_environment(pip_settings(platform.venv))
+    uv = find_uv()
+    variables = uv_environment(pip_settings())
     for one in todo:
-        ensure_venv(uv, one.venv, one.interpreter, variables)
-        torch: list[str] = []
-        chosen: dict[str, str] = {}
-        if one is platform:
-            torch, chosen["torch"] = choose_torch(uv, one.python, variables, backend)
-            print(f"setup: torch: {chosen['torch']}", flush=True)
+        interpreter = superset_interpreter() if one is SUPERSET else sys.executable
+        python = ensure_venv(uv, one.venv, interpreter, variables)
+        torch, chosen = [], ""
+        if one is PLATFORM:
+            torch, chosen = choose_torch(uv, python, variables, backend)
+            print(f"setup: torch: {chosen}", flush=True)
         (one.venv / "cityloom.json").unlink(missing_ok=True)
         print(f"setup: installing {one.title} into {one.venv.name} ...", flush=True)
         # Without a terminal nobody watches uv's list of packages grow.
         quiet = [] if sys.stderr.isatty() else ["--quiet"]
-        command = [uv, "pip", "install", *quiet, "--python", one.python, *one.options, *torch]
+        command = [uv, "pip", "install", *quiet, "--python", python, *one.options, *torch]
         run([*command, *no_index(variables)], variables)
-        remember(one.venv, wanted[one], chosen)
+        remember(one.venv, wanted[one], {"torch": chosen})
     print(f"setup: done in {time.monotonic() - began:.0f} s")
 
 
@@ -160,9 +140,8 @@ def make_pins(upgrade: bool) -> None:
 
     find-links are left out: what one machine has lying about is no pin for another.
     """
-    venv = ROOT / ".venv"
-    uv = find_uv(venv)
-    variables = uv_environment(pip_settings(venv))
+    uv = find_uv()
+    variables = uv_environment(pip_settings())
     variables.pop("UV_FIND_LINKS", None)
     for target, sources in {
         "platform.txt": ["pyproject.toml", "--group", "dev"],
@@ -211,13 +190,16 @@ def remember(venv: Path, made: str, more: dict[str, str]) -> None:
     (venv / "cityloom.json").write_text(json.dumps({"fingerprint": made, **more}) + "\n")
 
 
-def ensure_venv(uv: str, venv: Path, interpreter: str, variables: dict[str, str]) -> None:
-    """Make an environment where there is none that was made here, for that version of Python."""
-    same = ask([interpreter, *VERSION]) == ask([str(venv / "bin" / "python"), *VERSION])
-    if not (same and is_at_home(venv)):
-        keep = Path(uv).is_relative_to(venv)  # uv itself lives there
-        how = "--allow-existing" if keep else "--clear"
+def ensure_venv(uv: str, venv: Path, interpreter: str, variables: dict[str, str]) -> str:
+    """Make an environment unless it was made here, for that version of Python; return its python.
+
+    uv itself may live there, and is kept.
+    """
+    python = str(venv / "bin" / "python")
+    if ask([interpreter, *VERSION]) != ask([python, *VERSION]) or not is_at_home(venv):
+        how = "--allow-existing" if Path(uv).is_relative_to(venv) else "--clear"
         run([uv, "venv", "--quiet", "--python", interpreter, how, str(venv)], variables)
+    return python
 
 
 def is_at_home(venv: Path) -> bool:
@@ -230,7 +212,7 @@ def is_at_home(venv: Path) -> bool:
         return False
 
 
-def find_uv(venv: Path) -> str:
+def find_uv(venv: Path = PLATFORM.venv) -> str:
     """Return uv's path: the one on PATH if new enough, else one that pip puts into `.venv`."""
     found = shutil.which("uv")
     if found and uv_version(found) >= UV_FIRST:
@@ -355,7 +337,7 @@ def resolve(
 # --- pip's settings, for uv -----------------------------------------------------------------
 
 
-def pip_settings(venv: Path) -> dict[str, str]:
+def pip_settings(venv: Path = PLATFORM.venv) -> dict[str, str]:
     """Return pip's settings by name (`find-links`), as pip itself would use them to install."""
     listed = ""
     for python in (sys.executable, str(venv / "bin" / "python"), "/usr/bin/python3"):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import shutil
 import sys
 from collections.abc import Callable, Iterator
@@ -12,6 +11,8 @@ from pathlib import Path
 from typing import Literal
 
 import psutil
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 from infra.contract import Finding
 from infra.home import ROOT, cityloom_home
@@ -69,28 +70,26 @@ def _environments() -> Iterator[Finding]:
 
 
 def _not_as_pinned(venv: Path, pins: Path) -> list[str]:
-    packages = [str(path) for path in venv.glob("lib/python3*/site-packages")]
-    found = metadata.distributions(path=packages)
-    installed = {_canonical(one.name): one.version for one in found if one.name}
+    (packages,) = venv.glob("lib/python3*/site-packages")
+    wanted = read_pins(pins, packages.parent.name.removeprefix("python"))
     return [
-        f"{package} {installed[package]} instead of {version}"
-        for package, version in read_pins(pins).items()
-        if package in installed and installed[package].split("+")[0] != version
+        f"{one.name} {one.version} instead of {version}"
+        for one in metadata.distributions(path=[str(packages)])
+        if (version := wanted.get(canonicalize_name(one.name or ""), ""))
+        and one.version.split("+")[0] != version
     ]
 
 
-def read_pins(path: Path) -> dict[str, str]:
-    """Return package to version for pins that hold on this Python, whatever their markers."""
-    pins: dict[str, set[str]] = {}
-    for line in path.read_text().splitlines():
-        if match := re.match(r"([A-Za-z0-9._-]+)(?:\[[^]]*\])?==([^\s;]+)", line):
-            pins.setdefault(_canonical(match[1]), set()).add(match[2].split("+")[0])
-    # One that has a version for each Python or platform is left out.
-    return {name: versions.pop() for name, versions in pins.items() if len(versions) == 1}
-
-
-def _canonical(name: str) -> str:
-    return re.sub(r"[-_.]+", "-", name).lower()
+def read_pins(path: Path, python: str) -> dict[str, str]:
+    """Return package to version for the pins that hold on this system and a Python (`3.12`)."""
+    holds = {"python_version": python, "python_full_version": f"{python}.0"}
+    lines = [line for line in path.read_text().splitlines() if line and not line.startswith("#")]
+    pins = [Requirement(line) for line in lines]
+    return {
+        canonicalize_name(pin.name): str(pin.specifier).removeprefix("==")
+        for pin in pins
+        if pin.marker is None or pin.marker.evaluate(holds)
+    }
 
 
 def _manifests() -> Iterator[Finding]:

@@ -10,7 +10,6 @@ from typer.testing import CliRunner
 
 from cli import main as cli
 from infra.home import NotSetUp
-from infra.local.doctor import read_pins
 
 #: None of these may be loaded to print help.
 HEAVY = ("pandas", "polars", "pyarrow", "psycopg", "torch", "mlflow", "great_expectations", "dlt")
@@ -40,15 +39,6 @@ def test_known_error_is_a_message_and_a_defect_is_not():
     assert cli.explain(NotSetUp("start it")) == "start it"
     assert "cityloom up" in cli.explain(psycopg.OperationalError("connection refused"))
     assert cli.explain(ZeroDivisionError()) is None
-
-
-def test_pins_are_read_without_markers_extras_and_doubt(tmp_path):
-    path = tmp_path / "pins.txt"
-    path.write_text(
-        "a.b==1.0\nC_d[x]==2.0 ; python_full_version < '3.13'\n"
-        "e==1 ; sys_platform == 'linux'\ne==2 ; sys_platform == 'win32'\n"
-    )
-    assert read_pins(path) == {"a-b": "1.0", "c-d": "2.0"}
 
 
 def test_what_the_machine_refuses_is_a_message_with_a_remedy(tmp_path):

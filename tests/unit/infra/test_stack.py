@@ -5,7 +5,6 @@ import threading
 import pytest
 
 from infra.local import stack
-from infra.local.doctor import examine
 from infra.local.services import probe_family
 from infra.local.settings import settings_from
 from infra.local.state import FIRST_PORTS, decide_state
@@ -67,10 +66,3 @@ def test_another_program_on_a_port_is_not_ours(home, family):
         answers = probe_family(family, settings_from(home, {"ports": ports}))
         server.shutdown()
     assert all("another program answers" in wrong for wrong in answers.values())
-
-
-def test_doctor_tells_a_home_that_cannot_be_made(tmp_path, monkeypatch):
-    (tmp_path / "file").write_text("")
-    monkeypatch.setenv("CITYLOOM_HOME", str(tmp_path / "file" / "home"))
-    found = {finding.check: finding for finding in examine()}
-    assert any(finding.verdict == "bad" and finding.remedy for finding in found.values())
