@@ -121,7 +121,8 @@ def make_environments() -> None:
     for one in todo:
         interpreter = superset_interpreter() if one is SUPERSET else sys.executable
         python = ensure_venv(uv, one.venv, interpreter, variables)
-        torch, chosen = [], ""
+        torch: list[str] = []
+        chosen = ""
         if one is PLATFORM:
             torch, chosen = choose_torch(uv, python, variables, backend)
             print(f"setup: torch: {chosen}", flush=True)
