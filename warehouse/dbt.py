@@ -90,6 +90,11 @@ class DbtSummary:
         return sum(node.status == "skipped" for node in self.nodes)
 
     @property
+    def warnings(self) -> tuple[NodeOutcome, ...]:
+        """Tests that found rows and are to warn only."""
+        return tuple(node for node in self.nodes if node.status == "warn")
+
+    @property
     def failures(self) -> tuple[NodeOutcome, ...]:
         """Nodes that failed."""
         return tuple(node for node in self.nodes if node.failed)
@@ -187,9 +192,12 @@ def build(
     document = json.loads(results_file.read_text(encoding="utf-8"))
     summary = _summary(document)
     _record(warehouse_url, summary, document["metadata"]["generated_at"], run_id)
+    compiled = {r["unique_id"]: r.get("compiled_code") for r in document["results"]}
+    for line in _described(warehouse_url, summary.warnings, compiled):
+        echo(f"warning: {line.removeprefix('- ')}")
     if summary.failures:
-        compiled = {r["unique_id"]: r.get("compiled_code") for r in document["results"]}
-        raise DbtFailed(_reasons(warehouse_url, summary, compiled), summary)
+        lines = _described(warehouse_url, summary.failures, compiled)
+        raise DbtFailed("\n".join([f"dbt: {summary}", *lines]), summary)
     if code != 0:
         raise DbtFailed("dbt failed:\n" + "\n".join(tail[-15:]), summary)
     return summary
@@ -373,15 +381,17 @@ def _record(warehouse_url: str, summary: DbtSummary, completed_at: str, run_id: 
         )
 
 
-def _reasons(warehouse_url: str, summary: DbtSummary, compiled: dict[str, str | None]) -> str:
-    """Say of each failing node what is wrong, a test with a few of its failing rows."""
-    lines = [f"dbt: {summary}"]
-    for node in summary.failures:
+def _described(
+    warehouse_url: str, nodes: Sequence[NodeOutcome], compiled: dict[str, str | None]
+) -> list[str]:
+    """Say of each node what is wrong, of a test with a few of the rows that it found."""
+    lines = []
+    for node in nodes:
         text = " ".join((node.message or "no message").split())
         lines.append(f"- {node.resource_type} {node.name}: {text}")
-        if node.resource_type == "test" and node.status == "fail":
+        if node.resource_type == "test" and node.status in ("fail", "warn"):
             lines += [f"    {row}" for row in _examples(warehouse_url, compiled[node.node_id])]
-    return "\n".join(lines)
+    return lines
 
 
 def _examples(warehouse_url: str, query: str | None) -> list[str]:
