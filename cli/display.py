@@ -7,13 +7,16 @@ import re
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
+
+#: The option of every command whose output a script may want.
+Json = Annotated[bool, typer.Option("--json", help="Print JSON; progress goes to stderr.")]
 
 #: Control characters but tab and line feed, those that turn the direction of the text after them,
 #: and halves of characters (bytes of a file name that are not UTF-8).

@@ -1,8 +1,6 @@
-"""The `cityloom` command: a table of commands, each a small module in `cli/commands/`.
+"""The `cityloom` command: a table of commands, each a function of a module in `cli/commands/`.
 
-A command's module has `main`, a function that Typer makes a command of, or `app`, a
-`typer.Typer` with commands of its own (`cityloom sources list`). It imports what is heavy inside
-its functions, so that `cityloom --help` is quick.
+A module imports what is heavy inside its functions, so that `cityloom --help` is quick.
 """
 
 from __future__ import annotations
@@ -11,44 +9,34 @@ import errno
 import os
 import sys
 from importlib import import_module
+from pathlib import Path
+from typing import Any
 
 import typer
 
 from cli.display import printable
 
-#: In the order of `cityloom --help`. To add a command: write its module, add its name.
-COMMANDS = (
-    "up",
-    "down",
-    "status",
-    "run",
-    "loads",
-    "sources",
-    "sql",
-    "env",
-    "dashboards",
-    "doctor",
-    "reset",
-    "simulate",
-    "train",
-    "models",
-    "score",
-)
-
-#: An exception class that one of these defines is a message for whoever typed the command.
-ROOMS = {
-    "catalog",
-    "simulator",
-    "extract",
-    "expectations",
-    "warehouse",
-    "ml",
-    "dashboards",
-    "infra",
-    "cli",
+#: Name to module and function (or the `typer.Typer` of a command with commands of its own), in
+#: the order of `cityloom --help`. To add a command: write its function, add its name.
+COMMANDS = {
+    "up": "stack:up",
+    "down": "stack:down",
+    "status": "stack:status",
+    "run": "run:main",
+    "loads": "loads:main",
+    "sources": "sources:app",
+    "sql": "sql:main",
+    "env": "stack:env",
+    "dashboards": "dashboards:app",
+    "doctor": "stack:doctor",
+    "reset": "stack:reset",
+    "simulate": "simulate:main",
+    "train": "models:train",
+    "models": "models:app",
+    "score": "models:score",
 }
 
-
+CHECKOUT = Path(__file__).resolve().parents[1]
 FULL = "free some space, or set CITYLOOM_HOME to a larger disk"
 FORBIDDEN = "run as its owner, or set CITYLOOM_HOME to a folder that you may write to"
 #: What a machine refuses, and the remedy.
@@ -73,12 +61,18 @@ def build() -> typer.Typer:
         context_settings={"help_option_names": ["-h", "--help"]},
     )
     for name in COMMANDS:
-        module = import_module(f"cli.commands.{name}")
-        if hasattr(module, "app"):
-            app.add_typer(module.app, name=name)
+        command = find(name)
+        if isinstance(command, typer.Typer):
+            app.add_typer(command, name=name)
         else:
-            app.command(name)(module.main)
+            app.command(name)(command)
     return app
+
+
+def find(name: str) -> Any:
+    """Return the function, or the `typer.Typer`, of a command."""
+    module, _, attribute = COMMANDS[name].partition(":")
+    return getattr(import_module(f"cli.commands.{module}"), attribute)
 
 
 def main() -> None:
@@ -96,9 +90,12 @@ def main() -> None:
 
 
 def explain(error: Exception) -> str | None:
-    """Return what to tell the user of an error, or None for one that is a defect."""
+    """Return the message for the user of an error, or None for one that is a defect.
+
+    An exception class that a package of this checkout defines carries a message for people.
+    """
     room = type(error).__module__.partition(".")[0]
-    if room in ROOMS:
+    if (CHECKOUT / room / "__init__.py").is_file():
         return str(error)
     bases = [base.__name__ for base in type(error).__mro__]
     if "DiskFull" in bases:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cli.display import echo, print_json, table, wide_console
+from cli.display import Json, echo, print_json, table, wide_console
 
 if TYPE_CHECKING:
     import psycopg
@@ -49,7 +49,7 @@ def main(
         bool, typer.Option("--models", help="What dbt last did, node by node.")
     ] = False,
     limit: Annotated[int, typer.Option(help="How many at most, newest first.")] = 100,
-    json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
+    json: Json = False,
 ) -> None:
     """Show what became of the loads: read = accepted + unchanged + quarantined.
 

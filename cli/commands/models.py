@@ -1,14 +1,16 @@
-"""`cityloom models list`."""
+"""`cityloom models list`, `train`, `score`: models in MLflow's registry."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cli.display import print_json, table
+from cli.display import Json, echo, print_json, table
 
 if TYPE_CHECKING:
+    from infra.contract import Deployment
     from ml.registry import Version
 
 app = typer.Typer(help="Models in MLflow's registry. Example: `cityloom models list`")
@@ -22,25 +24,114 @@ def main() -> None:
     """Models in MLflow's registry."""
 
 
-@app.command("list")
-def list_(
-    json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
-) -> None:
-    """List every version of every model with its metrics. Example: cityloom models list --json."""
+def _registry() -> tuple[Deployment, str]:
+    """Return the deployment and its MLflow's address, with the login in the environment."""
     import os
 
     from infra.contract import load_deployment
-    from ml.registry import Registry
 
     deployment = load_deployment()
     os.environ.update(deployment.mlflow_environment())
-    versions = Registry(deployment.url("mlflow")).versions()
+    return deployment, deployment.url("mlflow")
+
+
+@app.command("list")
+def list_(json: Json = False) -> None:
+    """List every version of every model with its metrics. Example: cityloom models list --json."""
+    from ml.registry import Registry
+
+    versions = Registry(_registry()[1]).versions()
     if json:
         print_json([as_dict(version) for version in versions])
     elif versions:
         print_versions(versions)
     else:
-        typer.echo("no models yet; `cityloom train` makes one")
+        echo("no models yet; `cityloom train` makes one")
+
+
+def train(
+    net: Annotated[str, typer.Option("--net", help="Net to train, by name.")] = "subword",
+    data: Annotated[
+        Path | None,
+        typer.Option("--data", help="Folder of labelled texts; default: the project's corpus."),
+    ] = None,
+    name: Annotated[
+        str | None,
+        typer.Option(
+            "--name", help="Model to add a version to; default: sentiment, or sentiment-FOLDER."
+        ),
+    ] = None,
+    seed: Annotated[int, typer.Option("--seed", help="Seed of everything random.")] = 0,
+    json: Json = False,
+) -> None:
+    """Train a net beside VADER, record both in MLflow, and let the rule choose the champion.
+
+    What was already made of the same data, params and code is not made again. Examples:
+    cityloom train; cityloom train --data ../shared/data/sentiment/tweeteval
+    """
+    from ml import train as training
+
+    deployment, mlflow = _registry()
+    trained = training.train(
+        mlflow,
+        net=net,
+        data=data,
+        model_name=name,
+        warehouse_url=deployment.database_url("warehouse"),
+        seed=seed,
+        report=lambda line: echo(line, err=True),
+    )
+    champion = trained.decision.champion
+    if json:
+        print_json(
+            {
+                "model_name": champion.model_name,
+                "data": trained.dataset.name,
+                "data_fingerprint": trained.dataset.fingerprint,
+                "champion": champion.version,
+                "reason": trained.decision.reason,
+                "versions": [as_dict(v, champion.version) for v in trained.versions],
+            }
+        )
+        return
+    shown = {version.version: version for version in (*trained.versions, champion)}
+    print_versions(list(shown.values()), champions={champion.model_name: champion.version})
+    echo(f"champion: {trained.decision.reason}")
+    echo(f"runs: {mlflow}")
+
+
+def score(
+    model: Annotated[
+        str,
+        typer.Option("--model", help="A model's name (its champion), or a models:/ URI."),
+    ] = "sentiment",
+) -> None:
+    """Read JSON lines with id and text, write id, label, probability and model version.
+
+    The order stays. A bad line is named on stderr with its number, the rest goes on, and the
+    command ends with 1. Example:
+    echo '{"id": 1, "text": "Thank you!"}' | cityloom score
+    """
+    import sys
+    from json import dumps
+
+    from ml.score import BadLine, load_model, score_lines
+
+    loaded = load_model(_registry()[1], model)
+    bad = 0
+    # What is not UTF-8 becomes a bad line, or a mark in a text, and not the end of the run.
+    lines = (line.decode("utf-8", "replace") for line in sys.stdin.buffer)
+    for answer in score_lines(loaded, lines):
+        if isinstance(answer, BadLine):
+            bad += 1
+            echo(f"line {answer.number}: {answer.message}", err=True)
+        else:
+            # In ASCII, an id that holds half a character can be written too.
+            sys.stdout.write(dumps(answer) + "\n")
+            sys.stdout.flush()
+    if bad:
+        echo(f"{bad:,} line{'' if bad == 1 else 's'} not scored", err=True)
+        raise typer.Exit(1)
 
 
 def as_dict(version: Version, champion: int | None = None) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cli.display import count, echo, live, print_json, printable, table, wide_console
+from cli.display import Json, count, echo, live, print_json, printable, table, wide_console
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -32,9 +32,7 @@ def main(
     source: Annotated[
         list[str] | None, typer.Option(help="Load this source only; may be repeated.")
     ] = None,
-    json: Annotated[
-        bool, typer.Option("--json", help="Print the outcome as JSON; progress goes to stderr.")
-    ] = False,
+    json: Json = False,
 ) -> None:
     """Load a city's sources through Airflow, and build, score and publish what is new.
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cli.display import echo, print_json, table, wide_console
+from cli.display import Json, echo, print_json, table, wide_console
 
 if TYPE_CHECKING:
     from catalog.models import Source
@@ -25,7 +25,7 @@ def main() -> None:
 @app.command("list")
 def list_(
     city: Annotated[str | None, typer.Argument(help="Only this city's sources.")] = None,
-    json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
+    json: Json = False,
 ) -> None:
     """List sources: whose they are, how and when they are read. Example: cityloom sources list."""
     from extract.manifests import load_cities

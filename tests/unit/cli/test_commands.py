@@ -2,7 +2,6 @@ import errno
 import os
 import subprocess
 import sys
-from importlib import import_module
 
 import psycopg
 import pytest
@@ -29,8 +28,7 @@ def test_each_command_helps_with_an_example(command):
     runner = CliRunner()
     said = runner.invoke(cli.build(), [command, "--help"]).output
     assert "Example" in said
-    group = getattr(import_module(f"cli.commands.{command}"), "app", None)
-    for info in group.registered_commands if group else ():
+    for info in getattr(cli.find(command), "registered_commands", ()):
         name = info.name or info.callback.__name__
         assert "Example" in runner.invoke(cli.build(), [command, name, "--help"]).output
 
