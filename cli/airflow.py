@@ -132,9 +132,9 @@ class Airflow:
         return [*self.active_runs(), *(Run.model_validate(item) for item in found)]
 
     def tasks(self, since: datetime) -> list[Task]:
-        """Return the task instances that changed since then, of all DAGs."""
-        path = f"{RUNS}/~/taskInstances"
-        found = self._pages(path, "task_instances", updated_at_gte=since.isoformat())
+        """Return the task instances that changed since then, of all DAGs, as they began."""
+        query = {"updated_at_gte": since.isoformat(), "order_by": "start_date"}
+        found = self._pages(f"{RUNS}/~/taskInstances", "task_instances", **query)
         return [Task.model_validate(item) for item in found]
 
     def awaits_run(self, dag_id: str) -> bool:

@@ -11,19 +11,15 @@ import fcntl
 import json
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import httpx
-import psycopg
-from psycopg.rows import dict_row
-from psycopg.types.json import Jsonb
-
 from catalog.models import City, Source
 from cli.airflow import Airflow, Run, Task
+from cli.outcome import describe_champion, read_champion, read_loads
 from infra.contract import Deployment
 from infra.home import write_private
 from warehouse import progress
@@ -79,17 +75,9 @@ class Outcome:
         return not self.failures
 
 
-@dataclass(frozen=True)
-class Running:
-    """The tasks that are running, and the number of runs that are not over."""
-
-    tasks: Sequence[Task]
-    runs: int
-
-
 #: What happens while a run is followed: a line about the run as a whole, a task whose state
-#: changed, one that failed for good, and at each look what is running.
-Event = str | Task | Failure | Running
+#: changed, and one that failed for good.
+Event = str | Task | Failure
 Report = Callable[[Event], None]
 
 
@@ -121,13 +109,9 @@ def run(
                 pipeline.start(dag_id, run_id, {"snapshot": str(snapshot)} if snapshot else None)
             pipeline.follow()
             pipeline.start_missed(run_id)
-        outcome = Outcome(
-            city.city_id,
-            loads=read_loads(warehouse, sources, run_id, reported),
-            failures=pipeline.failures(),
-            tasks=pipeline.seconds(),
-            champion=_describe_champion(deployment, city),
-        )
+        outcome = Outcome(city.city_id, failures=pipeline.failures(), tasks=pipeline.seconds())
+        outcome.loads = read_loads(warehouse, sources, run_id, reported)
+        outcome.champion = describe_champion(deployment, city)
         if outcome.champion and (trained := [key for key in pipeline.runs if key[0] == TRAIN]):
             outcome.champion["decision"] = airflow.event(*trained[-1]).get("reason")
     outcome.seconds = (datetime.now(UTC) - began).total_seconds()
@@ -145,7 +129,7 @@ class Pipeline:
         self.own: set[tuple[str, str]] = set()
         self.runs: dict[tuple[str, str], Run] = {}
         self.tasks: dict[tuple[str, str, str], Task] = {}
-        self.failed: dict[tuple[str, str, str], Failure] = {}
+        self.failed: dict[tuple[str, str], Failure] = {}
 
     def wait_for_dags(self, dag_ids: Sequence[str], seconds: float = 180) -> None:
         """Wait until Airflow has read every DAG; its processor needs a moment after a start."""
@@ -183,7 +167,6 @@ class Pipeline:
             active = [found for found in self.runs.values() if found.active]
             idle_looks = 0 if active or queued else idle_looks + 1
             busy = [task for task in self.tasks.values() if task.state == "running"]
-            self.report(Running(busy, len(active)))
             if changed:
                 changed_at, warned = time.monotonic(), False
             still = time.monotonic() - changed_at
@@ -207,24 +190,15 @@ class Pipeline:
     def start_missed(self, run_id: str) -> None:
         """Start each step that is behind though nothing failed: its event was never emitted."""
         for dag_id, step in STEPS.items():
-            failed = any(failure.dag_id in FOLLOWED for failure in self.failures())
+            failed = any(dag_id in FOLLOWED for dag_id, _ in self.failed)
             if not failed and progress.is_behind(self.warehouse, step):
                 self.report(f"{dag_id} is behind; starting it")
                 self.start(dag_id, f"{run_id}_{step}")
                 self.follow()
 
     def failures(self) -> list[Failure]:
-        """Return the tasks that failed for good, unless a later run of their DAG succeeded."""
-        newest: dict[str, Run] = {}
-        for found in sorted(self.runs.values(), key=lambda run: run.run_after):
-            newest[found.dag_id] = found
-        last: dict[tuple[str, str], Failure] = {}
-        for key in sorted(self.failed, key=lambda key: self.runs[key[:2]].run_after):
-            dag_id, run_id, task_id = key
-            if newest[dag_id].run_id == run_id or newest[dag_id].state == "failed":
-                # What failed, and failed again in the next run, is one thing to mend.
-                last[dag_id, task_id] = self.failed[key]
-        return list(last.values())
+        """Return the tasks that failed for good in the newest run that came to them."""
+        return list(self.failed.values())
 
     def seconds(self) -> dict[str, float]:
         """Return the seconds of each task, over all runs."""
@@ -251,11 +225,12 @@ class Pipeline:
         if before and (before.state, before.try_number) == (task.state, task.try_number):
             return
         self.report(task)
-        self.failed.pop(task.key, None)  # a failed task that was cleared runs again
         if task.state == "failed":
-            reason, log = self.airflow.reason(task)
-            self.failed[task.key] = Failure(task.dag_id, task.task_id, reason, log)
-            self.report(self.failed[task.key])
+            failure = Failure(task.dag_id, task.task_id, *self.airflow.reason(task))
+            self.failed[task.dag_id, task.task_id] = failure
+            self.report(failure)
+        elif task.state in ("running", "success", "skipped"):  # it was cleared, or a later run's
+            self.failed.pop((task.dag_id, task.task_id), None)
 
 
 @contextmanager
@@ -293,83 +268,3 @@ def _schedules(
     for dag_id in to_pause:
         airflow.pause(dag_id, True)
     note.unlink()
-
-
-def read_loads(
-    warehouse: str, sources: Sequence[Source], run_id: str, reported: progress.Watermark
-) -> list[dict[str, Any]]:
-    """Return the loads of this run, and those accepted from others that no report included.
-
-    `reported`: the watermark of `publish` before the run. Columns are those of `quality.loads`,
-    `own`: whether the load is of this run, and `quarantine_reasons`: the most frequent ones, each
-    with `reason` and `rows`.
-    """
-    with psycopg.connect(warehouse, row_factory=dict_row) as connection:
-        found = connection.execute(
-            """
-            select source_id, load_id, run_id = %(run)s as own, run_id, state, finished_at,
-              rows_read, rows_accepted, rows_unchanged, rows_quarantined, message, data_docs,
-              (select coalesce(json_agg(frequent), '[]')
-               from (select reason, count(*) as rows from quality.quarantine, unnest(reasons) reason
-                     where last_load_id = load.load_id
-                     group by reason order by rows desc, reason limit 3) frequent
-              ) as quarantine_reasons
-            from quality.loads load
-            where city_id = %(city)s and source_id = any(%(sources)s) and (run_id = %(run)s
-              or state = 'accepted'
-                and load_id > coalesce((%(reported)s ->> (city_id || '.' || source_id))::bigint, 0))
-            order by array_position(%(sources)s, source_id), load_id
-            """,
-            {
-                "run": run_id,
-                "city": sources[0].city_id,
-                "sources": [source.source for source in sources],
-                "reported": Jsonb(reported),
-            },
-        )
-        return found.fetchall()
-
-
-def read_champion(warehouse: str) -> dict[str, Any] | None:
-    """Return `model`, `version` and `since` of the champion, or None."""
-    with psycopg.connect(warehouse, row_factory=dict_row) as connection:
-        return connection.execute(
-            "select model_name as model, model_version as version, promoted_at as since "
-            "from ml.champion where model_name = %s",
-            [progress.MODEL],
-        ).fetchone()
-
-
-def _describe_champion(deployment: Deployment, city: City) -> dict[str, Any] | None:
-    """Return the champion with its `description` in MLflow: its net and its figures.
-
-    For a simulated city, which knows what its residents meant, also `agreement`: the share of `n`
-    comments that the champion reads as they were meant.
-    """
-    warehouse = deployment.database_url("warehouse")
-    champion = read_champion(warehouse)
-    if champion is None:
-        return None
-    with psycopg.connect(warehouse, row_factory=dict_row) as connection:
-        table = "select to_regclass('reporting.rpt_model_agreement') is not null as exists"
-        if city.simulated and connection.execute(table).fetchall() == [{"exists": True}]:
-            (agreement,) = connection.execute(
-                """
-                select sum(n)::bigint as n,
-                       round(sum(n) filter (where agrees) / nullif(sum(n), 0), 4)::float8
-                           as agreement
-                from reporting.rpt_model_agreement where city_id = %s and model_version = %s
-                """,
-                [city.city_id, champion["version"]],
-            ).fetchall()
-            champion |= agreement
-    # By REST, because importing MLflow's client costs more than all the rest of this.
-    with suppress(httpx.HTTPError, KeyError):
-        answer = httpx.get(
-            f"{deployment.url('mlflow')}/api/2.0/mlflow/model-versions/get",
-            params={"name": champion["model"], "version": champion["version"]},
-            auth=deployment.login("mlflow"),
-            trust_env=False,
-        )
-        champion["description"] = answer.json()["model_version"]["description"]
-    return champion

@@ -14,13 +14,15 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from catalog.models import City, Source
-    from cli.pipeline import Event, Failure, Outcome, Running
+    from cli.airflow import Task
+    from cli.pipeline import Event, Failure, Outcome
     from infra.contract import Deployment
 
 #: How many reasons for quarantine the summary names; JSON has three a load.
 SHOWN_REASONS = 5
 #: How a task that ended is shown; one that failed is shown with its reason.
-SIGNS = {"success": ("✓", "green"), "up_for_retry": ("↻", "yellow")}
+SIGNS = {"success": "[green]✓[/]", "up_for_retry": "[yellow]↻[/]"}
+WAITING = (None, "scheduled", "queued")
 
 
 def main(
@@ -71,8 +73,9 @@ def main(
     from extract.load import ensure_raw_tables
 
     ensure_raw_tables(deployment.database_url("warehouse"), every.cities)
+    screen = Screen(console)
     try:
-        with Screen(console) as screen:
+        with screen.running:
             outcome = run(deployment, chosen, sources, snapshot, screen.show)
     except KeyboardInterrupt:
         console.print(f"\nAirflow goes on with it: {deployment.url('airflow')}", highlight=False)
@@ -205,49 +208,43 @@ class Screen:
     """Shows a run as it goes: a line for each task that ends, and on a terminal what is running."""
 
     def __init__(self, console: Console) -> None:
-        from rich.live import Live
+        from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
         self.console = console
         self.began = time.monotonic()
-        self.live = Live(console=console, refresh_per_second=4, transient=True)
-
-    def __enter__(self) -> Screen:
-        if self.console.is_terminal:
-            self.live.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.live.stop()
+        columns = SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn()
+        off = not console.is_terminal
+        self.running = Progress(*columns, console=console, transient=True, disable=off)
+        self.clock = self.running.add_task("in all")
+        self.rows: dict[tuple[str, str, str], Any] = {}
+        self.waiting: set[tuple[str, str, str]] = set()
 
     def show(self, event: Event) -> None:
         """Show an event of `cli.pipeline`."""
-        from cli.pipeline import Failure, Running
+        from rich.markup import escape
+
+        from cli.pipeline import Failure
 
         if isinstance(event, str):
-            text = printable(f"{self._clock()}   {event}")
-            self.console.print(text, highlight=False, markup=False)
+            self._print(f"  {escape(printable(event))}")
         elif isinstance(event, Failure):
             _print_failure(self.console, event)
-        elif isinstance(event, Running):
-            self._show_running(event)
-        elif event.state in SIGNS:
-            sign, style = SIGNS[event.state]
-            took = f"{event.duration:.1f} s" if event.duration is not None else ""
-            again = f", try {event.try_number} failed" if event.state == "up_for_retry" else ""
-            line = f"{self._clock()} [{style}]{sign}[/] {event.label} [dim]{took}{again}[/]"
-            self.console.print(line, highlight=False)
+        else:
+            self._show_task(event)
 
-    def _show_running(self, running: Running) -> None:
-        from rich.table import Table
+    def _show_task(self, task: Task) -> None:
+        if task.key in self.rows:
+            self.running.remove_task(self.rows.pop(task.key))
+        if task.state == "running":
+            self.rows[task.key] = self.running.add_task(task.label)
+        (self.waiting.add if task.state in WAITING else self.waiting.discard)(task.key)
+        waiting = f", {len(self.waiting)} tasks waiting" if self.waiting else ""
+        self.running.update(self.clock, description=f"in all{waiting}")
+        if task.state in SIGNS:
+            took = f" {task.duration:.1f} s" if task.duration is not None else ""
+            again = f", try {task.try_number} failed" if task.state == "up_for_retry" else ""
+            self._print(f"{SIGNS[task.state]} {task.label}[dim]{took}{again}[/]")
 
-        grid = Table(box=None, show_header=False, pad_edge=False)
-        for task in running.tasks:
-            since = time.time() - task.start_date.timestamp() if task.start_date else 0
-            grid.add_row("[cyan]▸[/]", task.label, f"[dim]{since:.0f} s[/]")
-        queued = max(0, running.runs - len({task.key[:2] for task in running.tasks}))
-        grid.add_row("", f"[dim]{queued} more waiting[/]" if queued else "", self._clock())
-        self.live.update(grid)
-
-    def _clock(self) -> str:
+    def _print(self, line: str) -> None:
         minutes, seconds = divmod(int(time.monotonic() - self.began), 60)
-        return f"{minutes}:{seconds:02d}"
+        self.console.print(f"{minutes}:{seconds:02d} {line}", highlight=False)

@@ -10,7 +10,8 @@ import pytest
 from rich.console import Console
 
 from cli.commands import run as command
-from cli.pipeline import Failure, Outcome, read_loads
+from cli.outcome import read_loads
+from cli.pipeline import Failure, Outcome
 from warehouse import progress
 
 SOURCES = [SimpleNamespace(city_id="testville", source=name) for name in ("trees", "pools")]
