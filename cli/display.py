@@ -111,38 +111,37 @@ def count(number: int, style: str = "") -> Any:
 
 @contextlib.contextmanager
 def live(title: str) -> Iterator[Callable[[str, str, bool], None]]:
-    """Yield `report(name, text, done)`: what `name` is doing now, and whether it is through."""
+    """Yield `report(name, text, done)`: what `name` is doing now, and whether it is through.
+
+    A list on a terminal, a line a step elsewhere. What `name` "stack" does is a note between them.
+    """
     from rich.console import Console
     from rich.markup import escape
     from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
     console = Console()
-    if not console.is_terminal:
-        lock = threading.Lock()
-
-        def print_step(name: str, text: str, done: bool) -> None:
-            with lock:
-                print(f"{name}: {printable(text)}", flush=True)
-
-        yield print_step
-        return
-    tasks = {}
     columns = (
         SpinnerColumn(finished_text="[green]✓"),
         TextColumn("{task.fields[name]}"),
         TextColumn("[dim]{task.description}"),
         TimeElapsedColumn(),
     )
-    with Progress(*columns, console=console) as progress:
-        progress.console.print(title, style="bold")
+    steps: dict[str, Any] = {}
+    lock = threading.Lock()
+    with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
+        if console.is_terminal:
+            console.print(title, style="bold")
 
-        def show_step(name: str, text: str, done: bool) -> None:
-            text = escape(printable(text))
-            if name == "stack":
-                progress.console.print(f"  {text}", style="yellow", highlight=False)
-                return
-            if name not in tasks:
-                tasks[name] = progress.add_task(text, name=name, total=1)
-            progress.update(tasks[name], description=text, completed=1 if done else 0)
+        def report(name: str, text: str, done: bool) -> None:
+            with lock:
+                if not console.is_terminal:
+                    print(f"{name}: {printable(text)}", flush=True)
+                elif name == "stack":
+                    console.print(f"  {escape(printable(text))}", style="yellow", highlight=False)
+                else:
+                    if name not in steps:
+                        steps[name] = progress.add_task("", name=name, total=1)
+                    shown = escape(printable(text))
+                    progress.update(steps[name], description=shown, completed=int(done))
 
-        yield show_step
+        yield report

@@ -66,12 +66,22 @@ def main(
     if json:
         print_json(found)
     elif models:
-        _print(found, ["name", "resource_type", "status", "rows_affected", "seconds", "failures"])
+        columns = ["name", "resource_type", "status", "rows_affected", "seconds", "failures"]
+        wide_console().print(
+            table(
+                columns,
+                [[node[column] for column in columns] for node in found],
+                text=lambda value: f"{value:.1f}" if isinstance(value, float) else str(value),
+            )
+        )
         for node in _failing(found):
             echo(f"\n{node['name']} {node['status']}: {node['message']}")
     else:
         _print_loads(found, city, source)
-        _print_summary(outcomes)
+        if outcomes:
+            bad = sorted(node["name"] for node in _failing(outcomes))
+            failing = f"; failing: {', '.join(bad)}" if bad else ""
+            echo(f"\ndbt: {len(outcomes)} nodes{failing} (`cityloom loads --models` lists them)")
 
 
 def _rows(connection: psycopg.Connection, query: str, values: dict) -> list[dict[str, Any]]:
@@ -81,49 +91,30 @@ def _rows(connection: psycopg.Connection, query: str, values: dict) -> list[dict
         return cursor.execute(query, values).fetchall()
 
 
-def _print_loads(loads: list[dict[str, Any]], city: str | None, source: str | None) -> None:
-    if not loads:
-        of = f" of {'/'.join(filter(None, (city, source)))}" if city else ""
-        echo(f"no loads{of} yet; `cityloom run {city or 'demo'}` makes some")
-        return
-    shown = [
-        {
-            "load": load["load_id"],
-            "source": f"{load['city_id']}/{load['source_id']}",
-            "state": load["state"],
-            "started": load["started_at"].astimezone().strftime("%Y-%m-%d %H:%M"),
-            "read": load["rows_read"],
-            "accepted": load["rows_accepted"],
-            "unchanged": load["rows_unchanged"],
-            "quarantined": load["rows_quarantined"],
-            "of these kept out": load["rows_kept_out"],
-        }
-        for load in loads
-    ]
-    _print(shown, list(shown[0]))
-    for load in loads:
-        if load["message"]:
-            echo(f"\nload {load['load_id']} {load['state']}: {load['message']}")
-
-
-def _print_summary(outcomes: list[dict[str, Any]]) -> None:
-    if not outcomes:
-        return
-    bad = sorted(node["name"] for node in _failing(outcomes))
-    failing = f"; failing: {', '.join(bad)}" if bad else ""
-    echo(f"\ndbt: {len(outcomes)} nodes{failing} (`cityloom loads --models` lists them)")
-
-
 def _failing(outcomes: list[dict[str, Any]]) -> list[dict[str, Any]]:
     from warehouse.dbt import FAILED
 
     return [node for node in outcomes if node["status"] in FAILED]
 
 
-def _print(rows: list[dict[str, Any]], columns: list[str]) -> None:
-    values = [[row[column] for column in columns] for row in rows]
-    wide_console().print(table(columns, values, text=_text))
-
-
-def _text(value: object) -> str:
-    return f"{value:.1f}" if isinstance(value, float) else str(value)
+def _print_loads(loads: list[dict[str, Any]], city: str | None, source: str | None) -> None:
+    if not loads:
+        of = f" of {'/'.join(filter(None, (city, source)))}" if city else ""
+        echo(f"no loads{of} yet; `cityloom run {city or 'demo'}` makes some")
+        return
+    counts = ["read", "accepted", "unchanged", "quarantined", "kept_out"]
+    columns = ["load", "source", "state", "started", *counts[:-1], "of these kept out"]
+    rows = [
+        [
+            load["load_id"],
+            f"{load['city_id']}/{load['source_id']}",
+            load["state"],
+            load["started_at"].astimezone().strftime("%Y-%m-%d %H:%M"),
+            *(load[f"rows_{count}"] for count in counts),
+        ]
+        for load in loads
+    ]
+    wide_console().print(table(columns, rows))
+    for load in loads:
+        if load["message"]:
+            echo(f"\nload {load['load_id']} {load['state']}: {load['message']}")

@@ -69,6 +69,8 @@ def train(
     What was already made of the same data, params and code is not made again. Examples:
     cityloom train; cityloom train --data ../shared/data/sentiment/tweeteval
     """
+    from dataclasses import replace
+
     from ml import train as training
 
     deployment, mlflow = _registry()
@@ -82,6 +84,10 @@ def train(
         report=lambda line: echo(line, err=True),
     )
     champion = trained.decision.champion
+    versions = [
+        replace(version, is_champion=version.version == champion.version)
+        for version in {v.version: v for v in (*trained.versions, champion)}.values()
+    ]
     if json:
         print_json(
             {
@@ -90,12 +96,11 @@ def train(
                 "data_fingerprint": trained.dataset.fingerprint,
                 "champion": champion.version,
                 "reason": trained.decision.reason,
-                "versions": [as_dict(v, champion.version) for v in trained.versions],
+                "versions": [as_dict(version) for version in versions[: len(trained.versions)]],
             }
         )
         return
-    shown = {version.version: version for version in (*trained.versions, champion)}
-    print_versions(list(shown.values()), champions={champion.model_name: champion.version})
+    print_versions(versions)
     echo(f"champion: {trained.decision.reason}")
     echo(f"runs: {mlflow}")
 
@@ -134,56 +139,39 @@ def score(
         raise typer.Exit(1)
 
 
-def as_dict(version: Version, champion: int | None = None) -> dict[str, Any]:
+def as_dict(version: Version) -> dict[str, Any]:
     """Return a version as JSON has it; macro recall in 0..1."""
+    from dataclasses import asdict
     from datetime import UTC, datetime
 
     created = datetime.fromtimestamp(version.created_at / 1000, UTC)
-    return {
-        "model_name": version.model_name,
-        "version": version.version,
-        "is_champion": version.is_champion if champion is None else version.version == champion,
-        "net": version.net,
-        "data": version.data,
-        "data_fingerprint": version.data_fingerprint,
-        "created_at": created.isoformat(timespec="seconds"),
-        "run_id": version.run_id,
-        "reused": version.reused,
-        "metrics": version.metrics,
-    }
+    return {**asdict(version), "created_at": created.isoformat(timespec="seconds")}
 
 
-def print_versions(versions: list[Version], champions: dict[str, int] | None = None) -> None:
-    """Print a table of versions with macro recall, and recall of each label on validation.
-
-    `champions`: version of each model's champion, where that of `versions` is out of date.
-    """
+def print_versions(versions: list[Version]) -> None:
+    """Print a table of versions with macro recall, and recall of each label on validation."""
     from rich.console import Console
     from rich.text import Text
 
     splits = [s for s in _SPLITS if any(f"{s}_macro_recall" in v.metrics for v in versions)]
-    figures = {f"{split}\nmacro recall": f"{split}_macro_recall" for split in splits}
-    labels = ("negative", "neutral", "positive")
-    figures |= {f"recall\n{label}": f"validation_recall_{label}" for label in labels}
-
-    def row(version: Version) -> list[object]:
-        champion = version.is_champion
-        if champions is not None:
-            champion = champions.get(version.model_name) == version.version
-        return [
+    metrics = {f"{split}\nmacro recall": f"{split}_macro_recall" for split in splits}
+    for label in ("negative", "neutral", "positive"):
+        metrics[f"recall\n{label}"] = f"validation_recall_{label}"
+    rows: list[list[object]] = [
+        [
             version.model_name,
             Text(str(version.version)),
             version.net,
             version.data,
-            Text("champion" if champion else "", "green"),
-            *(100 * found if (found := version.metrics.get(f)) is not None else None
-              for f in figures.values()),
-        ]  # fmt: skip
-
+            Text("champion" if version.is_champion else "", "green"),
+            *(version.metrics.get(metric) for metric in metrics.values()),
+        ]
+        for version in versions
+    ]
     shown = table(
-        ["model", "version", "net", "data", "", *figures],
-        [row(version) for version in versions],
-        text=lambda value: f"{value:.1f}" if isinstance(value, float) else str(value),
+        ["model", "version", "net", "data", "", *metrics],
+        rows,
+        text=lambda value: f"{100 * value:.1f}" if isinstance(value, float) else str(value),
     )
     # Figures that are cut off are worse than a line that the terminal folds.
     Console(width=max(Console().width, 150)).print(shown)
