@@ -137,12 +137,6 @@ class Airflow:
         found = self._pages(f"{RUNS}/~/taskInstances", "task_instances", **query)
         return [Task.model_validate(item) for item in found]
 
-    def awaits_run(self, dag_id: str) -> bool:
-        """Return whether an asset event waits to start a run of this DAG."""
-        path = f"/dags/{dag_id}/assets/queuedEvents"
-        answer = self._ask("GET", path, accepted=(200, 404))
-        return answer.status_code == 200 and answer.json()["total_entries"] > 0
-
     def event(self, dag_id: str, run_id: str) -> dict[str, Any]:
         """Return what a run attached to the last asset event that it emitted; empty without one."""
         found = self._pages(

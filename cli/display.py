@@ -110,7 +110,7 @@ def count(number: int, style: str = "") -> Any:
 
 
 @contextlib.contextmanager
-def live(title: str) -> Iterator[Callable[[str, str, bool], None]]:
+def live(title: str, stderr: bool = False) -> Iterator[Callable[[str, str, bool], None]]:
     """Yield `report(name, text, done)`: what `name` is doing now, and whether it is through.
 
     A list on a terminal, a line a step elsewhere. What `name` "stack" does is a note between them.
@@ -119,7 +119,7 @@ def live(title: str) -> Iterator[Callable[[str, str, bool], None]]:
     from rich.markup import escape
     from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-    console = Console()
+    console = Console(stderr=stderr)
     columns = (
         SpinnerColumn(finished_text="[green]✓"),
         TextColumn("{task.fields[name]}"),
@@ -135,7 +135,7 @@ def live(title: str) -> Iterator[Callable[[str, str, bool], None]]:
         def report(name: str, text: str, done: bool) -> None:
             with lock:
                 if not console.is_terminal:
-                    print(f"{name}: {printable(text)}", flush=True)
+                    typer.echo(f"{name}: {printable(text)}", err=stderr)
                 elif name == "stack":
                     console.print(f"  {escape(printable(text))}", style="yellow", highlight=False)
                 else:

@@ -1,8 +1,8 @@
 """`cityloom run`: run a city's pipeline through Airflow and report its outcome.
 
 The loads are triggered here. What follows from them is started by their assets, and followed here
-until nothing is active or queued. A step that no event started, because a process was killed
-before it emitted one, is found by the watermarks of `warehouse.progress`, and triggered.
+until the watermarks of `warehouse.progress` show no step behind. A step that no event started,
+because a process was killed before it emitted one, is triggered.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,8 @@ PREFIX = "cityloom__"
 POLL_SECONDS = 1.5
 #: With a dead scheduler, a task is found and started anew within about two minutes.
 STALLED_SECONDS = 420
+#: An asset event starts a run sooner than this, or was never emitted.
+EVENT_SECONDS = 20
 #: After this long without a change, the person who waits is told why.
 WARN_SECONDS = 60
 
@@ -97,8 +100,9 @@ def run(
     began = datetime.now(UTC)
     run_id = f"{PREFIX}{began:%Y-%m-%dT%H:%M:%S.%f}"
     dag_ids = [f"extract_{source.city_id}_{source.source}" for source in sources]
+    is_behind = partial(progress.is_behind, warehouse)
     with _only_run(deployment), Airflow(deployment) as airflow:
-        pipeline = Pipeline(airflow, warehouse, report, began - timedelta(seconds=1))
+        pipeline = Pipeline(airflow, is_behind, report, began - timedelta(seconds=1))
         pipeline.wait_for_dags([*dag_ids, *FOLLOWED])
         pipeline.end_leftovers(dag_ids)
         reported = progress.stored_watermark(warehouse, "publish")
@@ -107,8 +111,7 @@ def run(
                 pipeline.start(TRAIN, run_id)
             for dag_id in dag_ids:
                 pipeline.start(dag_id, run_id, {"snapshot": str(snapshot)} if snapshot else None)
-            pipeline.follow()
-            pipeline.start_missed(run_id)
+            pipeline.follow(run_id)
         outcome = Outcome(city.city_id, failures=pipeline.failures(), tasks=pipeline.seconds())
         outcome.loads = read_loads(warehouse, sources, run_id, reported)
         outcome.champion = describe_champion(deployment, city)
@@ -121,9 +124,15 @@ def run(
 class Pipeline:
     """The runs of one `cityloom run`, from the first trigger until nothing is active."""
 
-    def __init__(self, airflow: Airflow, warehouse: str, report: Report, since: datetime) -> None:
+    def __init__(
+        self,
+        airflow: Airflow,
+        is_behind: Callable[[progress.Step], bool],
+        report: Report,
+        since: datetime,
+    ) -> None:
         self.airflow = airflow
-        self.warehouse = warehouse
+        self.is_behind = is_behind
         self.report = report
         self.since = since
         self.own: set[tuple[str, str]] = set()
@@ -153,48 +162,55 @@ class Pipeline:
 
     def start(self, dag_id: str, run_id: str, conf: dict[str, Any] | None = None) -> None:
         """Trigger a DAG."""
-        self.own.add(self.airflow.trigger(dag_id, run_id, conf).key)
+        started = self.airflow.trigger(dag_id, run_id, conf)
+        self.own.add(started.key)
+        self.runs[started.key] = started
 
-    def follow(self) -> None:
-        """Return when no run is active, nor queued by an asset event, at two looks in a row."""
-        idle_looks = 0
+    def follow(self, run_id: str) -> None:
+        """Return when no run is active, and no step is behind, or one has failed.
+
+        A step that stays behind while nothing is active is started, as `run_id`: its event was
+        never emitted.
+        """
         changed_at = time.monotonic()
         warned = False
-        while idle_looks < 2:
-            # Events before runs: an event leaves the queue only as a run, which is then found.
-            queued = [dag_id for dag_id in STEPS if self.airflow.awaits_run(dag_id)]
-            changed = self._look()
-            active = [found for found in self.runs.values() if found.active]
-            idle_looks = 0 if active or queued else idle_looks + 1
-            busy = [task for task in self.tasks.values() if task.state == "running"]
-            if changed:
+        while True:
+            if self._look():
                 changed_at, warned = time.monotonic(), False
+            active = {run.dag_id for run in self.runs.values() if run.active}
+            behind = self._step_behind(run_id)
+            if not active and behind is None:
+                return
             still = time.monotonic() - changed_at
+            if not active and behind and still > EVENT_SECONDS:
+                self.report(f"{behind} is behind; starting it")
+                self.start(behind, f"{run_id}_{STEPS[behind]}")
             # A task that died with its scheduler stays "running": ask whether the scheduler lives.
+            busy = any(task.state == "running" for task in self.tasks.values())
             if still > WARN_SECONDS and ((dead := self.airflow.unhealthy()) or not busy):
                 why = f"no heartbeat of Airflow's {', '.join(dead)}" if dead else "no task runs"
+                why = f"nothing has changed for {still:.0f} s ({why})"
                 if still > STALLED_SECONDS:
-                    names = ", ".join(sorted({found.dag_id for found in active} | set(queued)))
                     raise RunError(
-                        f"nothing has changed for {still:.0f} s ({why}), and {names} is not done; "
+                        f"{why}, and {', '.join(sorted(active))} is not done; "
                         "`cityloom doctor` looks for the cause, then run again"
                     )
                 if not warned:
-                    self.report(
-                        f"nothing has changed for {still:.0f} s ({why}); `cityloom up` in another "
-                        "terminal starts what is down"
-                    )
+                    self.report(f"{why}; `cityloom up` in another terminal starts what is down")
                     warned = True
             time.sleep(POLL_SECONDS)
 
-    def start_missed(self, run_id: str) -> None:
-        """Start each step that is behind though nothing failed: its event was never emitted."""
+    def _step_behind(self, run_id: str) -> str | None:
+        """Return the first DAG whose step is behind and was not started here; None after a failure.
+
+        A champion that a person chose in MLflow meanwhile can keep a step behind.
+        """
+        if any(dag_id in FOLLOWED for dag_id, _ in self.failed):
+            return None
         for dag_id, step in STEPS.items():
-            failed = any(dag_id in FOLLOWED for dag_id, _ in self.failed)
-            if not failed and progress.is_behind(self.warehouse, step):
-                self.report(f"{dag_id} is behind; starting it")
-                self.start(dag_id, f"{run_id}_{step}")
-                self.follow()
+            if (dag_id, f"{run_id}_{step}") not in self.own and self.is_behind(step):
+                return dag_id
+        return None
 
     def failures(self) -> list[Failure]:
         """Return the tasks that failed for good in the newest run that came to them."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cli.display import Json, count, echo, live, print_json, printable, table, wide_console
+from cli.display import Json, count, live, print_json, printable, table, wide_console
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -60,11 +60,8 @@ def main(
         if not snapshot.is_dir():
             raise typer.BadParameter(f"{snapshot} is no folder", param_hint="--snapshot")
     console = wide_console(stderr=json)
-    if json:
-        deployment = started(lambda name, text, done: echo(f"{name}: {text}", err=True))
-    else:
-        with live("Starting Cityloom") as report:
-            deployment = started(report)
+    with live("Starting Cityloom", stderr=json) as report:
+        deployment = started(report)
     if chosen.simulated and snapshot is None:
         import simulator
 

@@ -19,11 +19,8 @@ def up(json: Json = False) -> None:
     """
     from infra.contract import Server, operations
 
-    if json:
-        deployment = operations().up(lambda name, text, done: echo(f"{name}: {text}", err=True))
-    else:
-        with live("Starting Cityloom") as report:
-            deployment = operations().up(report)
+    with live("Starting Cityloom", stderr=json) as report:
+        deployment = operations().up(report)
     servers: dict[str, Server] = {"Superset": "superset", "Airflow": "airflow", "MLflow": "mlflow"}
     user, place = deployment.user_and_place("superset")
     facts = {title: deployment.url(server) for title, server in servers.items()}

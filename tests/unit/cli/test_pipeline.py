@@ -16,23 +16,27 @@ T0 = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 class Recorded:
-    """Airflow as a list of looks: each holds runs, tasks, and what an asset event has queued."""
+    """Airflow as a list of looks: each holds runs, tasks, and the step that is behind."""
 
     def __init__(self, looks):
         self.looks = looks
         self.number = -1
+        self.started = []
 
     @property
     def look(self):
         return self.looks[min(self.number, len(self.looks) - 1)]
 
-    def awaits_run(self, dag_id):
-        if dag_id == "build_warehouse":  # the first that is asked
-            self.number += 1
-        return dag_id in self.look.get("queued", ())
+    def trigger(self, dag_id, run_id, conf=None):
+        self.started.append((dag_id, run_id))
+        return a_run(dag_id, "queued", 9, run_id)
 
     def runs(self, since):
+        self.number += 1
         return self.look["runs"]
+
+    def is_behind(self, step):
+        return step == self.look.get("behind")
 
     def tasks(self, since):
         return self.look.get("tasks", ())
@@ -63,9 +67,10 @@ def hurried(monkeypatch):
 
 
 def followed(looks, own=(("extract_demo_permits", "r"),), report=lambda event: None):
-    pipeline = Pipeline(Recorded(looks), "", report, T0)
+    airflow = Recorded(looks)
+    pipeline = Pipeline(airflow, airflow.is_behind, report, T0)
     pipeline.own = set(own)
-    pipeline.follow()
+    pipeline.follow("r9")
     return pipeline
 
 
@@ -74,10 +79,10 @@ def test_follows_from_load_to_what_an_asset_starts():
     pipeline = followed(
         [
             {"runs": [a_run(load, "running")]},
-            # The load is over, its event waits: not quiet yet.
+            # The load is over, and its event will start the build.
             {
                 "runs": [a_run(load, "success")],
-                "queued": [build],
+                "behind": "build",
                 "tasks": [a_task(load, "stage", "success")],
             },
             {"runs": [a_run(load, "success"), a_run(build, "running", 2)]},
@@ -92,16 +97,32 @@ def test_follows_from_load_to_what_an_asset_starts():
     assert {run.state for run in pipeline.runs.values()} == {"success"}
 
 
-def test_an_event_between_two_looks_is_not_missed():
+def test_a_step_whose_event_was_lost_is_started(monkeypatch):
+    monkeypatch.setattr(cli.pipeline, "EVENT_SECONDS", 0)
     load, build = "extract_demo_permits", "build_warehouse"
-    pipeline = followed(
-        [
-            {"runs": [a_run(load, "success")]},  # quiet, once
-            {"runs": [a_run(load, "success"), a_run(build, "running", 2)]},
-            {"runs": [a_run(load, "success"), a_run(build, "success", 2)]},
-        ]
-    )
-    assert pipeline.runs[(build, "r")].state == "success"
+    over = [a_run(load, "success")]
+    running = [*over, a_run(build, "running", 9, "r9_build")]
+    done = [*over, a_run(build, "success", 9, "r9_build")]
+    looks = [{"runs": over, "behind": "build"}] * 2
+    looks += [{"runs": running, "behind": "build"}, {"runs": done}]
+    pipeline = followed(looks)
+    assert pipeline.airflow.started == [(build, "r9_build")]
+    assert pipeline.runs[build, "r9_build"].state == "success"
+
+
+def test_a_step_that_stays_behind_is_started_once(monkeypatch):
+    monkeypatch.setattr(cli.pipeline, "EVENT_SECONDS", 0)
+    done = [a_run("score_feedback", "success", 9, "r9_score")]
+    pipeline = followed([{"runs": [], "behind": "score"}] * 2 + [{"runs": done, "behind": "score"}])
+    assert pipeline.airflow.started == [("score_feedback", "r9_score")]
+
+
+def test_a_step_that_failed_is_not_started_again(monkeypatch):
+    monkeypatch.setattr(cli.pipeline, "EVENT_SECONDS", 0)
+    build = "build_warehouse"
+    failed = {"runs": [a_run(build, "failed")], "tasks": [a_task(build, "marts", "failed")]}
+    pipeline = followed([{**failed, "behind": "build"}])
+    assert pipeline.airflow.started == [] and len(pipeline.failures()) == 1
 
 
 def test_runs_of_others_are_left_alone():
