@@ -72,9 +72,9 @@ def describe_champion(deployment: Deployment, city: City) -> dict[str, Any] | No
     if champion is None:
         return None
     with psycopg.connect(warehouse, row_factory=dict_row) as connection:
-        table = connection.execute("select to_regclass('reporting.rpt_model_agreement') as name")
-        if city.simulated and table.fetchone()["name"]:
-            champion |= connection.execute(
+        table = "select to_regclass('reporting.rpt_model_agreement') is not null as exists"
+        if city.simulated and connection.execute(table).fetchall() == [{"exists": True}]:
+            (agreement,) = connection.execute(
                 """
                 select sum(n)::bigint as n,
                        round(sum(n) filter (where agrees) / nullif(sum(n), 0), 4)::float8
@@ -82,7 +82,8 @@ def describe_champion(deployment: Deployment, city: City) -> dict[str, Any] | No
                 from reporting.rpt_model_agreement where city_id = %s and model_version = %s
                 """,
                 [city.city_id, champion["version"]],
-            ).fetchone()
+            ).fetchall()
+            champion |= agreement
     # By REST, because importing MLflow's client costs more than all the rest of this.
     with suppress(httpx.HTTPError, KeyError):
         answer = httpx.get(

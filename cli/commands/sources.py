@@ -100,7 +100,7 @@ def check(
 @app.command()
 def connectors(
     name: Annotated[str | None, typer.Argument(help="Only this connector.")] = None,
-    json: Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")] = False,
+    json: Json = False,
 ) -> None:
     """List connectors and their options, as manifests name them.
 
