@@ -21,6 +21,7 @@ from extract.redact import WITHHELD, has_personal, safe_path
 # After expectations.slim_gx, which imports less of it than it would by itself.
 import sqlalchemy as sa
 from great_expectations.data_context.types.base import ProgressBarsConfig
+from great_expectations.expectations.expectation import Expectation
 from great_expectations.validator.metric_configuration import MetricConfiguration
 
 #: How many failing values and rows a message and a report may quote.
@@ -62,7 +63,7 @@ def check(source: Source, warehouse_url: str) -> Checked:
     if not whole.expectations:
         return Checked((), None)
     for number, expectation in enumerate(whole.expectations):
-        expectation.meta["rule"] = number
+        expectation.meta = {**(expectation.meta or {}), "rule": number}
     context = gx.get_context(mode="ephemeral")
     context.variables.progress_bars = ProgressBarsConfig(globally=False, metric_calculations=False)
     database = context.data_sources.add_postgres(
@@ -82,7 +83,7 @@ def check(source: Source, warehouse_url: str) -> Checked:
         for one in found.values():
             _raise_if_broken(source, one)
             _withhold(source, one)
-        failing = [e for e in whole.expectations if not found[e.meta["rule"]].success]
+        failing = [e for e in whole.expectations if not found[_number(e)].success]
         queries: dict[int, str] = {}
         if failing:
             detailed = batch.validate(
@@ -91,7 +92,7 @@ def check(source: Source, warehouse_url: str) -> Checked:
             found.update({_rule(one): _legible(source, one) for one in detailed.results})
             validator = context.get_validator(batch_request=definition.build_batch_request())
             queries = {
-                e.meta["rule"]: _rows_query(validator, e)
+                _number(e): _rows_query(validator, e)
                 for e in failing
                 if _severity(e.severity) == "row"
             }
@@ -99,6 +100,11 @@ def check(source: Source, warehouse_url: str) -> Checked:
         database.get_execution_engine().close()
     result.results = [found[number] for number in sorted(found)]
     return Checked(_outcomes(source, result.results, queries), result)
+
+
+def _number(expectation: Expectation) -> int:
+    """Return the number that `check` gave an expectation."""
+    return (expectation.meta or {})["rule"]
 
 
 def _rows_query(validator: Any, expectation: Any) -> str:
@@ -121,7 +127,7 @@ def _rows_query(validator: Any, expectation: Any) -> str:
     rows = engine.get_domain_records({**compute_domain, **accessor_domain})
     if isinstance(rows, sa.Select):
         rows = rows.subquery()
-    query = sa.select(*(sa.column(name) for name in ROW)).select_from(rows).where(condition)
+    query: Any = sa.select(*(sa.column(name) for name in ROW)).select_from(rows).where(condition)
     compiled = query.compile(
         dialect=engine.engine.dialect, compile_kwargs={"render_postcompile": True}
     )

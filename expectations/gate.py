@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
+from typing import cast
 
 import psycopg
 from psycopg import sql
@@ -131,7 +132,7 @@ def _quarantine(
         _HITS.format(
             rule=sql.Literal(number),
             reason=sql.Literal(outcome.reason),
-            query=sql.SQL(outcome.query),
+            query=sql.SQL(cast(str, outcome.query)),  # what looks at rows has one
         )
         for number, outcome in enumerate(failed)
     )
@@ -140,7 +141,7 @@ def _quarantine(
         if ledger.report(connection, load.load_id).state != "staged":
             raise LoadError(f"load {load.load_id} was taken over by a later load of its source")
         connection.execute(_FAILED.format(hits))
-        rows = connection.execute("select count(*) from gate_failed").fetchone()[0]
+        ((rows,),) = connection.execute("select count(*) from gate_failed").fetchall()
         worst = sorted(failed, key=lambda outcome: -(outcome.unexpected_rows or 0))
         limit = thresholds.quarantined(
             source,
@@ -180,10 +181,13 @@ def _held(connection: psycopg.Connection, source: Source) -> thresholds.Held:
         )
     ).fetchall()
     by_file: Counter[str] = Counter()
+    in_all = 0
     for path, keys in rows:
-        if path is not None:
+        if path is None:
+            in_all = keys
+        else:
             by_file[safe_path(path, source)] += keys
-    return thresholds.Held(dict(rows)[None], dict(by_file))
+    return thresholds.Held(in_all, dict(by_file))
 
 
 def _loader_reasons(connection: psycopg.Connection, load: LoadReport) -> list[str]:

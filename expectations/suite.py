@@ -12,30 +12,32 @@ from collections.abc import Iterator
 from datetime import datetime, time
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from catalog.models import Column, Source
 from expectations.slim_gx import gx
+
+if TYPE_CHECKING:
+    from great_expectations import ExpectationSuite
+    from great_expectations.expectations.expectation import Expectation
 from extract.errors import SafeError
 
 #: Severity in a manifest -> in Great Expectations.
 SEVERITIES = {"critical": "critical", "row": "warning", "info": "info"}
 SUITES_DIR = Path(__file__).parent / "suites"
 
-Expectation = gx.expectations.Expectation
-
 
 class SuiteError(SafeError):
     """An expectation that cannot be made or run as written; names manifest, key and remedy."""
 
 
-def suite(source: Source) -> gx.ExpectationSuite:
+def suite(source: Source) -> ExpectationSuite:
     """Return all expectations of a source: the manifest's, then those of its own suite file."""
     own = [_reasoned(source, expectation) for expectation in own_expectations(source)]
     return gx.ExpectationSuite(name=source.raw_table, expectations=[*_of_manifest(source), *own])
 
 
-def default_suite(source: Source) -> gx.ExpectationSuite:
+def default_suite(source: Source) -> ExpectationSuite:
     """Return the expectations that the manifest implies.
 
     Column `required` and each key column: not null; `values`: in set; `min`, `max`: between;
@@ -82,7 +84,8 @@ def _of_column(source: Source, name: str, column: Column) -> Iterator[Expectatio
             None if bound is None else column.type.parse(bound)
             for bound in (column.min, column.max)
         )
-        if column.type == "timestamp" and isinstance(column.max, str) and len(column.max) == 10:
+        whole_day = isinstance(column.max, str) and len(column.max) == 10
+        if column.type == "timestamp" and isinstance(upper, datetime) and whole_day:
             upper = datetime.combine(upper, time.max)  # the whole of that day
         yield gx.expectations.ExpectColumnValuesToBeBetween(
             **common(f"is {_outside(column.min, column.max)}"),

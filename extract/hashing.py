@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from functools import cache
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -97,13 +98,17 @@ def _is_text(array: pa.Array) -> bool:
 def _text_hashes(texts: dict[str, pa.Array], lane: int) -> dict[str, np.ndarray]:
     """Hash all text columns at once; polars takes them side by side."""
     frame = pl.DataFrame({name: pl.from_arrow(array) for name, array in texts.items()})
-    hashed = frame.select(pl.all().nchash.xxh3_64(seed=lane).fill_null(0)) if texts else frame
+    if not texts:
+        return {}
+    all_columns: Any = pl.all()  # polars_hash adds the namespace `nchash`
+    hashed = frame.select(all_columns.nchash.xxh3_64(seed=lane).fill_null(0))
     return {name: hashed[name].to_numpy() for name in texts}
 
 
 @cache
 def _name_seed(name: str, lane: int) -> np.uint64:
-    return U64(pl.select(pl.lit(name).nchash.xxh3_64(seed=lane)).item())
+    literal: Any = pl.lit(name)
+    return U64(pl.select(literal.nchash.xxh3_64(seed=lane)).item())
 
 
 def _bits(array: pa.Array, lane: int) -> np.ndarray:

@@ -59,7 +59,8 @@ def mask_known(texts: pl.Series, people: Sequence[pl.Series]) -> pl.Series:
         if values.null_count() == len(values):
             continue
         runs = _folded(values.str.replace(_MAIL_DOMAIN, "")).str.extract_all(r"\pL{2,}|\pN{2,}")
-        for place in range(min(int(runs.list.len().max() or 0), MOST_PARTS)):
+        most = runs.list.len().max()
+        for place in range(min(most if isinstance(most, int) else 0, MOST_PARTS)):
             run = runs.list.get(place, null_on_oob=True)
             frame = pl.DataFrame({"text": folded, "run": run})
             found = frame.select(pl.col("text").str.contains(pl.col("run"), literal=True))

@@ -92,13 +92,13 @@ class Preparer:
         for name, array in zip(table.schema.names, table.columns, strict=True):
             array, failed = self._typed(name, array)
             if failed is not None:
-                for position in np.flatnonzero(failed):
-                    value = quoted(table.column(name)[int(position)].as_py(), self.source)
+                for position in np.flatnonzero(failed).tolist():
+                    value = quoted(table.column(name)[position].as_py(), self.source)
                     kind = self.source.columns[name].type
-                    reasons.setdefault(int(position), []).append(
+                    reasons.setdefault(position, []).append(
                         f"{name}: cannot read {value} as {kind}"
                     )
-                    unreadable.setdefault(int(position), []).append(name)
+                    unreadable.setdefault(position, []).append(name)
             if batch.file.may_hold_nul and pa.types.is_string(array.type):
                 for position in _with_nul(array):
                     reasons.setdefault(position, []).append(f"{name}: holds a NUL character")
@@ -115,7 +115,7 @@ class Preparer:
         if reasons:
             bad = np.array(sorted(reasons), np.int64)
             quarantined += [
-                Quarantined(int(rows[position]), reasons[int(position)], record)
+                Quarantined(int(rows[position]), reasons[position], record)
                 for position, record in zip(bad, self._records(table, bad, unreadable), strict=True)
             ]
             good = np.ones(len(rows), bool)

@@ -69,7 +69,7 @@ def redact(texts: pa.Array, people: Sequence[pa.Array] = ()) -> pa.Array:
     password, and handles by `[email]`, `[phone]`, `[ssn]`, `[card]`, `[url]`, `[handle]`, and
     names of people by `[name]`: those that sign, and what `people` say in the same row.
     """
-    series = pl.from_arrow(texts)
+    series = pl.Series(texts)
     suspects = series.str.contains(_WORTH_A_LOOK).fill_null(False)
     masked = series
     if suspects.any():
@@ -77,7 +77,7 @@ def redact(texts: pa.Array, people: Sequence[pa.Array] = ()) -> pa.Array:
         for pattern, token in PATTERNS:
             found = found.str.replace_all(pattern, token)
         masked = series.clone().scatter(suspects.arg_true(), found)
-    masked = mask_signed(mask_known(masked, [pl.from_arrow(values) for values in people]))
+    masked = mask_signed(mask_known(masked, [pl.Series(values) for values in people]))
     return texts if masked is series else masked.to_arrow().cast(pa.string())
 
 

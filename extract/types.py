@@ -124,11 +124,11 @@ def _plain_number(text: pl.Expr) -> pl.Expr:
     return pl.when(grouped).then(text.str.replace_all(",", "")).otherwise(text)
 
 
-def _numbers(text: pa.Array, kind: str) -> pa.Array:
+def _numbers(text: pa.Array, kind: ColumnType) -> pa.Array:
     plain = _plain_number(pl.lit(pl.from_arrow(text)))
     if kind == "double":
         value = plain.cast(pl.Float64, strict=False)
-        value = pl.when(value.is_finite()).then(value)
+        value = pl.when(value.is_finite()).then(value).otherwise(None)
     else:
         # 12.0 is how spreadsheets and pandas write an integer beside empty cells.
         value = plain.str.replace(r"\.0*$", "").cast(pl.Int64, strict=False)
@@ -141,7 +141,8 @@ def _numeric(text: pa.Array) -> tuple[pa.Array, np.ndarray | None]:
     good = plain.str.contains(r"^[+-]?(\d{1,20}(\.\d{0,18})?|\.\d{1,18})$")
     failed = (plain.is_not_null() & ~good.fill_null(False)).to_numpy()
     plain = plain.set(pl.Series(failed), None).str.strip_prefix("+")
-    decimals = plain.str.extract(r"\.(\d*?)0*$", 1).str.len_chars().max() or 0
+    longest = plain.str.extract(r"\.(\d*?)0*$", 1).str.len_chars().max()
+    decimals = longest if isinstance(longest, int) else 0
     scale = next(s for s in SCALES if s >= decimals)
     plain = plain.str.replace(r"(\.\d*?)0+$", "$1").str.strip_suffix(".")
     typed = plain.to_arrow().cast(pa.string()).cast(pa.decimal128(38, scale))
@@ -155,7 +156,7 @@ def _booleans(text: pa.Array) -> pa.Array:
     return pc.if_else(pc.and_(known, text.is_valid()), true, pa.scalar(None, pa.bool_()))
 
 
-def _moments(text: pa.Array, column: Column, kind: str, time_zone: str | None) -> pa.Array:
+def _moments(text: pa.Array, column: Column, kind: ColumnType, time_zone: str | None) -> pa.Array:
     if not column.formats:
         quick = _uniform_moments(text)
         if quick is not None:
@@ -168,14 +169,19 @@ def _moments(text: pa.Array, column: Column, kind: str, time_zone: str | None) -
             moment = value.str.to_datetime(_rust(format_), time_unit="us", strict=False)
         else:
             if format_ in ("%Y%m%d",):
-                guarded = pl.when(value.str.contains(r"^\d{8}$")).then(value)
+                guarded = pl.when(value.str.contains(r"^\d{8}$")).then(value).otherwise(None)
             else:
                 guarded = value
             moment = guarded.str.to_date(_rust(format_), strict=False).cast(pl.Datetime("us"))
         tries.append(moment)
     if time_zone:
         tries.append(_zoned(value, time_zone))
-    typed = pl.select(pl.coalesce(tries).alias("v")).to_series().to_arrow().cast(ARROW["timestamp"])
+    typed = (
+        pl.select(pl.coalesce(tries).alias("v"))
+        .to_series()
+        .to_arrow()
+        .cast(ARROW[ColumnType.TIMESTAMP])
+    )
     return _to_date(typed) if kind == "date" else typed
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from datetime import datetime
@@ -130,11 +131,13 @@ def last_cursor(connection: psycopg.Connection, source: Source, mode: str) -> st
 
 
 @contextmanager
-def source_lock(connection: psycopg.Connection, source: Source, wait: float = 60.0):
+def source_lock(
+    connection: psycopg.Connection, source: Source, wait: float = 60.0
+) -> Iterator[None]:
     """Hold the source's lock on this connection; `LoadError` after `wait` seconds in vain."""
     deadline = monotonic() + wait
     taken = "select pg_try_advisory_lock(hashtext('cityloom.load'), hashtext(%s))"
-    while not connection.execute(taken, [source.raw_table]).fetchone()[0]:
+    while connection.execute(taken, [source.raw_table]).fetchall() != [(True,)]:
         if monotonic() > deadline:
             raise LoadError(
                 f"{source.city_id}/{source.source} is being loaded by another process for more "

@@ -85,11 +85,11 @@ def _promote(connection: psycopg.Connection, source: Source, load_id: int, stage
     tables.add_columns(connection, "raw", source.raw_table, extra)
     late = {name: kind for name, kind in present.items() if name not in columns}
     tables.add_columns(connection, "stage", source.raw_table, late)
-    held = connection.execute(
+    ((held,),) = connection.execute(
         """select coalesce(sum(rows_accepted), 0) from quality.loads
            where city_id = %s and source_id = %s and state = 'accepted'""",
         [source.city_id, source.source],
-    ).fetchone()[0]
+    ).fetchall()
     if staged >= ATTACH_ROWS and staged >= held / 2:
         tables.attach_stage(connection, source, load_id)
         return

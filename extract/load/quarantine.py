@@ -37,7 +37,7 @@ def quarantine_rows(
     load's counts follow. For the gate; runs in the caller's transaction.
     """
     _mark_failing(connection, rows)
-    changed = connection.execute(
+    ((changed,),) = connection.execute(
         sql.SQL(
             """select count(*) from {stage} s join failing_rows f
                  using (_source_file, _source_row)
@@ -49,7 +49,7 @@ def quarantine_rows(
             raw_keys=sql.SQL(", ").join(sql.Identifier(name) for name in source.primary_key),
             raw=sql.Identifier("raw", source.raw_table),
         )
-    ).fetchone()[0]
+    ).fetchall()
     moved = _move_failing(connection, source, load_id)
     connection.execute(
         """update quality.loads set rows_changed = rows_changed - %(changed)s,
@@ -180,7 +180,7 @@ def _upsert(
     before: sql.Composable = _NOTHING,
 ) -> int:
     """Put rows into quarantine; a row that is there already only moves its last load."""
-    return connection.execute(
+    ((count,),) = connection.execute(
         sql.SQL(
             """with {before} kept as (
                  insert into quality.quarantine as q (city_id, source_id, load_id, last_load_id,
@@ -193,4 +193,5 @@ def _upsert(
                select count(*) from kept"""
         ).format(before=before, rows=rows),
         {"city": source.city_id, "source": source.source, "load": load_id},
-    ).fetchone()[0]
+    ).fetchall()
+    return count

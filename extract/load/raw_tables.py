@@ -120,8 +120,10 @@ def _rehash(connection: psycopg.Connection, source: Source) -> None:
             for name, texts in zip(names, values, strict=True):
                 column = source.columns.get(name)
                 array = pa.array(texts, pa.string())
-                hashed = column is None or column.personal == "hash"
-                typed.append((name, text_of(array) if hashed else cast(array, column)[0]))
+                if column is None or column.personal == "hash":
+                    typed.append((name, text_of(array)))
+                else:
+                    typed.append((name, cast(array, column)[0]))
             hashes = to_text(row_hashes(typed, len(rows))).to_pylist()
             with connection.cursor().copy("copy rehashed from stdin") as copy:
                 for row in zip(part, place, hashes, strict=True):

@@ -74,11 +74,11 @@ def stage(
         ensure_raw_table(control, source)
         previous = ledger.last_kept(control, source, mode)
         cursor = ledger.last_cursor(control, source, mode)
-        load_id = control.execute(
+        ((load_id,),) = control.execute(
             """insert into quality.loads (city_id, source_id, run_id, mode, state, cursor_before)
                values (%s, %s, %s, %s, 'staging', %s) returning load_id""",
             [source.city_id, source.source, run_id, mode, cursor],
-        ).fetchone()[0]
+        ).fetchall()
         try:
             time_zone = reader.options.get("time_zone")
             preparer = Preparer(
@@ -131,8 +131,8 @@ class _StageRun:
         ):
             columns = tables.table_columns(connection, "raw", self.source.raw_table)
             raw = sql.Identifier("raw", self.source.raw_table)
-            found = connection.execute(sql.SQL("select exists (select from {})").format(raw))
-            if found.fetchone()[0]:
+            any_row = sql.SQL("select from {} limit 1").format(raw)
+            if connection.execute(any_row).fetchone() is not None:
                 self.raw = read_raw_versions(self.url, self.source)
             rejected = RejectedRows(connection, self.source, self.load_id)
             # Created and filled in one transaction, a table needs no write-ahead log where the
