@@ -15,7 +15,7 @@ from typing import Any
 
 from airflow.sdk import AssetAny, dag, task
 
-from dags.wiring import MARTS, defaults, extract_dag_id, raw_asset, tags, wait_for_runs
+from dags.wiring import MARTS, conclude, defaults, extract_dag_id, raw_asset, tags, wait_for_runs
 from extract.manifests import load_cities
 
 SOURCES = load_cities().sources
@@ -45,12 +45,18 @@ def build_warehouse() -> None:
         warehouse = load_deployment().database_url("warehouse")
         triggered_by_hand = not triggering_asset_events
         if triggered_by_hand or progress.is_behind(warehouse, "build"):
-            return {"watermark": progress.pending_watermark(warehouse, "build")}
+            watermark = progress.pending_watermark(warehouse, "build")
+            fresh = progress.unbuilt_loads(warehouse)
+            listed = ", ".join(f"{name} (load {load})" for name, load in sorted(fresh.items()))
+            conclude(f"to build: {listed or 'no new load; triggered by hand'}")
+            return {"watermark": watermark}
+        conclude("nothing to build: the marts hold every accepted load")
         return None
 
     @task(outlets=[MARTS])
     def marts(loads: dict[str, Any], ti: Any, run_id: str, outlet_events: Any) -> None:
         """Run dbt: seeds, staging, facts and dimensions, with tests; not what needs scores."""
+        from extract.redact import redact_text
         from infra.contract import load_deployment
         from warehouse import dbt, progress
 
@@ -62,6 +68,7 @@ def build_warehouse() -> None:
             target_dir=deployment.scratch_dir / "dbt",
             run_id=run_id,
             retry=ti.try_number > 1,
+            redact=redact_text,
         )
         progress.advance_watermark(warehouse, "build", loads["watermark"], run_id)
         outlet_events[MARTS].extra = {
@@ -71,6 +78,7 @@ def build_warehouse() -> None:
                 if node.resource_type == "model" and node.rows_affected is not None
             }
         }
+        conclude(f"built: {built}, {built.rows:,} rows")
 
     marts(wait_for_loads())
 

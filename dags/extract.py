@@ -1,7 +1,7 @@
 """One DAG a source, made from the manifests under `cities/`: stage what is new, then the gate.
 
-A city's DAGs are paused until its first `cityloom run`, so that nobody's portal is called by an
-installation that never asked for it.
+A city's DAGs are paused until its first `cityloom run`, so that an installation calls only
+portals that its owner asked for.
 
 A source whose manifest (or city.yml) is wrong has a DAG too, tagged `broken`, that says what to
 mend; it costs the other sources nothing.
@@ -18,7 +18,7 @@ from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
 from catalog.cities import BrokenManifest
 from catalog.models import City, Source, normalise
-from dags.wiring import defaults, extract_dag_id, raw_asset, table, tags
+from dags.wiring import conclude, defaults, extract_dag_id, raw_asset, table, tags
 from extract.manifests import load_cities
 
 SNAPSHOT = Param(
@@ -51,17 +51,18 @@ def extract_dag(city: City, source: Source) -> DAG:
             run_id=run_id,
             salt=deployment.salt_for(city.city_id),
         )
+        conclude(load.summary)
         if load.state == "staged":
             return load.load_id
         report = gates.run(source, load.load_id, warehouse, deployment.reports_dir)
         if report.load.state == "blocked":
-            raise AirflowFailException(report.load.message)
-        # A process that was killed after its commit never told of it: the gate tells now.
+            raise AirflowFailException(report.summary)
+        # A process killed between its commit and its event left a load that no build includes.
         return load.load_id if progress.has_unbuilt_load(warehouse, source) else None
 
     @task(outlets=[asset])
     def gate(load_id: int, outlet_events: Any) -> None:
-        """Hold the load against its expectations; commit what passes; tell of it."""
+        """Check the load by its expectations; commit what passes; emit the event of the asset."""
         from expectations import gate as gates
         from infra.contract import load_deployment
         from warehouse import progress
@@ -70,7 +71,8 @@ def extract_dag(city: City, source: Source) -> DAG:
         warehouse = deployment.database_url("warehouse")
         report = gates.run(source, load_id, warehouse, deployment.reports_dir)
         if report.load.state == "blocked":
-            raise AirflowFailException(report.load.message)
+            raise AirflowFailException(report.summary)
+        conclude(report.summary)
         if not progress.has_unbuilt_load(warehouse, source):
             raise AirflowSkipException("nothing was accepted, so nothing is built")
         outlet_events[asset].extra = {
@@ -116,7 +118,7 @@ def about(city: City, source: Source) -> str:
 
 {facts}
 
-`stage` reads what is new or changed, `gate` holds it against its expectations and commits it.
+`stage` reads what is new or changed, `gate` checks it by its expectations and commits it.
 A blocked load leaves `raw` and the marts as they were: `cityloom loads` says why.
 """
 

@@ -1,7 +1,7 @@
 """### Publish
 
 `reports` is one dbt invocation of all that depends on scores: sentiment, KPIs, reports.
-`dashboards` brings Superset to what `dashboards/` says.
+`dashboards` changes Superset to what `dashboards/` says.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from typing import Any
 
 from airflow.sdk import dag, task
 
-from dags.wiring import PUBLISHED, SCORES, defaults, tags
+from dags.wiring import PUBLISHED, SCORES, conclude, defaults, tags
 
 
 @dag(
@@ -27,25 +27,28 @@ def publish() -> None:
 
     @task
     def reports(ti: Any, run_id: str) -> dict[str, int]:
-        """dbt: what depends on scores."""
+        """Run dbt: what depends on scores."""
+        from extract.redact import redact_text
         from infra.contract import load_deployment
         from warehouse import dbt, progress
 
         deployment = load_deployment()
         warehouse = deployment.database_url("warehouse")
         watermark = progress.pending_watermark(warehouse, "publish")
-        dbt.build(
+        built = dbt.build(
             warehouse,
             select=["source:ml+"],
             target_dir=deployment.scratch_dir / "dbt",
             run_id=run_id,
             retry=ti.try_number > 1,
+            redact=redact_text,
         )
+        conclude(f"built: {built}, {built.rows:,} rows")
         return watermark
 
     @task(outlets=[PUBLISHED])
     def dashboards(watermark: dict[str, int], run_id: str) -> None:
-        """Superset: database, datasets, charts and dashboard as the code says."""
+        """Push database, datasets, charts and dashboards to Superset, as the code says."""
         from dashboards.push import push
         from infra.contract import load_deployment
         from warehouse import progress
@@ -56,10 +59,10 @@ def publish() -> None:
             *deployment.login("superset"),
             deployment.database_url("dashboards"),
         )
-        print(pushed.summary)
         progress.advance_watermark(
             deployment.database_url("warehouse"), "publish", watermark, run_id
         )
+        conclude(f"Superset: {pushed.summary}")
 
     dashboards(reports())
 

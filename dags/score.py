@@ -13,7 +13,7 @@ from typing import Any
 from airflow.sdk import dag, task
 from airflow.sdk.exceptions import AirflowSkipException
 
-from dags.wiring import CHAMPION, MARTS, SCORES, defaults, tags
+from dags.wiring import CHAMPION, MARTS, SCORES, conclude, defaults, tags
 from infra.contract import queue
 
 
@@ -39,7 +39,9 @@ def score_feedback() -> None:
         warehouse = deployment.database_url("warehouse")
         watermark = progress.pending_watermark(warehouse, "score")
         if not watermark:
-            raise AirflowSkipException("no marts or no champion yet; starts again with either")
+            waiting = "no marts or no champion yet; the first of them starts this again"
+            conclude(f"nothing scored: {waiting}")
+            raise AirflowSkipException(waiting)
         os.environ.update(deployment.mlflow_environment())
         from ml.score import score_new_feedback
 
@@ -52,6 +54,10 @@ def score_feedback() -> None:
             "scored": scored.scored,
             "already_scored": scored.already_scored,
         }
+        conclude(
+            f"scored {scored.scored:,} comments by {scored.model_name} version "
+            f"{scored.model_version}; {scored.already_scored:,} had its score already"
+        )
 
     score()
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from airflow.sdk import CronTriggerTimetable, dag, task
 
-from dags.wiring import CHAMPION, defaults, tags
+from dags.wiring import CHAMPION, conclude, defaults, tags
 from infra.contract import queue
 
 
@@ -43,7 +43,6 @@ def train_sentiment() -> None:
             report=print,
         )
         champion = trained.decision.champion
-        print(trained.decision.reason)
         outlet_events[CHAMPION].extra = {
             "model": champion.model_name,
             "version": champion.version,
@@ -51,6 +50,10 @@ def train_sentiment() -> None:
             "validation_macro_recall": champion.macro_recall,
             "reason": trained.decision.reason,
         }
+        conclude(
+            f"champion: {champion.model_name} version {champion.version} ({champion.net}); "
+            f"{trained.decision.reason}"
+        )
 
     train()
 

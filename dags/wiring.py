@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Iterable
 from datetime import timedelta
@@ -48,7 +49,8 @@ def raw_asset(source: Source) -> Asset:
 
 def defaults(owner: str) -> dict[str, Any]:
     """Return the default arguments of every task of a DAG."""
-    return {"owner": owner, "queue": DEFAULT_QUEUE, **TRY_AGAIN}
+    quiet = {"show_return_value_in_logs": False}  # `conclude` says what came of a task
+    return {"owner": owner, "queue": DEFAULT_QUEUE, **TRY_AGAIN, **quiet}
 
 
 def tags(family: str, tier: str, city: str | None = None) -> list[str]:
@@ -59,6 +61,14 @@ def tags(family: str, tier: str, city: str | None = None) -> list[str]:
 def table(rows: Iterable[tuple[str, str]]) -> str:
     """Return rows of two cells as a Markdown table, for a `doc_md`."""
     return "\n".join(["| | |", "|---|---|", *(f"| {name} | {value} |" for name, value in rows)])
+
+
+def conclude(line: str) -> None:
+    """Log what came of a task, as the last line of its log before Airflow's own.
+
+    By the logger, because printed text reaches the log by another way, and may come late.
+    """
+    logging.getLogger("cityloom").info(line)
 
 
 def wait_for_runs(dag_ids: list[str], ti: Any, *, longest: float = 900, every: float = 3) -> None:

@@ -25,6 +25,8 @@ from warehouse.reasons import Reason
 
 __all__ = ["GateError", "GateReport", "Outcome", "run"]
 
+#: Reasons for quarantine that a report's summary names.
+SHOWN = 5
 #: Failing rows by the reasons of all the rules that they failed; dropped with the transaction.
 _FAILED = sql.SQL(
     """create temporary table gate_failed on commit drop as
@@ -79,7 +81,8 @@ def run(source: Source, load_id: int, warehouse_url: str, docs_dir: Path) -> Gat
         if load.state in ("staged", "unchanged"):
             load, outcomes = _decide(connection, source, load, warehouse_url, docs_dir)
         docs.write_index(connection, docs_dir)
-    return GateReport(load, tuple(outcomes))
+        reasons = ledger.quarantine_reasons(connection, load, SHOWN)
+    return GateReport(load, tuple(outcomes), tuple(reasons))
 
 
 def _decide(
@@ -93,7 +96,7 @@ def _decide(
     outcomes = thresholds.volume(source, load, previous)
     if thresholds.dropped(outcomes):
         outcomes = thresholds.volume(source, load, previous, _held(connection, source))
-    outcomes.append(thresholds.quarantined(source, load, 0, _loader_reasons(connection, load)))
+    outcomes.append(thresholds.quarantined(source, load, 0, _counted(connection, load)))
     result = None
     if load.state == "staged" and not _failures(outcomes):
         from expectations.checks import check  # imports Great Expectations
@@ -127,7 +130,7 @@ def _quarantine(
     The rows never leave the server: the queries that found them are joined into one statement.
     """
     if not failed:
-        return thresholds.quarantined(source, load, 0, _loader_reasons(connection, load))
+        return thresholds.quarantined(source, load, 0, _counted(connection, load))
     hits = sql.SQL(" union all ").join(
         _HITS.format(
             rule=sql.Literal(number),
@@ -190,17 +193,10 @@ def _held(connection: psycopg.Connection, source: Source) -> thresholds.Held:
     return thresholds.Held(in_all, dict(by_file))
 
 
-def _loader_reasons(connection: psycopg.Connection, load: LoadReport) -> list[str]:
-    """Return the loader's most frequent reasons for quarantining rows of this load."""
-    if not load.rows_quarantined:
-        return []
-    rows = connection.execute(
-        """select reason, count(*) from quality.quarantine, unnest(reasons) reason
-           where city_id = %s and source_id = %s and last_load_id = %s
-           group by 1 order by 2 desc, 1 limit 3""",
-        [load.city_id, load.source_id, load.load_id],
-    )
-    return [f"{reason} ({count})" for reason, count in rows]
+def _counted(connection: psycopg.Connection, load: LoadReport) -> list[str]:
+    """Return the most frequent reasons for which rows of this load are in quarantine so far."""
+    found = ledger.quarantine_reasons(connection, load)
+    return [f"{reason} ({count})" for reason, count in found]
 
 
 def _message(source: Source, load: LoadReport, failures: Sequence[Outcome]) -> str:

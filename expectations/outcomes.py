@@ -39,6 +39,22 @@ class GateReport:
 
     load: LoadReport
     outcomes: tuple[Outcome, ...] = ()
+    #: The most frequent reasons for quarantine, each with its number of rows.
+    reasons: tuple[tuple[str, int], ...] = ()
+
+    @property
+    def summary(self) -> str:
+        """One line on what was decided: rows accepted and quarantined, or why it was blocked."""
+        load = self.load
+        if load.state == "blocked":
+            return f"blocked ({load.reason_code}): {load.message}"
+        line = (
+            f"{load.city_id}/{load.source_id}, load {load.load_id}: {load.state}; "
+            f"{load.rows_accepted:,} rows accepted, {load.rows_unchanged:,} unchanged, "
+            f"{load.rows_quarantined:,} quarantined"
+        )
+        counted = "; ".join(f"{reason} ({count:,})" for reason, count in self.reasons)
+        return f"{line}: {counted}" if counted else line
 
     @property
     def load_id(self) -> int:

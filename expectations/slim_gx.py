@@ -6,6 +6,7 @@ when an attribute of them is first used.
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 from importlib import import_module
@@ -41,3 +42,5 @@ def _import() -> ModuleType:
 
 
 gx = _import()
+# Its notes on each step would hide what a gate found.
+logging.getLogger("great_expectations").setLevel(logging.WARNING)

@@ -1,9 +1,9 @@
-"""Running dbt, and keeping what became of each node.
+"""Running dbt, and storing the outcome of each node.
 
 `build` runs dbt in a process of its own (its runner keeps global state and cannot share one),
-with the profile's values and the target folder from the outside, and stores each node's outcome
+with the profile's values and the target folder in its environment, and stores each node's outcome
 in `quality.dbt_results`. One build at a time: others wait. Where dbt is imported already, as in
-the tasks of a scheduler that preloads it, that process is a fork and pays no import.
+the tasks of a scheduler that preloads it, that process is a fork and imports nothing.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from catalog.models import City
 from catalog.problems import ManifestError
 
 PROJECT = Path(__file__).resolve().parents[1] / "dbt_project"
-#: What waits for the scores of comments; the rest is built before them.
+#: Models that need the scores of comments; the others are built before them.
 NEEDS_SCORES = "source:ml+"
 FAILED = ("error", "fail", "runtime error")
 EXAMPLES = 3
@@ -38,7 +38,7 @@ EXAMPLES = 3
 
 @dataclass(frozen=True)
 class NodeOutcome:
-    """What became of one model, seed or test, as in `quality.dbt_results`.
+    """The outcome of one model, seed or test, as in `quality.dbt_results`.
 
     `failures` is a test's count of failing rows, `rows_affected` a model's rows.
     """
@@ -54,7 +54,7 @@ class NodeOutcome:
 
     @property
     def failed(self) -> bool:
-        """Whether it is why the build failed; what was skipped because of it is not."""
+        """Whether the build failed for it; a node that was skipped did not fail."""
         return self.status in FAILED
 
 
@@ -108,7 +108,7 @@ class DbtSummary:
 
 
 class DbtFailed(Exception):
-    """dbt did not end well. `summary` is None where it ended before its first node."""
+    """dbt failed. `summary` is None where it ended before its first node."""
 
     def __init__(self, message: str, summary: DbtSummary | None = None) -> None:
         self.summary = summary
@@ -140,17 +140,19 @@ def build(
     unit_tests: bool = False,
     threads: int = 4,
     echo: Callable[[str], object] = print,
+    redact: Callable[[str], str] = str,
     project: Path = PROJECT,
     cities: Iterable[City] | None = None,
 ) -> DbtSummary:
-    """Run `dbt build` (seeds, models, data tests) and store what became of each node.
+    """Run `dbt build` (seeds, models, data tests) and store the outcome of each node.
 
     `select` and `exclude` are dbt's own; without them all is built. What dbt parsed and its
     results are kept under `target_dir`, in a folder for each selection. With `retry`, what
     failed or was skipped in the last run of this selection and `run_id` is run again by `dbt
     retry`; a run that left no results is run whole. Unit tests are the test suite's, unless
-    `unit_tests`. `echo` takes dbt's log lines. What dbt reads of `cities` (all of them, if not
-    given) is generated first.
+    `unit_tests`. `echo` takes dbt's log lines. `redact` masks personal data in whatever quotes
+    the database: log lines, messages, failing rows. What dbt reads of `cities` (all of them, if
+    not given) is generated first.
 
     Raises `DbtFailed` with each failing node's reason; the outcomes are stored then, too.
     """
@@ -165,13 +167,13 @@ def build(
     folder = target_dir / hashlib.sha256("\n".join(arguments).encode()).hexdigest()[:12]
     folder.mkdir(parents=True, exist_ok=True)
     results_file = folder / "run_results.json"
-    whose = folder / "run_id"
-    # What an older run left must not pass for this one's: its success would be no build at all.
-    if retry and results_file.is_file() and whose.is_file() and whose.read_text() == run_id:
+    run_file = folder / "run_id"
+    # Results of an older run are no reason to retry: this run would then build nothing.
+    if retry and results_file.is_file() and run_file.is_file() and run_file.read_text() == run_id:
         command = ["retry"]
     else:
         results_file.unlink(missing_ok=True)
-        whose.write_text(run_id)
+        run_file.write_text(run_id)
         command = ["build", *arguments]
     before = results_file.stat().st_mtime_ns if results_file.is_file() else None
     with _one_at_a_time(warehouse_url, echo) as lock:
@@ -181,25 +183,26 @@ def build(
             folder,
             target_dir,
             project,
-            echo,
+            lambda line: echo(redact(line)),
             lock,
         )
     fresh = results_file.is_file() and results_file.stat().st_mtime_ns != before
     if not fresh:
         if code == 0:  # a retry that found nothing to do
             return DbtSummary("", 0.0, ())
-        raise DbtFailed("dbt ended before it ran anything:\n" + "\n".join(tail[-15:]))
+        text = "\n".join(map(redact, tail[-15:]))
+        raise DbtFailed(f"dbt ended before it ran anything:\n{text}")
     document = json.loads(results_file.read_text(encoding="utf-8"))
-    summary = _summary(document)
+    summary = _summary(document, redact)
     _record(warehouse_url, summary, document["metadata"]["generated_at"], run_id)
     compiled = {r["unique_id"]: r.get("compiled_code") for r in document["results"]}
     for line in _described(warehouse_url, summary.warnings, compiled):
-        echo(f"warning: {line.removeprefix('- ')}")
+        echo(redact(f"warning: {line.removeprefix('- ')}"))
     if summary.failures:
         lines = _described(warehouse_url, summary.failures, compiled)
-        raise DbtFailed("\n".join([f"dbt: {summary}", *lines]), summary)
+        raise DbtFailed(redact("\n".join([f"dbt: {summary}", *lines])), summary)
     if code != 0:
-        raise DbtFailed("dbt failed:\n" + "\n".join(tail[-15:]), summary)
+        raise DbtFailed("dbt failed:\n" + "\n".join(map(redact, tail[-15:])), summary)
     return summary
 
 
@@ -214,8 +217,8 @@ def _dbt(
 ) -> tuple[int, list[str]]:
     """Run dbt; return its exit code and the last lines it wrote.
 
-    It holds the build lock's connection, `lock`, open: were this process killed, the lock would
-    last for as long as dbt still builds.
+    It keeps the build lock's connection, `lock`, open: if this process is killed, the lock lasts
+    for as long as dbt still builds.
     """
     variables = {
         **os.environ,
@@ -228,7 +231,7 @@ def _dbt(
         "DBT_VERSION_CHECK": "true",
     }
     if not (folder / "partial_parse.msgpack").is_file():
-        # All selections are of one project: what one has parsed serves the others.
+        # All selections are of one project, so the parse of one serves the others.
         known = next(target_dir.glob("*/partial_parse.msgpack"), None)
         if known:
             variables["DBT_PARTIAL_PARSE_FILE_PATH"] = str(known)
@@ -314,7 +317,7 @@ def _in_fork(arguments: list[str], variables: dict[str, str], project: Path, wri
 
 @contextmanager
 def _one_at_a_time(warehouse_url: str, echo: Callable[[str], object]) -> Iterator[int]:
-    """Hold the build lock, for two builds would swap each other's tables away.
+    """Hold the build lock: two builds at once would replace each other's tables.
 
     Yields the file descriptor of the connection that holds it.
     """
@@ -327,7 +330,7 @@ def _one_at_a_time(warehouse_url: str, echo: Callable[[str], object]) -> Iterato
         yield connection.fileno()
 
 
-def _summary(document: dict[str, Any]) -> DbtSummary:
+def _summary(document: dict[str, Any], redact: Callable[[str], str]) -> DbtSummary:
     nodes = []
     for result in document["results"]:
         node_id = result["unique_id"]
@@ -344,7 +347,7 @@ def _summary(document: dict[str, Any]) -> DbtSummary:
                 seconds=round(result["execution_time"], 3),
                 rows_affected=(result.get("adapter_response") or {}).get("rows_affected"),
                 failures=result.get("failures"),
-                message=result.get("message"),
+                message=redact(result["message"]) if result.get("message") else None,
             )
         )
     return DbtSummary(document["metadata"]["invocation_id"], document["elapsed_time"], tuple(nodes))
@@ -384,7 +387,7 @@ def _record(warehouse_url: str, summary: DbtSummary, completed_at: str, run_id: 
 def _described(
     warehouse_url: str, nodes: Sequence[NodeOutcome], compiled: dict[str, str | None]
 ) -> list[str]:
-    """Say of each node what is wrong, of a test with a few of the rows that it found."""
+    """Return what is wrong with each node; for a test with a few of the rows that it found."""
     lines = []
     for node in nodes:
         text = " ".join((node.message or "no message").split())

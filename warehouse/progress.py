@@ -43,12 +43,17 @@ def is_behind(warehouse_url: str, step: Step) -> bool:
         return bool(pending) and pending != _stored(connection, step)
 
 
+def unbuilt_loads(warehouse_url: str) -> Watermark:
+    """Return the newest accepted load of each source whose loads the marts lack."""
+    with psycopg.connect(warehouse_url) as connection:
+        built = _stored(connection, "build")
+        newest = _pending(connection, "build")
+    return {name: load for name, load in newest.items() if load > built.get(name, 0)}
+
+
 def has_unbuilt_load(warehouse_url: str, source: Source) -> bool:
     """Return whether the marts lack an accepted load of this source."""
-    name = f"{source.city_id}.{source.source}"
-    with psycopg.connect(warehouse_url) as connection:
-        newest = _pending(connection, "build").get(name, 0)
-        return newest > _stored(connection, "build").get(name, 0)
+    return f"{source.city_id}.{source.source}" in unbuilt_loads(warehouse_url)
 
 
 def advance_watermark(

@@ -19,6 +19,10 @@ from extract.errors import SafeError
 KEPT = ("accepted", "unchanged")
 
 
+#: Files that a summary names.
+NAMED = 3
+
+
 class LoadError(SafeError):
     """A load that cannot be committed or blocked as asked; says which and why."""
 
@@ -60,6 +64,20 @@ class LoadReport:
         return self.rows_new + self.rows_changed
 
     @property
+    def summary(self) -> str:
+        """One line on what was read, from where, and how it compares with `raw`."""
+        files = [file["path"] for file in self.files]
+        shown = ", ".join(files[:NAMED]) + (
+            f" and {len(files) - NAMED} more" * (len(files) > NAMED)
+        )
+        return (
+            f"{self.city_id}/{self.source_id}, load {self.load_id}: read {self.rows_read:,} rows "
+            f"from {shown or 'no file'} ({self.mode}): {self.rows_new:,} new, "
+            f"{self.rows_changed:,} changed, {self.rows_unchanged:,} unchanged, "
+            f"{self.rows_quarantined:,} quarantined"
+        )
+
+    @property
     def rows_kept_out(self) -> int:
         """Of `rows_quarantined`, the rows without a fault of their own, in a blocked load."""
         return self.rows_staged if self.state == "blocked" else 0
@@ -95,6 +113,21 @@ def report(connection: psycopg.Connection, load_id: int) -> LoadReport:
     if found is None:
         raise LoadError(f"there is no load {load_id}; `cityloom loads` lists them")
     return found
+
+
+def quarantine_reasons(
+    connection: psycopg.Connection, load: LoadReport, limit: int = 3
+) -> list[tuple[str, int]]:
+    """Return a load's most frequent reasons for quarantine, each with its number of rows."""
+    if not load.rows_quarantined:
+        return []
+    rows = connection.execute(
+        """select reason, count(*) from quality.quarantine, unnest(reasons) reason
+           where city_id = %s and source_id = %s and last_load_id = %s
+           group by 1 order by 2 desc, 1 limit %s""",
+        [load.city_id, load.source_id, load.load_id, limit],
+    )
+    return rows.fetchall()
 
 
 def last_kept(
