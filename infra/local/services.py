@@ -165,8 +165,6 @@ def airflow_environment(settings: Settings) -> dict[str, str]:
             "dag_processor_child_process_log_directory": logs / "parsing",
             "worker_log_server_port": settings.ports["airflow_worker_log"],
             "trigger_log_server_port": settings.ports["airflow_trigger_log"],
-            # A task's log ends with its own line, not with what its operator returned.
-            "namespace_levels": "airflow.task.operators=WARNING great_expectations=WARNING",
         },
     }
     parser = configparser.RawConfigParser()
