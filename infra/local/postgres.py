@@ -69,21 +69,21 @@ class Cluster:
         login = f"{SUPERUSER}:{quote(password, safe='')}"
         return f"postgresql://{login}@{LOOPBACK}:{self.port}/postgres?require_auth=scram-sha-256"
 
-    def initialise(self, password: str, settings: dict[str, str] | None = None) -> None:
+    def initialise(self, password: str, settings: str = "") -> None:
         """Make the data folder where missing and write the server's settings, each time.
 
-        Raises `PostgresError` when the folder holds another major version, or initdb fails.
+        `settings`: lines for postgresql.conf that win over ours. Raises `PostgresError` when the
+        folder holds another major version, or initdb fails.
         """
         version = self.data / "PG_VERSION"
-        if version.is_file() and version.read_text().strip() != str(MAJOR):
-            raise PostgresError(
-                f"{self.data} was made by PostgreSQL {version.read_text().strip()}, "
-                f"this is {MAJOR}: dump it with the old programs, or `cityloom reset`"
-            )
         if not version.is_file():
             self._initdb(password)
-        lines = [f"{key} = '{value}'\n" for key, value in (settings or {}).items()]
-        self._write(self.data / "cityloom.conf", SERVER_SETTINGS.read_text() + "".join(lines))
+        elif (found := version.read_text().strip()) != str(MAJOR):
+            raise PostgresError(
+                f"{self.data} was made by PostgreSQL {found}, this is {MAJOR}: dump it with the "
+                "old programs, or `cityloom reset`"
+            )
+        self._write(self.data / "cityloom.conf", SERVER_SETTINGS.read_text() + settings)
         main = self.data / "postgresql.conf"
         if "cityloom.conf" not in main.read_text():
             self._write(main, main.read_text() + "\ninclude_if_exists = 'cityloom.conf'\n")
@@ -95,42 +95,32 @@ class Cluster:
             shutil.rmtree(left_over, ignore_errors=True)
         secret = self.data.parent / "initdb.password"
         self._write(secret, password)
-        try:
-            made = self.run(
-                "initdb",
-                f"--pgdata={fresh}",
-                f"--username={SUPERUSER}",
-                f"--pwfile={secret}",
-                "--auth=scram-sha-256",
-                "--encoding=UTF8",
-                # Sorts and compares alike on every machine, whatever its locales.
-                "--locale-provider=builtin",
-                "--builtin-locale=C.UTF-8",
-                "--locale=C",
-                # With checksums, whoever first reads a table filled without WAL writes all of it
-                # to the WAL (hint bits); a load and each dbt model would cost that once more.
-                "--no-data-checksums",
-            )
-        finally:
-            secret.unlink()
+        options = [
+            *(f"--pgdata={fresh}", f"--username={SUPERUSER}", f"--pwfile={secret}"),
+            *("--auth=scram-sha-256", "--encoding=UTF8"),
+            # Sorts and compares alike on every machine, whatever its locales.
+            *("--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C"),
+            # With checksums, whoever first reads a table filled without WAL writes all of it to
+            # the WAL (hint bits); a load and each dbt model would cost that once more.
+            "--no-data-checksums",
+        ]
+        made = self.run("initdb", *options)
+        secret.unlink()
         if made.returncode:
             raise PostgresError(f"initdb failed for {self.data}: {made.stderr.strip()}")
         fresh.rename(self.data)
 
     def run(self, program: str, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run one of the wheel's programs (`pg_dump`, `pg_ctl`, ...) as the server's user."""
+        command = [str(self.programs / program), *arguments]
         return subprocess.run(
-            [str(self.programs / program), *arguments],
-            capture_output=True,
-            text=True,
-            cwd="/",
-            **_as_user(self.user),
+            command, capture_output=True, text=True, cwd="/", **_as_user(self.user)
         )
 
     def _write(self, path: Path, text: str) -> None:
-        descriptor = os.open(path, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600)
-        with os.fdopen(descriptor, "w") as file:
-            file.write(text)
+        path.unlink(missing_ok=True)
+        path.touch(mode=0o600)
+        path.write_text(text)
         if self.user:
             shutil.chown(path, self.user, pwd.getpwnam(self.user).pw_gid)
 
@@ -181,16 +171,16 @@ def locate(folder: Path, port: int) -> Cluster:
     system user `pgserver`. Raises `PostgresError` when that cannot be had.
     """
     shipped = shipped_programs()
-    if os.geteuid() != 0:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        real = folder.resolve()
-        return Cluster(folder, real / "data", shipped, port, None)
-    _ensure_system_user()
     folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if os.geteuid() != 0:
+        folder.mkdir(mode=0o700, exist_ok=True)
+        return Cluster(folder, folder.resolve() / "data", shipped, port, None)
+    _ensure_system_user()
     if not folder.exists():
         folder.unlink(missing_ok=True)  # a link whose target is gone
-        _make_folder(folder)
-    elif is_shut_off(folder):
+        folder.mkdir(mode=0o700)
+        shutil.chown(folder, SYSTEM_USER, pwd.getpwnam(SYSTEM_USER).pw_gid)
+    if is_shut_off(folder):
         _move_outside(folder)
     real = folder.resolve()
     if folder.is_symlink():
@@ -202,12 +192,12 @@ def locate(folder: Path, port: int) -> Cluster:
             )
         (real / NOTE).write_text(str(folder.absolute()))
     programs = shipped if _runs(shipped) else _copied_programs(shipped, real)
-    if not programs.is_relative_to(real) or _runs(programs):
-        return Cluster(folder, real / "data", programs, port, SYSTEM_USER)
-    raise PostgresError(
-        f"user {SYSTEM_USER!r} cannot run {programs / 'postgres'}: is {real} on a file system "
-        "mounted noexec? Set CITYLOOM_HOME to another one"
-    )
+    if programs != shipped and not _runs(programs):
+        raise PostgresError(
+            f"user {SYSTEM_USER!r} cannot run {programs / 'postgres'}: is {real} on a file system "
+            "mounted noexec? Set CITYLOOM_HOME to another one"
+        )
+    return Cluster(folder, real / "data", programs, port, SYSTEM_USER)
 
 
 def remove(folder: Path) -> None:
@@ -266,14 +256,6 @@ def is_shut_off(folder: Path) -> bool:
     return subprocess.run(command, cwd="/", **_as_user(SYSTEM_USER)).returncode != 0
 
 
-def _make_folder(folder: Path) -> None:
-    """Make the folder for `pgserver`, outside with a link when it could not enter it."""
-    folder.mkdir(mode=0o700)
-    shutil.chown(folder, SYSTEM_USER, pwd.getpwnam(SYSTEM_USER).pw_gid)
-    if is_shut_off(folder):
-        _move_outside(folder)
-
-
 def _move_outside(folder: Path) -> None:
     """Move a stopped server's folder to where its user can enter, and leave a link."""
     real = OUTSIDE / hashlib.sha256(os.fsencode(folder.absolute())).hexdigest()[:16]
@@ -291,10 +273,10 @@ def _runs(programs: Path) -> bool:
     for program in ("postgres", "initdb"):  # the second needs the wheel's own libpq
         command = [str(programs / program), "--version"]
         try:
-            subprocess.run(
-                command, capture_output=True, cwd="/", check=True, **_as_user(SYSTEM_USER)
-            )
-        except (OSError, subprocess.CalledProcessError):
+            done = subprocess.run(command, capture_output=True, cwd="/", **_as_user(SYSTEM_USER))
+        except OSError:
+            return False
+        if done.returncode:
             return False
     return True
 
@@ -335,12 +317,10 @@ def throwaway() -> Iterator[str]:
     folder = Path(tempfile.mkdtemp(prefix="cityloom-postgres-")) / "postgres"
     folder.parent.chmod(0o711)  # the server may run as another user; its data is 0700
     cluster = locate(folder, free_port())
-    password = secrets.token_hex()
-    log = folder.parent / "server.log"
+    password, log = secrets.token_hex(), folder.parent / "server.log"
     server = None
     try:
-        fast = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
-        cluster.initialise(password, fast | {"shared_buffers": "128MB"})
+        cluster.initialise(password, "fsync=off\nfull_page_writes=off\nshared_buffers=128MB\n")
         with log.open("w") as file:
             server = subprocess.Popen(
                 cluster.command(), stdout=file, stderr=file, cwd="/", **_as_user(cluster.user)
@@ -348,18 +328,12 @@ def throwaway() -> Iterator[str]:
         deadline = time.monotonic() + 120
         while not cluster.accepts():
             if server.poll() is not None or time.monotonic() > deadline:
-                raise PostgresError(
-                    f"the throw-away server did not start:\n{log.read_text()[-2000:]}"
-                )
+                raise PostgresError(f"the throw-away server did not start:\n{log.read_text()}")
             time.sleep(0.05)
         yield cluster.url(password)
     finally:
         if server is not None:
             server.send_signal(signal.SIGINT)
-            try:
-                server.wait(60)
-            except subprocess.TimeoutExpired:
-                server.send_signal(signal.SIGQUIT)
-                server.wait()
+            server.wait(120)
         remove(folder)
         shutil.rmtree(folder.parent, ignore_errors=True)
