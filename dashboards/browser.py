@@ -89,7 +89,7 @@ def open_dashboard(
     *,
     executable: str | Path,
     filters: str = "",
-    timeout: float = 120,
+    timeout: float = 300,
 ) -> Iterator[Page]:
     """Log in, open the dashboard and yield its page once no chart is loading.
 
@@ -153,7 +153,7 @@ def look(page: Page) -> list[ShownChart]:
     return [ShownChart(**item) for item in page.evaluate(READ_CHARTS)]
 
 
-def wait_until_drawn(page: Page, timeout: float = 120) -> list[ShownChart]:
+def wait_until_drawn(page: Page, timeout: float = 300) -> list[ShownChart]:
     """Wait until no chart has been loading three times in a row; return them."""
     page.wait_for_selector(".dashboard-component-chart-holder")
     deadline = time.monotonic() + timeout

@@ -62,7 +62,7 @@ class Stack:
             )
 
     def command(
-        self, *arguments: str, succeeds: bool = True, seconds: float = 900
+        self, *arguments: str, succeeds: bool = True, seconds: float = 1800
     ) -> subprocess.CompletedProcess[str]:
         """Run `cityloom` with these arguments; fail the test unless it ends as expected."""
         done = subprocess.run(
@@ -151,8 +151,8 @@ def stack() -> Iterator[Stack]:
         kept = os.environ.get("CITYLOOM_TEST_LOGS")
         if kept and (home / "logs").is_dir():
             shutil.copytree(home / "logs", kept, dirs_exist_ok=True)
-        running.command("down", seconds=180)
-        running.command("reset", "--yes", seconds=180)
+        running.command("down", seconds=900)
+        running.command("reset", "--yes", seconds=900)
         shutil.rmtree(home, ignore_errors=True)
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from extract.manifests import load_city
 
-pytestmark = pytest.mark.timeout(1200)
+pytestmark = pytest.mark.timeout(3600)
 
 MARTS = (
     *("dim_city", "dim_district", "dim_department", "dim_service", "dim_date"),
@@ -128,7 +128,7 @@ def test_killed_in_the_middle_ends_with_the_same_marts(stack, a_day_later, tmp_p
     at_first = stack.value(accepted)
     log = tmp_path / "first-run.log"
     first = stack.start("run", "demo", log=log)
-    deadline = time.monotonic() + 300
+    deadline = time.monotonic() + 1200
     while stack.value(accepted) == at_first:
         assert time.monotonic() < deadline and first.poll() is None, log.read_text()
         time.sleep(0.2)

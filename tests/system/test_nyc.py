@@ -11,7 +11,7 @@ from dashboards.browser import choose, look, open_dashboard
 from dashboards.code import load_dashboards
 from infra.browser import ensure
 
-pytestmark = [pytest.mark.real_data, pytest.mark.timeout(1200)]
+pytestmark = [pytest.mark.real_data, pytest.mark.timeout(3600)]
 
 COUNTS = {
     "fct_service_request": 11_691,

@@ -445,7 +445,7 @@ dbt.build(sys.argv[1], target_dir=Path(sys.argv[2]))
             try_lock = "select pg_try_advisory_lock(hashtext('cityloom.dbt'))"
             return connection.execute(try_lock).fetchone()[0]
 
-        held, ends = 0, time.monotonic() + 60
+        held, ends = 0, time.monotonic() + 600
         while not (free := is_free()) and time.monotonic() < ends:
             held += _runs(child)
             time.sleep(0.05)
