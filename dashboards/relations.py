@@ -76,6 +76,6 @@ def _resolved(text: str, path: Path, docs: dict[str, str]) -> str:
                 f"{path}: {found[0]}: no Markdown file under models/ has a docs block "
                 f"{found[1]!r}; add it, or mend the name"
             )
-        return docs[found[1]]
+        return docs[found[1]].strip()
 
     return " ".join(REFERENCE.sub(block, text).split())

@@ -42,7 +42,9 @@ def plain(value: Any) -> Any:
     return str(value) if isinstance(value, str) else value
 
 
-def _update_mapping(document: CommentedMap, content: Mapping[str, Any]) -> None:
+def _update_mapping(
+    document: CommentedMap, content: Mapping[str, Any], *, inside: bool = False
+) -> None:
     for key in [key for key in document if key not in content]:
         del document[key]
     keys = list(content)
@@ -51,7 +53,7 @@ def _update_mapping(document: CommentedMap, content: Mapping[str, Any]) -> None:
             # After the key that stands before it in the content.
             earlier = [k for k in document if k in keys[:index]]
             place = list(document).index(earlier[-1]) + 1 if earlier else 0
-            document.insert(place, key, styled(value))
+            document.insert(place, key, styled(value, inside=inside))
         else:
             document[key] = _updated(document[key], value)
 
@@ -61,12 +63,12 @@ def _updated(document: Any, value: Any) -> Any:
     if as_json(plain(document)) == as_json(plain(value)):
         return document
     if isinstance(document, CommentedMap) and isinstance(value, Mapping):
-        _update_mapping(document, value)
+        _update_mapping(document, value, inside=True)
         return document
     if isinstance(document, CommentedSeq) and isinstance(value, Sequence):
         _update_sequence(document, list(value))
         return document
-    return styled(value)
+    return styled(value, inside=isinstance(document, CommentedMap))
 
 
 def _update_sequence(document: CommentedSeq, values: list[Any]) -> None:
@@ -99,7 +101,7 @@ def styled(value: Any, *, inside: bool = False) -> Any:
             mapping.fa.set_flow_style()
         return mapping
     if isinstance(value, str):
-        if "\n" in value.strip():
+        if "\n" in value:
             return LiteralScalarString(value.rstrip("\n") + "\n")
         return DoubleQuotedScalarString(value) if _needs_quotes(value) else value
     if isinstance(value, Sequence):
