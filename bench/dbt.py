@@ -9,7 +9,7 @@ that is still to be done. In turns:
   `reports`.
 
 The ratio is of the medians. The whole way by assets, with scheduling, scoring and the push of the
-dashboards, is told as well.
+dashboards, is printed as well.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The formats that departments keep their files in, and how each grows without a full rewrite.
 
 A text file is a run of blocks, a day each. What may still change lies within the last days
-(the file's `life`), so growing keeps the bytes before these and writes the rest anew.
+(the file's `life`), so growing keeps the bytes before these and rewrites the rest.
 """
 
 from __future__ import annotations
@@ -51,11 +51,11 @@ class DayFile(ABC):
     columns: tuple[str, ...]
 
     def head(self) -> bytes:
-        """Return what stands before the first block."""
+        """Return the bytes before the first block."""
         return b""
 
     def tail(self) -> bytes:
-        """Return what stands after the last block."""
+        """Return the bytes after the last block."""
         return b""
 
     @abstractmethod

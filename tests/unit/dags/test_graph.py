@@ -88,8 +88,8 @@ def render(dags: dict[str, dict[str, Any]]) -> str:
             awaits.setdefault(EVERY_RAW if uri in RAW else uri, set()).add(name)
     assets = ["assets"]
     for uri in sorted({*emits, *awaits}):
-        emitted = ", ".join(sorted(emits.get(uri, ()))) or "nobody"
-        awaited = ", ".join(sorted(awaits.get(uri, ()))) or "nobody"
+        emitted = ", ".join(sorted(emits.get(uri, ()))) or "(none)"
+        awaited = ", ".join(sorted(awaits.get(uri, ()))) or "(none)"
         assets.append(f"  {uri}\n    {emitted} -> {awaited}")
     lists = ["\n".join(lines) + "\n" for lines in (schedule, assets)]
     return "\n".join([HEAD, source_block, *others, *lists])
@@ -103,7 +103,7 @@ def test_the_graph_is_as_reviewed(parsed, request):
 
 
 def test_every_awaited_asset_is_emitted(parsed):
-    assert "nobody ->" not in render(parsed["dags"])
+    assert "(none) ->" not in render(parsed["dags"])
 
 
 def test_another_city_changes_nothing_here(parsed):

@@ -1,4 +1,4 @@
-"""Three years of the demo city: its formats, its numbers, and the life that shows in them."""
+"""Three years of the demo city: formats, numbers, and the faults that departments make."""
 
 import csv
 import gzip
@@ -186,7 +186,7 @@ def test_about_three_rows_in_a_thousand_are_bad_and_of_every_kind(drop, service_
     }
     assert all(wrong.any() for wrong in bad.values())
     share = sum(int(wrong.sum()) for wrong in bad.values()) / service_requests.height
-    assert 0.0005 < share < 0.004  # half of them are mended within ten days
+    assert 0.0005 < share < 0.004  # half of them are corrected within ten days
 
     calls = read(drop, "call_log")
     waits = [row["wait_seconds"] for row in calls]
