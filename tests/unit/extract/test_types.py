@@ -120,12 +120,46 @@ HASHES = {
 }
 
 
-def test_hashes_of_text_are_xxh3():
+#: Length in bytes of a text of "é" and "a" -> its XXH3 with seeds 0 and 1, by the reference
+#: implementation, xxHash 0.8: one of each of the algorithm's branches, and their borders.
+XXH3 = {
+    0: (0x2D06800538D394C2, 0x4DC5B0CC826F6703),
+    1: (0xE6C632B61E964E1F, 0xD2F6D0996F37A720),
+    3: (0x5600FA9CB6447ABF, 0xE4FF45FCF3FCA0C6),
+    4: (0x42E2158A340E3BB5, 0x69D23B0C8F92916F),
+    8: (0xC1AA872E8E3AADC1, 0xEB09C97B28D13263),
+    9: (0x30CD63D422D8B241, 0x5B8F4AE64FB45CF9),
+    16: (0x0BF8149553113C4D, 0x4A4DA17EAB785782),
+    17: (0x66454296C5A8C329, 0x9846D2DF514D6AFE),
+    128: (0xCEF1BB8D03073563, 0x8BF25EDB7E372616),
+    129: (0x14FBB22A1AD18C1F, 0x0C52DEB6F918086A),
+    240: (0x603C48F34036BBB0, 0x23E26B5CDE8AA6E5),
+    241: (0xB40DAA0C6A6A62D0, 0xF9AD6E7200622C7A),
+    1000: (0x59420A3B1722BF53, 0xCC5928E2C317976D),
+}
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_hashes_of_text_are_xxh3(seed):
     import polars as pl
 
-    bits = pl.DataFrame({"a": ["", "a", "é" * 300]}).select(pl.col("a").nchash.xxh3_64())
-    # From the reference implementation, xxHash 0.8.
-    assert bits["a"].to_list()[:2] == [0x2D06800538D394C2, 0xE6C632B61E964E1F]
+    texts = pl.DataFrame({"a": ["é" * (n // 2) + "a" * (n % 2) for n in XXH3]})
+    hashed = texts.select(pl.col("a").nchash.xxh3_64(seed=seed))["a"].to_list()
+    assert hashed == [pair[seed] for pair in XXH3.values()]
+
+
+def test_hashes_of_a_batch_and_of_keys_are_as_ever():
+    columns = [
+        ("id", pa.array([1, 2**40, None])),
+        ("street", pa.array(["Élm", "", None])),
+    ]
+    first, second = hashing.key_hashes(columns, 3)
+    assert first.tolist() == [0x84AB8CED0F1E9BB0, 0xD9BF098636AA4660, 0]
+    assert second.tolist() == [0xBBF460746865DA51, 0xC26A94BCB2DE58E0, 0]
+    texts = hashing.to_text(hashing.row_hashes(columns, 3)).to_pylist()
+    assert texts == ["84ab8ced0f1e9bb0", "d9bf098636aa4660", "0000000000000000"]
+    (first,), (second,) = hashing.key_hashes([("id", pa.array(["SR-1"]))], 1)
+    assert (first, second) == (0x496858EABF646554, 0x7876FDCD1810600D)
 
 
 def test_hash_ignores_order_and_missing_values_but_not_names():
