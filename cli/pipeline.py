@@ -40,7 +40,7 @@ POLL_SECONDS = 1.5
 STALLED_SECONDS = 420
 #: An asset event starts a run sooner than this, or was never emitted.
 EVENT_SECONDS = 20
-#: After this long without a change, the person who waits is told why.
+#: After this long without a change, a note says why.
 WARN_SECONDS = 60
 
 

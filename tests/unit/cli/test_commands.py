@@ -8,6 +8,7 @@ import pytest
 from typer.testing import CliRunner
 
 from cli import main as cli
+from extract.errors import ExtractError
 from infra.home import NotSetUp
 
 #: None of these may be loaded to print help.
@@ -19,15 +20,15 @@ def test_help_is_quick_because_commands_import_lazily():
         "import sys; from cli.main import build; build();"
         f"print([name for name in {HEAVY!r} if name in sys.modules])"
     )
-    said = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
-    assert said.stdout.strip() == "[]", said.stderr
+    shown = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert shown.stdout.strip() == "[]", shown.stderr
 
 
 @pytest.mark.parametrize("command", cli.COMMANDS)
 def test_each_command_helps_with_an_example(command):
     runner = CliRunner()
-    said = runner.invoke(cli.build(), [command, "--help"]).output
-    assert "Example" in said
+    shown = runner.invoke(cli.build(), [command, "--help"]).output
+    assert "Example" in shown
     for info in getattr(cli.find(command), "registered_commands", ()):
         name = info.name or info.callback.__name__
         assert "Example" in runner.invoke(cli.build(), [command, name, "--help"]).output
@@ -46,6 +47,17 @@ def test_what_the_machine_refuses_is_a_message_with_a_remedy(tmp_path):
     assert cli.explain(FileNotFoundError(errno.ENOENT, "No such file", "/a")) is None
     assert "cityloom up" in cli.explain(psycopg.errors.AdminShutdown("terminating connection"))
     assert "free some space" in cli.explain(psycopg.errors.DiskFull("could not extend file"))
+
+
+def test_an_error_cannot_command_the_terminal(monkeypatch, capsys):
+    def fail(*_):
+        raise ExtractError("drops/\x1b[2J\udcffx.csv", "is empty", "send it again")
+
+    monkeypatch.setattr(cli, "build", lambda: fail)
+    with pytest.raises(SystemExit):
+        cli.main()
+    error = capsys.readouterr().err
+    assert error.startswith("error: ") and r"drops/\x1b[2J\udcffx.csv" in error
 
 
 def test_what_a_command_makes_is_its_users_alone(tmp_path, monkeypatch):

@@ -1,4 +1,4 @@
-"""Following runs to the end, against a recorded Airflow."""
+"""Following runs to their end, against a recorded Airflow."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def a_task(dag_id, task_id, state, run_id="r", seconds=2.0):
 
 
 @pytest.fixture(autouse=True)
-def hurried(monkeypatch):
+def no_waiting(monkeypatch):
     monkeypatch.setattr(cli.pipeline, "POLL_SECONDS", 0)
 
 

@@ -27,7 +27,7 @@ def typed(warehouse, monkeypatch):
     return run
 
 
-def test_loads_tell_what_became_of_each_row(typed, warehouse, tmp_path):
+def test_loads_show_the_outcome_of_each_row(typed, warehouse, tmp_path):
     warehouse.reset()
     assert "no loads yet" in typed("loads").output
     source = Source(
@@ -48,9 +48,9 @@ def test_loads_tell_what_became_of_each_row(typed, warehouse, tmp_path):
                  status, seconds, message, completed_at)
                values ('i', 'n', 'model', 'stg_trees', 'error', 0.5, 'no such column', now())"""
         )
-    said = typed("loads").output
-    assert "testville/trees" in said and "load 2 blocked: too odd; look at it" in said
-    assert "accepted" not in said.split("\n", 1)[1] and "dbt: 1 nodes; failing: stg_trees" in said
+    shown = typed("loads").output
+    assert "testville/trees" in shown and "load 2 blocked: too odd; look at it" in shown
+    assert "accepted" not in shown.split("\n", 1)[1] and "dbt: 1 nodes; failing: stg_trees" in shown
     (newest,) = json.loads(typed("loads", "--json").output)
     assert newest["state"] == "blocked" and newest["rows_kept_out"] == 1
     every = json.loads(typed("loads", "testville", "trees", "--all", "--json").output)
@@ -66,18 +66,18 @@ def test_loads_tell_what_became_of_each_row(typed, warehouse, tmp_path):
     assert typed("loads", "nyc", "trees").output.startswith("no loads of nyc/trees yet")
 
 
-def test_a_model_that_left_the_project_is_told_no_more(typed, warehouse):
+def test_a_model_that_left_the_project_is_no_longer_listed(typed, warehouse):
     warehouse.reset()
     built = [
         ("first", "run 1", "kept", "success", "2026-01-01"),
         ("first", "run 1", "gone", "error", "2026-01-01"),
         ("scores", "run 2", "other", "success", "2026-01-02"),
         ("second", "run 3", "kept", "success", "2026-01-03"),
-        ("second", "run 3", "mended", "error", "2026-01-03"),
-        ("retry", "run 3", "mended", "success", "2026-01-04"),
+        ("second", "run 3", "retried", "error", "2026-01-03"),
+        ("retry", "run 3", "retried", "success", "2026-01-04"),
     ]
 
-    def told() -> dict[str, str]:
+    def listed() -> dict[str, str]:
         models = json.loads(typed("loads", "--models", "--json").output)
         return {model["name"]: model["status"] for model in models}
 
@@ -91,9 +91,27 @@ def test_a_model_that_left_the_project_is_told_no_more(typed, warehouse):
             )
 
     build(built[:3])
-    assert told() == {"kept": "success", "gone": "error", "other": "success"}
+    assert listed() == {"kept": "success", "gone": "error", "other": "success"}
     build(built[3:])
-    assert told() == {"kept": "success", "mended": "success", "other": "success"}
+    assert listed() == {"kept": "success", "retried": "success", "other": "success"}
+
+
+def test_names_and_messages_cannot_command_the_terminal(typed, warehouse, tmp_path):
+    warehouse.reset()
+    with psycopg.connect(warehouse.url) as connection:
+        connection.execute(
+            """insert into quality.loads (city_id, source_id, mode, state, message)
+               values ('testville', 'trees', 'read', 'failed', %s)""",
+            ["\x1b]0;pwned\x07\x1b[2Jtrees\u202e.csv: is empty"],
+        )
+    for words in (("loads",), ("loads", "--json")):
+        shown = typed(*words).output
+        assert "pwned" in shown and not set(shown) & set("\x1b\x07\u202e")
+    (tmp_path / "finance").mkdir()
+    header = "metric_id,target,direction,from_date,ex\x1b[2Jtra\n"
+    (tmp_path / "finance/targets.csv").write_text(header + "m,a\x1b[31mbc,lower,2024-01-01,\n")
+    shown = typed("sources", "check", "demo", "targets", "--data", str(tmp_path)).output
+    assert r"a\x1b[31mbc" in shown and "does not declare: ex" in shown and "\x1b" not in shown
 
 
 def test_sources_are_listed_and_checked(typed, tmp_path):
@@ -107,13 +125,13 @@ def test_sources_are_listed_and_checked(typed, tmp_path):
     (tmp_path / "finance").mkdir()
     header = "metric_id,target,direction,from_date,extra\n"
     (tmp_path / "finance/targets.csv").write_text(header + "m,abc,lower,2024-01-01,\n")
-    said = typed("sources", "check", "demo", "targets", "--data", str(tmp_path)).output
-    assert "1 rows, 1 to be quarantined" in said and "cannot read 'abc' as double" in said
-    assert "does not declare: extra" in said
+    shown = typed("sources", "check", "demo", "targets", "--data", str(tmp_path)).output
+    assert "1 rows, 1 to be quarantined" in shown and "cannot read 'abc' as double" in shown
+    assert "does not declare: extra" in shown
     (tmp_path / "finance/targets.csv").write_text(header.replace("from_date", "since"))
-    said = typed("sources", "check", "demo", "targets", "--data", str(tmp_path)).output
-    assert "the column 'from_date' is missing" in said
+    shown = typed("sources", "check", "demo", "targets", "--data", str(tmp_path)).output
+    assert "the column 'from_date' is missing" in shown
     (tmp_path / "finance/targets.csv").write_text(header.replace(",", ";") + "m;1;lower;2024-01;")
-    said = typed("sources", "check", "demo", "targets", "--data", str(tmp_path)).output
-    assert "is one field, where 'metric_id' and 3 more are due" in said
-    assert "read.options.delimiter" in said
+    shown = typed("sources", "check", "demo", "targets", "--data", str(tmp_path)).output
+    assert "is one field, where 'metric_id' and 3 more are due" in shown
+    assert "read.options.delimiter" in shown

@@ -1,4 +1,4 @@
-"""What `cityloom run` says at its end, from the warehouse's control tables."""
+"""The summary of `cityloom run`, from the warehouse's control tables."""
 
 from __future__ import annotations
 
@@ -94,16 +94,16 @@ def test_the_summary_ends_with_counts_reasons_and_the_decision(load, warehouse, 
         "testville", loads=read_loads(warehouse.url, SOURCES, "cityloom__1", {}),
         champion=champion, failures=[failure],
     )  # fmt: skip
-    said = shown(monkeypatch, outcome)
-    assert "1,234" in said and "by an earlier run" in said
-    assert "      2  trees: taken away before planted" in said
-    assert "sentiment version 2" in said and "version 2 stays" in said
-    assert r"✗ testville/pools gate: pools\x1b[2J.csv is empty" in said and "\x1b" not in said
+    text = shown(monkeypatch, outcome)
+    assert "1,234" in text and "by an earlier run" in text
+    assert "      2  trees: taken away before planted" in text
+    assert "sentiment version 2" in text and "version 2 stays" in text
+    assert r"✗ testville/pools gate: pools\x1b[2J.csv is empty" in text and "\x1b" not in text
 
 
 def test_a_run_without_loads_of_others_has_no_column_for_them(load, warehouse, monkeypatch):
     load("trees", "cityloom__1", "accepted", 3)
-    said = shown(
+    text = shown(
         monkeypatch, Outcome("t", loads=read_loads(warehouse.url, SOURCES, "cityloom__1", {}))
     )
-    assert "trees" in said and "loaded" not in said and "quarantined most" not in said
+    assert "trees" in text and "loaded" not in text and "quarantined most" not in text

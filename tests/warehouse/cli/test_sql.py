@@ -77,8 +77,8 @@ def test_csv_holds_arrays_and_objects_as_json(ask):
 
 
 def test_table_shows_every_type(ask):
-    said = ask(ODD, "table")
-    assert "[1, null, 3]" in said and '{"a": [1.5, "ü"]}' in said and "(1 row)" in said
+    shown = ask(ODD, "table")
+    assert "[1, null, 3]" in shown and '{"a": [1.5, "ü"]}' in shown and "(1 row)" in shown
 
 
 def test_two_columns_of_one_name_are_not_lost_in_json(ask):

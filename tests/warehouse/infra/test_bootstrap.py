@@ -157,8 +157,8 @@ def test_what_an_administrator_changed_is_found_and_restored(own_server):
         for statement in damage:
             connection.execute(statement)
     found = "\n".join(texts(own_server))
-    for said in damage.values():
-        assert said in found
+    for fault in damage.values():
+        assert fault in found
     own_server.restore()
     assert texts(own_server) == []
 
