@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from cli.display import echo, print_json, printable
 
 if TYPE_CHECKING:
     from dashboards.pull import PullReport
@@ -51,10 +52,10 @@ def push(
     for change in report.changes:
         if change.action != "unchanged":
             detail = f" ({change.detail})" if change.detail else ""
-            typer.echo(f"{change.action:9} {change.kind:9} {change.place}{detail}")
-    typer.echo(report.summary)
+            echo(f"{change.action:9} {change.kind:9} {change.place}{detail}")
+    echo(report.summary)
     for title, url in report.urls.items():
-        typer.echo(f"{title}: {url}")
+        echo(f"{title}: {url}")
 
 
 @app.command()
@@ -98,7 +99,7 @@ def pull(
         write=not dry_run,
     )
     if as_json:
-        typer.echo(json.dumps(_pull_as_json(report), indent=2, ensure_ascii=False))
+        print_json(_pull_as_json(report))
     else:
         _print_pull(report, dry_run=dry_run)
 
@@ -124,19 +125,19 @@ def _print_pull(report: PullReport, *, dry_run: bool) -> None:
     from infra.home import ROOT
 
     if dry_run and report.diff:
-        typer.echo(report.diff, nl=False)
+        typer.echo(printable(report.diff), nl=False)
     for change in report.files:
         path = change.path.relative_to(ROOT) if change.path.is_relative_to(ROOT) else change.path
-        typer.echo(f"{'created' if change.before is None else 'changed':9} {path}")
+        echo(f"{'created' if change.before is None else 'changed':9} {path}")
     for note in dict.fromkeys(report.notes):
-        typer.echo(f"note: {note}")
+        echo(f"note: {note}")
     if not report.files:
-        typer.echo("the code has all that was changed in Superset")
+        echo("the code has all that was changed in Superset")
     if report.offers:
-        typer.echo("made in Superset and not in the code; bring one in with --add:")
+        echo("made in Superset and not in the code; bring one in with --add:")
         for offer in report.offers:
             title = "" if offer.title == offer.add else f" {offer.title}"
-            typer.echo(f"  {offer.kind:9} {offer.add}{title}")
+            echo(f"  {offer.kind:9} {offer.add}{title}")
 
 
 @app.command()
@@ -161,10 +162,8 @@ def unlock(
         slug,
         folder or CODE_DIR,
     )
-    typer.echo(f"{url}: open for editing, with {charts} charts")
-    typer.echo(
-        "when done: `cityloom dashboards pull`, look at the diff, `cityloom dashboards push`"
-    )
+    echo(f"{url}: open for editing, with {charts} charts")
+    echo("when done: `cityloom dashboards pull`, look at the diff, `cityloom dashboards push`")
 
 
 @app.command()
@@ -188,7 +187,7 @@ def check(
         url = load_deployment().database_url("dashboards")
     checked = check_all(folder or CODE_DIR, warehouse_url=url)
     against = "dbt and the warehouse" if checked.against_warehouse else "dbt"
-    typer.echo(
+    echo(
         f"{checked.dashboards} dashboard(s), {checked.charts} charts, {checked.datasets} datasets: "
         f"all that they name is known to {against}"
     )
@@ -220,4 +219,4 @@ def picture(
         executable=ensure(),
     ) as opened:
         save_picture(opened, path, whole=full)
-    typer.echo(f"{path}: {path.stat().st_size / 1024:,.0f} kB")
+    echo(f"{path}: {path.stat().st_size / 1024:,.0f} kB")

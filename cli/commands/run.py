@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cli.display import Json, count, live, print_json, printable, table, wide_console
+from cli.display import Json, count, echo, live, print_json, printable, table, wide_console
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -65,7 +65,7 @@ def main(
     if chosen.simulated and snapshot is None:
         import simulator
 
-        console.print(f"{chosen.name}: making its departments' files, where absent")
+        echo(f"{chosen.name}: making its departments' files, where absent", err=json)
         simulator.ensure(deployment.drop_dir(city))
     from extract.load import ensure_raw_tables
 
@@ -141,7 +141,7 @@ def show(console: Console, city: City, outcome: Outcome, deployment: Deployment)
         rows = [row[:-1] for row in rows]
     else:
         columns.append("loaded")
-    title = f"{city.name}, {outcome.seconds:.0f} s"
+    title = Text(printable(f"{city.name}, {outcome.seconds:.0f} s"))
     console.print()
     console.print(table(columns, rows, title=title, title_justify="left"), soft_wrap=True)
     _print_reasons(console, outcome)

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from cli.display import echo
+
 
 def main(
     city: Annotated[str, typer.Argument(help="The simulated city; there is one: demo.")] = "demo",
@@ -35,4 +37,4 @@ def main(
     before = simulator.last_day(folder)
     after = simulator.grow(folder, days)
     was = f"until {before}" if before else "absent"
-    typer.echo(f"{city}: files in {folder} hold data until {after} (before: {was})")
+    echo(f"{city}: files in {folder} hold data until {after} (before: {was})")
