@@ -21,7 +21,6 @@ import subprocess
 import sys
 import time
 from datetime import UTC, datetime
-from functools import partial
 from statistics import median
 
 import psycopg
@@ -105,7 +104,7 @@ def _airflow(deployment: Deployment, run_id: str) -> dict[str, float]:
         connection.execute("delete from quality.progress")
     began = datetime.now(UTC)
     with Airflow(deployment) as airflow:
-        pipeline = Pipeline(airflow, partial(progress.is_behind, url), lambda event: None, began)
+        pipeline = Pipeline(airflow, url, lambda event: None, began)
         pipeline.wait_for_dags(FOLLOWED)
         pipeline.start("build_warehouse", run_id)
         pipeline.follow(run_id)

@@ -11,12 +11,13 @@ import fcntl
 import json
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from functools import partial
 from pathlib import Path
 from typing import Any
+
+import psycopg
 
 from catalog.models import City, Source
 from cli.airflow import Airflow, Run, Task
@@ -100,9 +101,8 @@ def run(
     began = datetime.now(UTC)
     run_id = f"{PREFIX}{began:%Y-%m-%dT%H:%M:%S.%f}"
     dag_ids = [f"extract_{source.city_id}_{source.source}" for source in sources]
-    is_behind = partial(progress.is_behind, warehouse)
     with _only_run(deployment), Airflow(deployment) as airflow:
-        pipeline = Pipeline(airflow, is_behind, report, began - timedelta(seconds=1))
+        pipeline = Pipeline(airflow, warehouse, report, began - timedelta(seconds=1))
         pipeline.wait_for_dags([*dag_ids, *FOLLOWED])
         pipeline.end_leftovers(dag_ids)
         reported = progress.stored_watermark(warehouse, "publish")
@@ -124,15 +124,9 @@ def run(
 class Pipeline:
     """The runs of one `cityloom run`, from the first trigger until nothing is active."""
 
-    def __init__(
-        self,
-        airflow: Airflow,
-        is_behind: Callable[[progress.Step], bool],
-        report: Report,
-        since: datetime,
-    ) -> None:
+    def __init__(self, airflow: Airflow, warehouse: str, report: Report, since: datetime) -> None:
         self.airflow = airflow
-        self.is_behind = is_behind
+        self.warehouse = warehouse
         self.report = report
         self.since = since
         self.own: set[tuple[str, str]] = set()
@@ -178,11 +172,11 @@ class Pipeline:
             if self._look():
                 changed_at, warned = time.monotonic(), False
             active = {run.dag_id for run in self.runs.values() if run.active}
-            behind = self._step_behind(run_id)
-            if not active and behind is None:
+            behind = None if active else self._step_behind(run_id)
+            if not active and not behind:
                 return
             still = time.monotonic() - changed_at
-            if not active and behind and still > EVENT_SECONDS:
+            if behind and still > EVENT_SECONDS:
                 self.report(f"{behind} is behind; starting it")
                 self.start(behind, f"{run_id}_{STEPS[behind]}")
             # A task that died with its scheduler stays "running": ask whether the scheduler lives.
@@ -211,6 +205,12 @@ class Pipeline:
             if (dag_id, f"{run_id}_{step}") not in self.own and self.is_behind(step):
                 return dag_id
         return None
+
+    def is_behind(self, step: progress.Step) -> bool:
+        """Return whether a step is behind; True also while the database restarts."""
+        with suppress(psycopg.OperationalError):
+            return progress.is_behind(self.warehouse, step)
+        return True
 
     def failures(self) -> list[Failure]:
         """Return the tasks that failed for good in the newest run that came to them."""

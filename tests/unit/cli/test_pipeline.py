@@ -6,6 +6,7 @@ import json
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 
+import psycopg
 import pytest
 
 import cli.pipeline
@@ -68,7 +69,8 @@ def no_waiting(monkeypatch):
 
 def followed(looks, own=(("extract_demo_permits", "r"),), report=lambda event: None):
     airflow = Recorded(looks)
-    pipeline = Pipeline(airflow, airflow.is_behind, report, T0)
+    pipeline = Pipeline(airflow, "", report, T0)
+    pipeline.is_behind = airflow.is_behind
     pipeline.own = set(own)
     pipeline.follow("r9")
     return pipeline
@@ -108,6 +110,21 @@ def test_a_step_whose_event_was_lost_is_started(monkeypatch):
     pipeline = followed(looks)
     assert pipeline.airflow.started == [(build, "r9_build")]
     assert pipeline.runs[build, "r9_build"].state == "success"
+
+
+def test_a_database_that_restarts_is_waited_for(monkeypatch):
+    answers = iter([psycopg.OperationalError("the database system is starting up"), True, False])
+
+    def is_behind(url, step):
+        answer = next(answers, False)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    monkeypatch.setattr(cli.pipeline.progress, "is_behind", is_behind)
+    airflow = Recorded([{"runs": []}])
+    Pipeline(airflow, "", lambda event: None, T0).follow("r9")
+    assert airflow.number == 2 and airflow.started == []
 
 
 def test_a_step_that_stays_behind_is_started_once(monkeypatch):
