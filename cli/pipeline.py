@@ -161,7 +161,7 @@ class Pipeline:
         self.runs[started.key] = started
 
     def follow(self, run_id: str) -> None:
-        """Return when no run is active, and no step is behind, or one has failed.
+        """Return when no run is active and no step is behind, but for one that failed.
 
         A step that stays behind while nothing is active is started, as `run_id`: its event was
         never emitted.
@@ -177,6 +177,8 @@ class Pipeline:
                 return
             still = time.monotonic() - changed_at
             if behind and still > EVENT_SECONDS:
+                if any(dag_id == behind for dag_id, _ in self.failed):
+                    return
                 self.report(f"{behind} is behind; starting it")
                 self.start(behind, f"{run_id}_{STEPS[behind]}")
             # A task that died with its scheduler stays "running": ask whether the scheduler lives.
@@ -195,12 +197,10 @@ class Pipeline:
             time.sleep(POLL_SECONDS)
 
     def _step_behind(self, run_id: str) -> str | None:
-        """Return the first DAG whose step is behind and was not started here; None after a failure.
+        """Return the first DAG whose step is behind and was not yet started for that.
 
         A champion that a person chose in MLflow meanwhile can keep a step behind.
         """
-        if any(dag_id in FOLLOWED for dag_id, _ in self.failed):
-            return None
         for dag_id, step in STEPS.items():
             if (dag_id, f"{run_id}_{step}") not in self.own and self.is_behind(step):
                 return dag_id

@@ -127,6 +127,22 @@ def test_a_database_that_restarts_is_waited_for(monkeypatch):
     assert airflow.number == 2 and airflow.started == []
 
 
+def test_after_a_failure_the_run_that_the_next_event_starts_is_followed():
+    build = "build_warehouse"
+    failed, tasks = a_run(build, "failed", 1, "r1"), [a_task(build, "marts", "failed", "r1")]
+    pipeline = followed(
+        [
+            {"runs": [failed], "tasks": tasks, "behind": "build"},
+            {"runs": [failed, a_run(build, "running", 9, "r2")], "behind": "build"},
+            {
+                "runs": [failed, a_run(build, "success", 9, "r2")],
+                "tasks": [*tasks, a_task(build, "marts", "success", "r2")],
+            },
+        ]
+    )
+    assert pipeline.failures() == [] and pipeline.airflow.started == []
+
+
 def test_a_step_that_stays_behind_is_started_once(monkeypatch):
     monkeypatch.setattr(cli.pipeline, "EVENT_SECONDS", 0)
     done = [a_run("score_feedback", "success", 9, "r9_score")]
