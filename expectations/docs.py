@@ -94,7 +94,7 @@ def _sections(result: Any) -> list[tuple[str, str]]:
             section.get("section_name") or "",
             Markup(view.render({"section": section, "section_loop": {"index": number}})),
         )
-        # The first is an overview, which our page has already.
+        # The first section is an overview, which our page shows itself.
         for number, section in enumerate(document["sections"][1:], 1)
     ]
 

@@ -1,4 +1,4 @@
-"""What a connector yields: rows as the department has them, and where they stood."""
+"""What a connector yields: rows as the department has them, with their file and number."""
 
 from __future__ import annotations
 

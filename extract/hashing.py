@@ -23,7 +23,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 U64 = np.uint64
-#: Odd constants of splitmix64 and of murmur3's finaliser: two unrelated mixings, two lanes.
+#: Odd constants of splitmix64 and of murmur3's finaliser: two unrelated mixings, one a lane.
 LANES = (
     (U64(0x9E3779B97F4A7C15), U64(0xBF58476D1CE4E5B9), U64(0x94D049BB133111EB)),
     (U64(0xC2B2AE3D27D4EB4F), U64(0xFF51AFD7ED558CCD), U64(0xC4CEB9FE1A85EC53)),
@@ -112,7 +112,7 @@ def _name_seed(name: str, lane: int) -> np.uint64:
 
 
 def _bits(array: pa.Array, lane: int) -> np.ndarray:
-    """Return 64 bits for each value; what stands where a value is null has no meaning."""
+    """Return 64 bits for each value; those of a null have no meaning."""
     kind = array.type
     if pa.types.is_boolean(kind) or pa.types.is_integer(kind):
         return _filled(array.cast(pa.int64())).view(U64)

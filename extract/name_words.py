@@ -1,4 +1,4 @@
-"""Words that look like parts of names and are not, or are both. Lower case, without accents."""
+"""Words that are no names, or are words and names. Lower case, without accents."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ JOINING = frozenset(
     """.split()
 )
 
-#: Stand in names and tell of nobody.
+#: Parts of names that identify nobody.
 PARTICLES = JOINING | frozenset(
     """
     a and don dona dr e esq fr i jr mac madam mc md miss mr mrs ms mx o of phd prof rev saint

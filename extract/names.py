@@ -1,21 +1,20 @@
-"""People's names inside free text: those that the same row tells, and those that sign or are told.
+"""Masking people's names inside free text: names of the same row, in signatures, after titles.
 
 Two ways to find one, because neither suffices:
 
-- A source whose columns hold who wrote (`personal: drop` or `hash`) says in each row which words
-  are that person's. They are masked in that row's texts wherever they stand as whole words, in
-  any case and with or without accents: a signature, "Jane here", "jane.doe at work".
-- Who is named in no column still signs ("Regards, Jane", "- Tom R."), says "My name is ..." or is
+- Where columns hold who wrote (`personal: drop` or `hash`), the words of their values are masked
+  in the other texts of the same row, as whole words, in any case, with or without accents: a
+  signature, "Jane here", "jane.doe at work".
+- People whom no column names sign ("Regards, Jane", "- Tom R."), write "My name is ..." or are
   called "Mrs. Lopez". These forms are masked in English and Spanish.
 
-A name that is a word as well (Park, May, Will, Rosa, Cruz) is masked only where it is written as a
-name is, with a capital: a Will who writes "will you" keeps his verb. That a Mr. Park's "Central
-Park" becomes "Central [name]" is the price, in his own rows only; the other way round a name would
-stay. Titles and particles (Mrs., de la) are no names, and a value of many words is a text or an
-organisation: it is masked as a whole.
+A name that is a word as well (Park, May, Will, Rosa, Cruz) is masked only with a capital, so that
+the verb in a Will's "will you" stays. A Mr. Park's "Central Park" becomes "Central [name]", in his
+own rows only. Titles and particles (Mrs., de la) are no names. A value of many words is a text or
+an organisation: it is masked as a whole.
 
-What is not found: somebody else named in passing without a title ("my neighbour Jane"), and
-a nickname that no form gives away.
+Not found are other people named without a title ("my neighbour Jane"), and nicknames outside
+these forms.
 """
 
 from __future__ import annotations
@@ -35,8 +34,8 @@ TOKEN = "[name]"
 MOST_WORDS, LONGEST = 6, 200
 #: Parts of a value that are looked for, titles and particles included.
 MOST_PARTS = 12
-#: Letters and digits of a number, handle or address that are enough to know a person by.
-KNOWN_BY = 4
+#: Letters and digits of a number, handle or address that are enough to identify a person.
+IDENTIFYING = 4
 
 _LETTER = r"[^\W\d_][\u0300-\u036f]*"
 #: A run of letters, or a token that redaction has put there.
@@ -47,7 +46,7 @@ _MAIL_DOMAIN = r"@[\w.-]+\s*$"
 
 
 def mask_known(texts: pl.Series, people: Sequence[pl.Series]) -> pl.Series:
-    """Mask in each text what the same row of `people` says of a person.
+    """Mask in each text the names that the same row of `people` holds.
 
     Rows in whose text no part of these values occurs cost a comparison each, and no more.
     """
@@ -68,7 +67,7 @@ def mask_known(texts: pl.Series, people: Sequence[pl.Series]) -> pl.Series:
     places = suspects.arg_true()
     if not len(places):
         return texts
-    known = [[_known(v) if v else _NOTHING for v in p.gather(places)] for p in people]
+    known = [[_person(v) if v else _NOBODY for v in p.gather(places)] for p in people]
     masked = [
         _mask(text, of_row)
         for text, of_row in zip(texts.gather(places), zip(*known, strict=True), strict=True)
@@ -77,9 +76,9 @@ def mask_known(texts: pl.Series, people: Sequence[pl.Series]) -> pl.Series:
 
 
 @dataclass(frozen=True)
-class _Known:
-    """What a value says of a person: words masked anywhere, words masked with a capital only,
-    and the value as a whole where it is more or other than a name.
+class _Person:
+    """The words of a value that name a person: those masked in any case, those masked with a
+    capital only, and the value as a whole where it is longer or other than a name.
     """
 
     anywhere: frozenset[str]
@@ -87,32 +86,32 @@ class _Known:
     whole: re.Pattern[str] | None
 
 
-_NOTHING = _Known(frozenset(), frozenset(), None)
+_NOBODY = _Person(frozenset(), frozenset(), None)
 
 
 @lru_cache(maxsize=4096)
-def _known(value: str) -> _Known:
+def _person(value: str) -> _Person:
     value = re.sub(_MAIL_DOMAIN, "", value)
     words = {fold(word) for word in _WORD.findall(value)} - PARTICLES
     words = {word for word in words if len(word) > 1}
     if words <= NO_NAMES and words:  # "Anonymous", "a resident", "City Council"
-        return _NOTHING
+        return _NOBODY
     whole = None
     characters = [c for c in value if c.isalnum()]
     uncased = any(c.isalpha() and c.lower() == c.upper() for c in characters)
     digits = any(c.isdigit() for c in characters)
     if uncased and len(characters) > 1:
         whole = re.compile("".join(map(re.escape, characters)))
-    elif KNOWN_BY <= len(characters) <= LONGEST and (digits or len(words) > MOST_WORDS):
+    elif IDENTIFYING <= len(characters) <= LONGEST and (digits or len(words) > MOST_WORDS):
         inner = r"[\W_]{0,2}".join(map(re.escape, characters))
         whole = re.compile(rf"(?i)(?<![^\W_]){inner}(?![^\W_])")
     if len(words) > MOST_WORDS:
-        return _Known(frozenset(), frozenset(), whole)
+        return _Person(frozenset(), frozenset(), whole)
     capital = {word for word in words if len(word) < 3} | words & (COMMON | NO_NAMES)
-    return _Known(frozenset(words - capital), frozenset(capital), whole)
+    return _Person(frozenset(words - capital), frozenset(capital), whole)
 
 
-def _mask(text: str, known: Sequence[_Known]) -> str:
+def _mask(text: str, known: Sequence[_Person]) -> str:
     for one in known:
         if one.whole is not None:
             text = one.whole.sub(TOKEN, text)
@@ -155,7 +154,7 @@ _CLOSING = (
     r"cordialmente|respetuosamente|(?:(?:muchas|mil) )?gracias(?: de antemano| por todo|"
     r" por su (?:tiempo|ayuda|atenci[oó]n))?|(?:un )?abrazos?|firmado|suyo|suya"
 )
-#: Each form: words that tell of a name (group 1, kept), and the name (group 2).
+#: Each form: words that introduce a name (group 1, kept), and the name (group 2).
 _SIGNED_BELOW = re.compile(
     rf"(?im)((?<![^\W_])(?:{_CLOSING})[ \t]{{0,2}}[,.!;:]{{0,2}}[ \t]{{0,9}}\r?\n\s{{0,9}}"
     rf"[-–—~]{{0,2}}[ \t]{{0,2}})({_NAME})(?=[ \t]*[,.!]|[ \t]*$)"
@@ -167,12 +166,12 @@ _SIGNED_BESIDE = re.compile(
 _AFTER_DASH = re.compile(
     rf"((?:^|\n|[.!?…)\"”])[ \t]{{0,3}}(?:--?|–|—|~)[ \t]{{0,2}})({_NAME})(?=[\s.]*\Z)"
 )
-_TOLD = re.compile(
+_INTRODUCED = re.compile(
     r"(?im)((?<![^\W_])(?:my (?:full )?name is|my name['’]s|me llamo|mi nombre es)[ \t]{1,3}|"
     r"^[ \t]{0,9}(?:name|full name|from|signed|sender|nombre|nombre completo|firma|remitente)"
     rf"[ \t]{{0,2}}:[ \t]{{1,3}})({_NAME})"
 )
-_TOLD_PLAIN = re.compile(
+_INTRODUCED_PLAIN = re.compile(
     r"(?im)((?<![^\W_])(?:my (?:full )?name is|my name['’]s|me llamo|mi nombre es)[ \t]{1,3})"
     rf"({_W}(?:[ \t]{_W})?)(?=[ \t]*(?:[,.!]|and\b|y\b|$))"
 )
@@ -181,8 +180,8 @@ _TITLED = re.compile(
     rf"(?!{'|'.join(sorted(JOINING))}\b)({_NAME})"
 )
 _BULLET = re.compile(r"(?m)^[ \t]{0,3}[-–—*•~]")
-#: A column in which nothing of this stands holds no such form.
-_WORTH_A_LOOK = (
+#: A column without a match of this holds no such form.
+_PREFILTER = (
     rf"(?i)(?-u:\b)(?:{_CLOSING})[ \t]*(?:,|[-–—]|[.!;:]{{0,2}}[ \t]*\r?\n)|"
     r"(?:^|[\n.!?…)\"”])[ \t]{0,3}(?:--?|–|—|~)[ \t]{0,2}\pL[^\n]{1,60}\s*$|"
     r"my (?:full )?name(?: is|['’]s)|me llamo|mi nombre es|"
@@ -192,8 +191,8 @@ _WORTH_A_LOOK = (
 
 
 def mask_signed(texts: pl.Series) -> pl.Series:
-    """Mask names in signatures, after titles, and where a person tells theirs."""
-    places = texts.str.contains(_WORTH_A_LOOK).fill_null(False).arg_true()
+    """Mask names in signatures, after titles, and where people introduce themselves."""
+    places = texts.str.contains(_PREFILTER).fill_null(False).arg_true()
     if not len(places):
         return texts
     return texts.clone().scatter(places, [signed(text) for text in texts.gather(places)])
@@ -206,19 +205,19 @@ def signed(text: str) -> str:
     if len(_BULLET.findall(text)) < 2:  # the last point of a list is no signature
         text = _AFTER_DASH.sub(_replaced, text)
     text = _TITLED.sub(lambda m: _replaced(m, first=True), text)
-    text = _TOLD.sub(lambda m: _replaced(m, first=True), text)
-    text = _TOLD_PLAIN.sub(lambda m: _replaced(m, lower=True), text)
+    text = _INTRODUCED.sub(lambda m: _replaced(m, first=True), text)
+    text = _INTRODUCED_PLAIN.sub(lambda m: _replaced(m, lower=True), text)
     return _ONE_PERSON.sub(TOKEN, text)
 
 
 def _replaced(match: re.Match[str], first: bool = False, lower: bool = False) -> str:
-    """Return a form with its name masked, or as it was if that is no name.
+    """Return a form with its name masked, or unchanged if that is no name.
 
     `first`: other words may follow the name, which is as many as are written with a capital.
-    `lower`: one or two words without a capital will do; the form leaves no doubt.
+    `lower`: one or two words without a capital are a name too; the form is unambiguous.
     """
-    before, told = match.group(1), match.group(2)
-    words = list(re.finditer(r"\S+", told))
+    before, named = match.group(1), match.group(2)
+    words = list(re.finditer(r"\S+", named))
     if first:
         length = next((n for n, w in enumerate(words) if not _as_name(w.group())), len(words))
         while length and fold(words[length - 1].group()) in PARTICLES:
@@ -227,11 +226,11 @@ def _replaced(match: re.Match[str], first: bool = False, lower: bool = False) ->
     name = [word.group() for word in words]
     plain = {fold(word.rstrip(".")) for word in name}
     written = all(map(_as_name, name)) or (
-        lower and len(name) < 3 and not plain & COMMON and not any(map(str.isupper, told))
+        lower and len(name) < 3 and not plain & COMMON and not any(map(str.isupper, named))
     )
     if not name or not written or plain & NO_NAMES or plain <= PARTICLES:
         return match.group()
-    return before + TOKEN + told[words[-1].end() :]
+    return before + TOKEN + named[words[-1].end() :]
 
 
 def _as_name(word: str) -> bool:

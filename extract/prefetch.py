@@ -1,4 +1,4 @@
-"""Running the steps of a load side by side, a few batches ahead of each other."""
+"""Running the steps of a load in parallel, each a few batches ahead of the next."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from typing import TypeVar
 
 Item = TypeVar("Item")
 _END = object()
-#: What is drawn ahead gives way to whoever uses it and to the database: where cores are few, the
-#: last step of a load would else wait for one while the steps before it fill their queues.
+#: Priority of prefetching threads, below that of the consumer and the database: with few cores the
+#: last step of a load would wait for one while the steps before it fill their queues.
 NICE = 10
 
 
@@ -55,7 +55,7 @@ def prefetch(items: Iterable[Item], depth: int = 2) -> Iterator[Iterator[Item]]:
                 item, error = queue.get(timeout=0.2)
             except Empty:
                 if not thread.is_alive() and queue.empty():
-                    raise RuntimeError("the reading thread ended without a word") from None
+                    raise RuntimeError("the reading thread ended without a result") from None
                 continue
             if error is not None:
                 raise error

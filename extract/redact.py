@@ -48,9 +48,9 @@ PATTERNS = (
 )
 #: Of these, what is masked in names of files: long numbers there are dates and times.
 _IN_PATHS = {"[url]", "[email]", "${1}[phone]"}
-#: A column in which none of these characters stands together holds nothing that is looked for.
-_WORTH_A_LOOK = r"@|\d[\d() .-]{5,}\d"
-#: Headers under which departments keep who somebody is.
+#: A column without a match of this holds none of the patterns.
+_PREFILTER = r"@|\d[\d() .-]{5,}\d"
+#: Headers under which departments keep people's names and contacts.
 _PERSON = (
     r"author|applicant|caller|citizen|complainant|contact|customer|full|first|given|family|last|"
     r"middle|maiden|owner|reporter|requester|requestor|resident|sender|signer|speaker|submitter|"
@@ -70,7 +70,7 @@ def redact(texts: pa.Array, people: Sequence[pa.Array] = ()) -> pa.Array:
     names of people by `[name]`: those that sign, and what `people` say in the same row.
     """
     series = pl.Series(texts)
-    suspects = series.str.contains(_WORTH_A_LOOK).fill_null(False)
+    suspects = series.str.contains(_PREFILTER).fill_null(False)
     masked = series
     if suspects.any():
         found = series.filter(suspects)
@@ -87,7 +87,7 @@ def redact_text(text: str) -> str:
 
 
 def pseudonyms(texts: pa.Array, salt: bytes) -> pa.Array:
-    """Return for each value its HMAC-SHA256 in hexadecimal, spaces and case of letters aside."""
+    """Return for each value its HMAC-SHA256 in hexadecimal, spaces around it and case ignored."""
     encoded = texts.dictionary_encode()
     hashed = pa.array(
         [
@@ -183,8 +183,8 @@ def safe_records(records: Sequence[dict[str, str]], source: Source) -> list[dict
     """Return rows under the manifest's names, as text, as quarantine may keep them.
 
     Where the source has personal columns, a row keeps numbers, dates, listed values, what
-    `protect` has hashed or redacted, and its key, redacted. Any other text is withheld: nobody
-    can tell whether it is where it belongs, as a row whose columns have shifted shows.
+    `protect` has hashed or redacted, and its key, redacted. Any other text is withheld: in a row
+    whose columns have shifted, any of them may hold a name.
     """
     if not has_personal(source):
         return list(records)
@@ -226,10 +226,10 @@ def safe_line(text: str, source: Source) -> str:
 
 
 def safe_error(error: BaseException, source: Source) -> BaseException:
-    """Return an error whose text may be stored and logged; the same one where it may already.
+    """Return an error whose text may be stored and logged: the given one, or one in its place.
 
-    Where the source has personal columns, an `ExtractError` loses what it quotes, and an error
-    that no room of ours has worded keeps its type and traceback only.
+    Where the source has personal columns, an `ExtractError` loses what it quotes, and an
+    unexpected error keeps its type and traceback only.
     """
     if not has_personal(source) or not isinstance(error, Exception):
         return error

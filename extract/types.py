@@ -1,7 +1,7 @@
-"""From what a department writes to the manifest's types; a value that does not fit is told.
+"""Casting what a department writes to the manifest's types, and finding what does not cast.
 
-Everything is done on whole columns. The quick ways take a column in which every value is written
-alike; where one value is not, the slow ways try each value in each known notation.
+Whole columns are cast at once. Fast paths take a column whose values are all written alike;
+otherwise each value is tried in each known notation.
 """
 
 from __future__ import annotations
@@ -118,7 +118,7 @@ def _float_text(array: pa.Array) -> pa.Array:
 
 
 def _plain_number(text: pl.Expr) -> pl.Expr:
-    """Strip what people put around numbers: spaces, `$`, commas between thousands, `(1)` = -1."""
+    """Strip what is written around numbers: spaces, `$`, commas between thousands, `(1)` = -1."""
     text = text.str.strip_chars().str.replace(r"^\((.*)\)$", "-$1").str.replace(r"^(-?)\$\s*", "$1")
     grouped = text.str.contains(r"^[+-]?\d{1,3}(,\d{3})+(\.\d*)?$")
     return pl.when(grouped).then(text.str.replace_all(",", "")).otherwise(text)

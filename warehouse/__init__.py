@@ -1,1 +1,1 @@
-"""The warehouse's own machinery: roles and control tables, dbt runs and their outcomes."""
+"""The warehouse itself: roles, schemas, control tables, dbt runs and their outcomes."""
