@@ -144,15 +144,22 @@ class Airflow:
         )
         return next((item["extra"] for item in reversed(list(found))), {})
 
-    def reason(self, task: Task) -> tuple[str, str]:
-        """Return why a task failed, from the log of its last try, and the log's place."""
+    def log(self, task: Task) -> list[dict[str, Any]]:
+        """Return the log of a task's last try, an item a line; empty where none was written."""
         path = (
             f"/dags/{task.dag_id}/dagRuns/{task.run_id}/taskInstances/{task.task_id}"
             f"/logs/{max(task.try_number, 1)}"
         )
         headers = {"Accept": "application/json"}
         answer = self._ask("GET", path, headers=headers, accepted=(200, 403, 404))
-        lines = answer.json().get("content", []) if answer.status_code == 200 else []
+        found: list[dict[str, Any]] = []
+        if answer.status_code == 200:
+            found = answer.json().get("content", [])
+        return found
+
+    def reason(self, task: Task) -> tuple[str, str]:
+        """Return why a task failed, from the log of its last try, and the log's place."""
+        lines = self.log(task)
         log = next(
             (str(line["event"]) for line in lines if str(line.get("event")).endswith(".log")),
             f"{self.deployment.logs} (none was written)",

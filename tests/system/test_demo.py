@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import time
+from datetime import UTC, datetime
 from json import loads
 
 import pytest
 
+from cli.airflow import Airflow
 from extract.manifests import load_city
 
 pytestmark = pytest.mark.timeout(3600)
@@ -81,6 +84,36 @@ def test_dbt_outcomes_are_kept(stack, demo):
     assert states.get("success", 0) > 20 and states.get("pass", 0) > 20
     assert not set(states) & {"error", "fail", "runtime error"}
     assert stack.value("select count(*) from quality.dbt_results where run_id = ''") == 0
+
+
+COUNT = r"[\d,]+"
+#: Task -> what the last line of its log says, before Airflow's own notes on ending it.
+LAST_LINES = {
+    "extract_demo_service_requests.stage": rf"demo/service_requests, load \d+: read {COUNT} rows "
+    rf"from \S+ .*\(read\): {COUNT} new, {COUNT} changed, {COUNT} unchanged, {COUNT} quarantined",
+    "extract_demo_service_requests.gate": rf"demo/service_requests, load \d+: accepted; {COUNT} "
+    rf"rows accepted, {COUNT} unchanged, {COUNT} quarantined: .+ \({COUNT}\)",
+    "build_warehouse.wait_for_loads": r"to build: demo\.\w+ \(load \d+\).*",
+    "build_warehouse.marts": rf"built: \d+ models and seeds, \d+ tests passed, .+, {COUNT} rows",
+    "train_sentiment.train": r"champion: sentiment version 1 \(\w+\); .+",
+    "score_feedback.score": rf"scored {COUNT} comments by sentiment version 1; .+",
+    "publish.reports": rf"built: \d+ models and seeds, \d+ tests passed, .+, {COUNT} rows",
+    "publish.dashboards": r"Superset: .+",
+}
+
+
+def test_each_task_ends_its_log_with_its_result(stack, demo):
+    with Airflow(stack.deployment) as airflow:
+        first = {}
+        for task in airflow.tasks(datetime(2020, 1, 1, tzinfo=UTC)):
+            if task.state == "success":
+                first.setdefault(f"{task.dag_id}.{task.task_id}", task)
+        for name, expected in LAST_LINES.items():
+            lines = [str(line["event"]) for line in airflow.log(first[name])]
+            last = lines[lines.index("::group::Post Execute") - 1]
+            assert re.fullmatch(expected, last), f"{name}: {last}"
+            assert not [line for line in lines if "Returned value" in line], name
+            assert not [line for line in lines if "schema_name" in line], name
 
 
 def test_the_gates_wrote_their_reports(stack, demo):
