@@ -27,6 +27,8 @@ WORDS = {
 }
 #: Form data that says nothing of what a chart shows, or that Superset derives.
 DERIVED_PARAMS = ("datasource", "viz_type", "slice_id", "dashboards", "temporal_columns_lookup")
+#: Lists that Superset's import or the push adds where a chart has none.
+ADDED_EMPTY = ("annotation_layers", "adhoc_filters")
 EMPTY: tuple[Any, ...] = (None, "", [], {})
 
 
@@ -110,7 +112,7 @@ def _chart(config: dict[str, Any], state: State) -> dict[str, Any]:
         "params": {
             key: value
             for key, value in params.items()
-            if key not in DERIVED_PARAMS and not (key == "annotation_layers" and not value)
+            if key not in DERIVED_PARAMS and (value or key not in ADDED_EMPTY)
         },
     }
 
