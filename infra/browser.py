@@ -42,47 +42,34 @@ def ensure() -> Path:
 
     Raises `NoBrowser` saying what was tried.
     """
-    found = find()
-    if found:
-        return found
+    apt = ["apt-get", "install", "-q", "-y", "--no-install-recommends", "chromium"]
+    commands = [["apt-get", "update", "-q"], apt]
+    if os.geteuid() != 0 or not shutil.which("apt-get"):
+        commands = []
+    commands.append([sys.executable, "-m", "playwright", "install", "chromium", "--only-shell"])
     tried = []
-    if os.geteuid() == 0 and shutil.which("apt-get"):
-        print("browser: installing chromium with apt-get", flush=True)
-        environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
-        for command in (
-            ["apt-get", "update", "-q"],
-            ["apt-get", "install", "-q", "-y", "--no-install-recommends", "chromium"],
-        ):
-            done = subprocess.run(command, env=environment, capture_output=True, text=True)
-            if done.returncode:
-                tried.append(f"`{' '.join(command)}`: {_last(done.stderr or done.stdout)}")
-        found = find()
-        if found:
+    for command in commands:
+        if found := find():
             return found
-    print("browser: asking Playwright for its own chromium", flush=True)
-    done = subprocess.run(
-        [sys.executable, "-m", "playwright", "install", "chromium", "--only-shell"],
-        capture_output=True,
-        text=True,
-    )
-    if done.returncode:
-        tried.append(f"`playwright install chromium`: {_last(done.stderr or done.stdout)}")
-    found = find()
-    if found:
+        print(f"browser: {' '.join(command)}", flush=True)
+        environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
+        done = subprocess.run(command, env=environment, capture_output=True, text=True)
+        if done.returncode:
+            lines = (done.stderr or done.stdout).strip().splitlines()
+            tried.append(f"`{' '.join(command)}`: {lines[-1] if lines else 'no reason given'}")
+    if found := find():
         return found
     raise NoBrowser(
         "no headless browser. Install chromium or chrome, or name one in CITYLOOM_BROWSER. "
-        "Tried: " + ("; ".join(tried) or "nothing could be tried")
+        f"Tried: {'; '.join(tried)}"
     )
 
 
 def _playwrights() -> Path | None:
     """Return the browser that Playwright downloaded before, or None."""
-    folder = Path(
-        os.environ.get("PLAYWRIGHT_BROWSERS_PATH") or Path.home() / ".cache" / "ms-playwright"
-    )
+    folder = os.environ.get("PLAYWRIGHT_BROWSERS_PATH") or Path.home() / ".cache/ms-playwright"
     for pattern in ("chromium*/chrome-*/headless_shell", "chromium*/chrome-*/chrome*"):
-        for found in sorted(folder.glob(pattern), reverse=True):
+        for found in sorted(Path(folder).glob(pattern), reverse=True):
             if found.is_file() and os.access(found, os.X_OK):
                 return found
     return None
@@ -94,11 +81,6 @@ def _runs(browser: Path) -> bool:
     except (OSError, subprocess.TimeoutExpired):
         return False
     return done.returncode == 0
-
-
-def _last(said: str) -> str:
-    lines = said.strip().splitlines()
-    return lines[-1] if lines else "no reason given"
 
 
 if __name__ == "__main__":

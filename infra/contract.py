@@ -57,7 +57,7 @@ DEFAULT_QUEUE = "default"
 
 @dataclass(frozen=True)
 class Finding:
-    """One check of `examine`: `warn` works, but. `remedy` says what to do."""
+    """One check of `examine`: `warn` means that it works with limits. `remedy`: what to do."""
 
     check: str
     verdict: Literal["ok", "warn", "bad"]
@@ -136,8 +136,8 @@ class Web(_Part):
 class Deployment(_Part):
     """One deployment. Paths are folders that every machine which runs tasks has mounted.
 
-    `drops` holds `{city}`, `salt` may. `scratch` is local to each machine. `logs` says to people
-    where the logs are. `folder` is where the description lies, and where its relative paths start.
+    `drops` holds `{city}`, `salt` may. `scratch` is local to each machine. `logs` is text for
+    people: where the logs are. Relative paths start from `folder`, where the description lies.
     """
 
     kind: str
@@ -194,10 +194,10 @@ class Deployment(_Part):
 
     def salt_for(self, city_id: str) -> bytes:
         """Return the salt of a city's hashed columns; one kept in a file is made on first use."""
-        scheme, _, rest = self.salt.format(city=city_id).partition(":")
+        scheme, _, rest = self.salt.partition(":")
         if scheme == "file":
-            return kept_secret(self._path(rest)).encode()
-        return self._secret(f"{scheme}:{rest}").encode()
+            return kept_secret(self._path(rest.format(city=city_id))).encode()
+        return self._secret(self.salt.format(city=city_id)).encode()
 
     def drop_dir(self, city_id: str) -> Path:
         """Return the folder where a city's departments leave their files."""
@@ -227,25 +227,14 @@ class Deployment(_Part):
 
     def _secret(self, reference: str) -> str:
         scheme, _, rest = reference.partition(":")
-        if scheme == "env":
-            if not os.environ.get(rest):
-                raise DeploymentError(
-                    f"the variable {rest} is not set; the deployment keeps a secret in it"
-                )
-            return os.environ[rest]
         try:
-            return self._path(rest).read_text().strip()
+            return os.environ[rest] if scheme == "env" else self._path(rest).read_text().strip()
+        except KeyError as error:
+            reason = f"the variable {rest} is not set"
+            raise DeploymentError(f"{reason}; the deployment keeps a secret in it") from error
         except OSError as error:
-            raise DeploymentError(
-                f"{self._path(rest)} cannot be read ({error.strerror}); the deployment keeps a "
-                "secret in it"
-            ) from error
-
-
-def description_file() -> Path:
-    """Return the path of the deployment's description."""
-    named = os.environ.get("CITYLOOM_DEPLOYMENT")
-    return Path(named).expanduser().resolve() if named else cityloom_home() / "deployment.json"
+            reason = f"{self._path(rest)} cannot be read ({error.strerror})"
+            raise DeploymentError(f"{reason}; the deployment keeps a secret in it") from error
 
 
 def load_deployment(path: Path | None = None) -> Deployment:
@@ -253,7 +242,9 @@ def load_deployment(path: Path | None = None) -> Deployment:
 
     Raises `NotSetUp` when none is described, `DeploymentError` when the description is wrong.
     """
-    path = path or description_file()
+    if path is None:
+        named = os.environ.get("CITYLOOM_DEPLOYMENT")
+        path = Path(named).expanduser().resolve() if named else cityloom_home() / "deployment.json"
     if not path.is_file():
         raise NotSetUp(f"{path} does not exist; `cityloom up` (or `make run`) makes a deployment")
     try:

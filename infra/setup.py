@@ -128,7 +128,7 @@ def make_environments() -> None:
             print(f"setup: torch: {chosen}", flush=True)
         (one.venv / "cityloom.json").unlink(missing_ok=True)
         print(f"setup: installing {one.title} into {one.venv.name} ...", flush=True)
-        # Without a terminal nobody watches uv's list of packages grow.
+        # The list of packages that uv prints as it goes is for a terminal.
         quiet = [] if sys.stderr.isatty() else ["--quiet"]
         command = [uv, "pip", "install", *quiet, "--python", python, *one.options, *torch]
         run([*command, *no_index(variables)], variables)
@@ -278,7 +278,9 @@ def torch_backend() -> str:
     """
     choice = os.environ.get("CITYLOOM_TORCH", "auto").lower()
     if not re.fullmatch(r"auto|cpu|cuda|cu\d+", choice):
-        raise SetupError(f"CITYLOOM_TORCH={choice!r}: say cpu, cuda or auto, or one like cu128")
+        raise SetupError(
+            f"CITYLOOM_TORCH={choice!r}: use cpu, cuda, auto or cu128 (a version)"
+        )
     if choice == "auto" and not (shutil.which("nvidia-smi") and ask(["nvidia-smi", "-L"])):
         return "cpu"
     return "auto" if choice == "cuda" else choice
@@ -303,7 +305,7 @@ def choose_torch(
     if resolve(uv, python, variables, plain, option)[0]:
         return [plain, option], f"{version}, the {backend.upper()} build of PyTorch's index"
     if not resolved:  # not for want of a build: a network, a certificate, uv's cache
-        raise SetupError(f"uv cannot tell what torch {version} needs:\n{reason.strip()}")
+        raise SetupError(f"uv cannot resolve torch {version}:\n{reason.strip()}")
     # === : a +cpu wheel in find-links counts as newer otherwise.
     if backend != "cpu":
         return [f"torch==={version}"], f"{version} with CUDA"
@@ -329,7 +331,7 @@ def resolve(
         input=requirement,
         capture_output=True,
         text=True,
-        # A network that leads nowhere shall not be waited for.
+        # Fail soon where there is no network.
         env=variables | {"UV_HTTP_RETRIES": "1"},
     )
     return (done.stdout if done.returncode == 0 else "", done.stderr)

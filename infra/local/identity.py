@@ -2,7 +2,7 @@
 
 A web server of this installation is a process under its supervisor, whose pid file only the
 home's owner can write. PostgreSQL proves itself in its login: SCRAM shows that it knows the
-password's verifier, without being told the password (`require_auth` in `infra.local.settings`).
+password's verifier, and receives nothing else (`require_auth` in `infra.local.settings`).
 """
 
 from __future__ import annotations

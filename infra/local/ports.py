@@ -75,7 +75,7 @@ def holder(port: int) -> str:
 
 
 def foreign(port: int) -> str:
-    """Return what to say of another program on a port of ours."""
+    """Return the message for another program that listens on a port of ours."""
     return (
         f"another program answers on port {port}: {holder(port)}. End it, or let `cityloom down` "
         "and `cityloom up` choose another port"

@@ -27,32 +27,12 @@ from infra.local.postgres import locate, shipped_programs
 from infra.local.settings import Database, Settings
 from infra.local.state import StackError, digest
 
-TELEMETRY_OFF = {
-    "DO_NOT_TRACK": "1",
-    "SCARF_ANALYTICS": "false",
-    "SCARF_NO_ANALYTICS": "true",
-    "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
-    "ASTRONOMER_COSMOS_TELEMETRY": "false",
-    "AIRFLOW__COSMOS__ENABLE_TELEMETRY": "False",
-    "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
-    "RUNTIME__DLTHUB_TELEMETRY": "false",
-    "GX_ANALYTICS_ENABLED": "false",
-    "MLFLOW_DISABLE_TELEMETRY": "true",
-    "LIGHTNING_DISABLE_VERSION_CHECK": "1",
-    "PIP_DISABLE_PIP_VERSION_CHECK": "1",
-}
-
-COMMON = {
-    **TELEMETRY_OFF,
-    # setproctitle would write over the environment by which a stray server is found.
-    "SPT_NOENV": "1",
-    # glibc keeps an arena a thread; two are plenty and spare some 100 MB a server.
-    "MALLOC_ARENA_MAX": "2",
-    "PYTHONUNBUFFERED": "1",
-    # Where a machine forbids it, each process compiles all it imports: half a minute for a gate.
-    "PYTHONDONTWRITEBYTECODE": "",
-    "GIT_PYTHON_REFRESH": "quiet",
-}
+#: The environment of every server.
+COMMON = dict(
+    line.split("=", 1)
+    for line in Path(__file__).with_name("common.env").read_text().splitlines()
+    if line and not line.startswith("#")
+)
 
 #: Services by the software that runs them, whose database and version they share.
 FAMILIES = {
@@ -189,16 +169,15 @@ def mlflow_environment(settings: Settings) -> dict[str, str]:
     home = settings.home / "mlflow"
     (home / "artifacts").mkdir(mode=0o700, parents=True, exist_ok=True)
     url = sqlalchemy_url(settings, "mlflow")
-    auth = (
-        "[mlflow]\n"
-        "default_permission = READ\n"
-        f"database_uri = {url.replace('%', '%%')}\n"
-        f"admin_username = {settings.admin_user}\n"
-        f"admin_password = {settings.admin_password}\n"
-        "authorization_function = mlflow.server.auth:authenticate_request_basic_auth\n"
-        # Each request checks a slow hash otherwise.
-        "auth_cache_ttl_seconds = 60\n"
-    )
+    # Each request checks a slow hash, where the answer is not kept for a while.
+    auth = f"""[mlflow]
+default_permission = READ
+database_uri = {url.replace("%", "%%")}
+admin_username = {settings.admin_user}
+admin_password = {settings.admin_password}
+authorization_function = mlflow.server.auth:authenticate_request_basic_auth
+auth_cache_ttl_seconds = 60
+"""
     write_private(home / "auth.ini", auth)
     return {
         "MLFLOW_BACKEND_STORE_URI": url,
@@ -238,32 +217,20 @@ def web_urls(settings: Settings) -> dict[str, str]:
     }
 
 
+@cache
 def version(family: str) -> str:
     """Return the installed version of a family's software; raise `StackError` when missing."""
-    try:
-        if family == "postgres":
-            return _postgres_version()
-        if family == "superset":
-            return _superset_version(superset_python())
-        return metadata.version({"airflow": "apache-airflow"}.get(family, family))
-    except metadata.PackageNotFoundError as error:
-        raise StackError(f"{error.name} is not installed here; run `make setup`") from error
-
-
-@cache
-def _postgres_version() -> str:
-    command = [str(shipped_programs() / "postgres"), "--version"]
-    return subprocess.run(command, capture_output=True, text=True).stdout.split()[-1]
-
-
-@cache
-def _superset_version(python: Path) -> str:
-    packages = [str(p) for p in python.parent.parent.glob("lib/python3*/site-packages")]
-    for found in metadata.distributions(name="apache-superset", path=packages):
+    if family == "postgres":
+        command = [str(shipped_programs() / "postgres"), "--version"]
+        return subprocess.run(command, capture_output=True, text=True).stdout.split()[-1]
+    package = family if family == "mlflow" else f"apache-{family}"
+    venv = superset_python().parent.parent if family == "superset" else Path(sys.prefix)
+    folders = [str(path) for path in venv.glob("lib/python3*/site-packages")]
+    for found in metadata.distributions(name=package, path=folders):
         return found.version
     raise StackError(
-        f"Superset is not installed in {python.parent.parent}; run `make setup`, or name its "
-        "environment in CITYLOOM_SUPERSET_VENV"
+        f"{package} is not installed in {venv}; run `make setup` (CITYLOOM_SUPERSET_VENV names "
+        "another environment of Superset's)"
     )
 
 

@@ -57,7 +57,7 @@ _STAMP_LOCK = threading.Lock()
 def up(report: Report) -> Deployment:
     """Bring every service up and wait until each says that it is well; describe the deployment.
 
-    Raises `StackError` naming the service, its last words and its log.
+    Raises `StackError` naming the service, with the end of its log.
     """
     with one_at_a_time(), Reservations() as reservations:
         home = cityloom_home()
@@ -205,7 +205,7 @@ def _start_family(
             states = supervisor.running()
             for name in sorted(waiting):
                 state = states.get(name, {}).get("statename", "")
-                # A part of Airflow without a port: its last heartbeat may speak for a dead one.
+                # The heartbeat of a part of Airflow is reported for a while after it has died.
                 if answers[name] is None and state in ALIVE:
                     waiting.discard(name)
                     report(name, f"up ({time.monotonic() - began:.1f} s)", True)
@@ -256,7 +256,7 @@ def _prepare_family(
                 stderr=subprocess.STDOUT,
             )
         if done.returncode:
-            raise StackError(f"{family}'s database cannot be prepared: {last_words(log)}")
+            raise StackError(f"{family}'s database cannot be prepared: {log_tail(log)}")
     _set_stamp(settings, family, fingerprint)
 
 
@@ -285,13 +285,13 @@ def _check_alive(
     if not state:
         raise StackError(f"supervisor itself is gone; see {supervisor.log}, then `cityloom up`")
     if state in GIVEN_UP or wrong.startswith("another program"):
-        raise StackError(f"{name} does not start: {wrong}\n{last_words(log)}")
+        raise StackError(f"{name} does not start: {wrong}\n{log_tail(log)}")
     if time.monotonic() - began > START_SECONDS:
-        raise StackError(f"{name} is not well after {START_SECONDS} s: {wrong}\n{last_words(log)}")
+        raise StackError(f"{name} is not well after {START_SECONDS} s: {wrong}\n{log_tail(log)}")
 
 
-def last_words(log: Path, lines: int = 15) -> str:
-    """Return the end of a log and the log's place."""
+def log_tail(log: Path, lines: int = 15) -> str:
+    """Return the last lines of a log, and where it is."""
     text = log.read_text(errors="replace") if log.is_file() else ""
     shown = text.strip().splitlines()[-lines:]
     return "\n".join([f"its log is {log}", *(f"  | {line}" for line in shown)])
@@ -413,7 +413,7 @@ def remove_state() -> list[str]:
     if folder.is_symlink() and postgres.is_ours(folder):
         removed.append(f"removed {folder.resolve()}")
     postgres.remove(folder)
-    Supervisor().forget()
+    Supervisor().remove_socket()
     for path in home.iterdir():
         if path.name.removesuffix(".new") not in OWNED_PATHS:
             continue

@@ -83,7 +83,7 @@ def write_state(described: dict[str, Any]) -> None:
 def decide_state(
     own: Collection[int] = (), reservations: Reservations | None = None
 ) -> tuple[dict[str, Any], list[str]]:
-    """Return the state for `up`, written where it changed, and what a user should be told.
+    """Return the state for `up`, written where it changed, and notes for the user.
 
     `own`: pids of our own servers, whose ports are no conflict. `reservations` keeps the ports
     from others until it is closed. Raises `StackError` when a port that was asked for is taken.
@@ -101,7 +101,7 @@ def decide_state(
             if other != name and taken == port:
                 raise StackError(
                     f"port {port} (CITYLOOM_PORT_{name.upper()}) is {other}'s here; choose "
-                    f"another, or say CITYLOOM_PORT_{other.upper()} too"
+                    f"another, or set CITYLOOM_PORT_{other.upper()} too"
                 )
     reserve = (reservations or Reservations()).take
     listening = listeners()
@@ -110,7 +110,7 @@ def decide_state(
         port = asked.get(name, kept)
         if name == "postgres" and described["database"] and port and port == kept:
             continue  # kept for the day when the database is embedded again
-        # Only somebody else who listens is a conflict: our own may be slow to come, or to go.
+        # Only another program that listens is a conflict: our own may start or stop slowly.
         if port and listening.get(port, set()) <= set(own) and reserve(port):
             ports[name] = port
         elif name in asked:
@@ -178,7 +178,7 @@ def make_private(home: Path) -> bool:
 def runtime_dir(home: Path, make: bool = False) -> Path:
     """Return the folder of supervisor's socket: under the home, or a short private one.
 
-    Looking alone makes nothing. Raises `StackError` when the short one is somebody else's.
+    Made only with `make`. Raises `StackError` when the short one belongs to another user.
     """
     folder = home / "supervisor"
     if len(os.fsencode(folder / "supervisor.sock")) > SOCKET_PATH_LIMIT:

@@ -73,17 +73,17 @@ class Supervisor:
                 time.sleep(0.1)
 
     def running(self) -> dict[str, dict[str, Any]]:
-        """Return what supervisor says of each program (`getProcessInfo`); empty without one."""
+        """Return supervisor's `getProcessInfo` of each program; empty without a supervisor."""
         if self.pid() is None:
             return {}
         return {item["name"]: item for item in self.call("getAllProcessInfo")}
 
     def state(self, name: str) -> str:
-        """Return supervisor's word for a program (`RUNNING`, `FATAL`); empty when unknown."""
+        """Return a program's state (`RUNNING`, `FATAL`); empty when unknown."""
         return self.running().get(name, {}).get("statename", "")
 
     def configure(self, settings: Settings, services: Iterable[Service]) -> bool:
-        """Write supervisor's settings (0600); tell whether they changed."""
+        """Write supervisor's settings (0600); return whether they changed."""
         for place in (self.home, ROOT):
             if set(str(place)) & set('%"\n'):
                 raise StackError(f'{place}: supervisor cannot have % or " in a path; move it')
@@ -160,9 +160,9 @@ class Supervisor:
                 process = psutil.Process(pid)
                 self.call("shutdown")
                 process.wait(90)
-        self.forget()
+        self.remove_socket()
 
-    def forget(self) -> None:
+    def remove_socket(self) -> None:
         """Remove the socket of a supervisor that has ended."""
         if self.runtime.is_relative_to(self.home):
             self.socket.unlink(missing_ok=True)

@@ -2,8 +2,8 @@
 
 With LocalExecutor each task is a process forked, by way of a worker, from the scheduler. What the
 scheduler has imported when the workers are forked, no task imports again: seconds of CPU each.
-Libraries only: code of the rooms is to be read anew by each task. None of them may be used here,
-for a fork has none of the threads that use would start.
+Only libraries: each task must import the rooms' current code. They are imported and not used:
+use may start threads, which a forked process does not have.
 """
 
 import gc
@@ -42,10 +42,10 @@ if os.environ.get("CITYLOOM_PRELOAD"):
     for _name in LIBRARIES:
         try:
             import_module(_name)
-        except Exception as error:  # then the task that needs it says so, and better
+        except Exception as error:  # the task that needs it fails with the details
             warnings.warn(f"{_name} is not preloaded: {error}", stacklevel=1)
     # dbt asks who calls it as it starts; the index of all modules by file is made once, here.
     inspect.stack()
-    # What is here for good needs no look from any fork's garbage collector.
+    # What stays for ever is taken away from the garbage collector of each fork.
     gc.collect()
     gc.freeze()

@@ -26,7 +26,7 @@ def main() -> None:
         from werkzeug.security import check_password_hash
 
         upgrade(directory=str(Path(sys.modules["superset"].__file__).parent / "migrations"))
-        forget_what_no_key_opens(db.session)
+        drop_unreadable_passwords(db.session)
         appbuilder.add_permissions(update_perms=True)
         security_manager.sync_role_definitions()
         user = security_manager.find_user(username=settings.admin_user)
@@ -46,11 +46,11 @@ def main() -> None:
         db.session.commit()
 
 
-def forget_what_no_key_opens(session) -> None:
-    """Take away the passwords of databases that another installation's key has closed.
+def drop_unreadable_passwords(session) -> None:
+    """Remove the databases' passwords when they were encrypted with another key than ours.
 
     An external server keeps them over a `cityloom reset`, which removes the key; Superset cannot
-    even list its databases then. The push gives the warehouse its password again.
+    even list its databases then. The next push of dashboards stores the password again.
     """
     from sqlalchemy import text
     from superset.models.core import Database
@@ -61,7 +61,7 @@ def forget_what_no_key_opens(session) -> None:
         session.rollback()
         session.execute(text("update dbs set password = null, encrypted_extra = null"))
         session.commit()
-        print("passwords of databases are closed by a key that is gone: taken away")
+        print("passwords of databases were encrypted with another key: removed")
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ def no_settings(monkeypatch):
 
 
 def test_pips_settings_reach_uv(tmp_path):
-    told = setup.uv_environment(
+    variables = setup.uv_environment(
         {
             "find-links": f"{tmp_path} /no/such/folder file://{tmp_path} https://wheels.example/",
             "index-url": "https://mirror.example/simple",
@@ -27,20 +27,20 @@ def test_pips_settings_reach_uv(tmp_path):
             "default-timeout": "180",
         }
     )
-    assert told["UV_FIND_LINKS"] == f"{tmp_path},file://{tmp_path},https://wheels.example/"
-    assert told["UV_DEFAULT_INDEX"] == "https://mirror.example/simple"
-    assert told["UV_INDEX"] == "file:///opt/a/simple https://b.example/simple"
-    assert told["UV_INDEX_STRATEGY"] == "unsafe-best-match"
-    assert told["SSL_CERT_FILE"] == "/etc/ca.crt"
-    assert told["HTTPS_PROXY"] == "http://proxy.example:3128"
-    assert told["UV_INSECURE_HOST"] == "mirror.example b.example"
-    assert told["UV_HTTP_TIMEOUT"] == "180"
+    assert variables["UV_FIND_LINKS"] == f"{tmp_path},file://{tmp_path},https://wheels.example/"
+    assert variables["UV_DEFAULT_INDEX"] == "https://mirror.example/simple"
+    assert variables["UV_INDEX"] == "file:///opt/a/simple https://b.example/simple"
+    assert variables["UV_INDEX_STRATEGY"] == "unsafe-best-match"
+    assert variables["SSL_CERT_FILE"] == "/etc/ca.crt"
+    assert variables["HTTPS_PROXY"] == "http://proxy.example:3128"
+    assert variables["UV_INSECURE_HOST"] == "mirror.example b.example"
+    assert variables["UV_HTTP_TIMEOUT"] == "180"
 
 
-def test_what_is_set_for_uv_itself_wins(monkeypatch):
+def test_uvs_own_variables_win(monkeypatch):
     monkeypatch.setenv("UV_DEFAULT_INDEX", "https://mine.example/simple")
-    told = setup.uv_environment({"index-url": "https://pips.example/simple"})
-    assert told["UV_DEFAULT_INDEX"] == "https://mine.example/simple"
+    variables = setup.uv_environment({"index-url": "https://pips.example/simple"})
+    assert variables["UV_DEFAULT_INDEX"] == "https://mine.example/simple"
 
 
 def test_pip_itself_is_asked_and_environment_wins(tmp_path, monkeypatch):
@@ -66,7 +66,7 @@ def test_pip_itself_is_asked_and_environment_wins(tmp_path, monkeypatch):
         ("cu128", False, "cu128"),
     ],
 )
-def test_build_of_torch_follows_the_machine_unless_told(
+def test_build_of_torch_follows_the_machine_unless_one_is_named(
     choice, gpus, wanted, tmp_path, monkeypatch
 ):
     monkeypatch.setenv("CITYLOOM_TORCH", choice)
@@ -79,7 +79,7 @@ def test_build_of_torch_follows_the_machine_unless_told(
 
 def test_unknown_build_of_torch_is_refused(monkeypatch):
     monkeypatch.setenv("CITYLOOM_TORCH", "gpu")
-    with pytest.raises(setup.SetupError, match="say cpu, cuda or auto"):
+    with pytest.raises(setup.SetupError, match="use cpu, cuda, auto or cu128"):
         setup.torch_backend()
 
 
@@ -132,11 +132,11 @@ def test_environment_that_was_moved_is_made_anew(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("said", "taken"), [("uv 0.12.3 (abc 2026-01-01)", True), ("uv 0.5.1", False), ("", False)]
+    ("output", "taken"), [("uv 0.12.3 (abc 2026-01-01)", True), ("uv 0.5.1", False), ("", False)]
 )
-def test_uv_on_path_is_taken_if_it_knows_what_it_is_asked(said, taken, tmp_path, monkeypatch):
+def test_uv_on_path_is_used_when_new_enough(output, taken, tmp_path, monkeypatch):
     on_path = tmp_path / "uv"
-    on_path.write_text(f"#!/bin/sh\necho '{said}'\n")
+    on_path.write_text(f"#!/bin/sh\necho '{output}'\n")
     on_path.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
     installed = []
@@ -156,7 +156,7 @@ PLAIN = "torch==2.13.0\nnvidia-cudnn-cu13==9\n"
         ({"plain": "torch==2.13.0\n"}, "2.13.0, a CPU build"),  # on ARM
         ({"plain": PLAIN, "backend": "torch==2.13.0+cpu\n"}, "the CPU build of PyTorch's index"),
         ({"plain": PLAIN}, "with CUDA, for want of a CPU build"),
-        ({}, "uv cannot tell what torch 2.13.0 needs:\nerror: no cache"),
+        ({}, "uv cannot resolve torch 2.13.0:\nerror: no cache"),
     ],
 )
 def test_a_cpu_build_is_looked_for_before_cuda(answers, wanted, tmp_path, monkeypatch):
@@ -174,10 +174,10 @@ cat "{tmp_path}/$name" 2>/dev/null || {{ echo "error: no cache" >&2; exit 2; }}
     )
     uv.chmod(0o755)
     try:
-        _, said = setup.choose_torch(str(uv), sys.executable, dict(os.environ), "cpu")
+        _, output = setup.choose_torch(str(uv), sys.executable, dict(os.environ), "cpu")
     except setup.SetupError as error:
-        said = str(error)
-    assert wanted in said
+        output = str(error)
+    assert wanted in output
 
 
 def test_dbts_parser_that_downloads_from_outside_the_index_is_left_out():

@@ -24,8 +24,8 @@ def test_reset_removes_what_belongs_to_cityloom_and_nothing_else(home):
     decide_state()
     settings_from(home, {"ports": dict(FIRST_PORTS)}).secret("admin_password")
     (home / "prepared.json.new").write_text("")
-    said = stack.remove_state()
-    assert "left there: Documents" in said[-1]
+    messages = stack.remove_state()
+    assert "left there: Documents" in messages[-1]
     assert [path.name for path in home.iterdir()] == ["Documents"]
     assert (home / "Documents" / "letter").read_text() == "keep me"
 

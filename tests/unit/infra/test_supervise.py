@@ -26,7 +26,7 @@ def settings(tmp_path, monkeypatch):
         "database": {"host": "db.example", "port": 5432, "options": ""},
     }
     yield settings_from(home, described)
-    Supervisor().forget()  # the socket's folder of a deep home lies in /tmp
+    Supervisor().remove_socket()  # the socket's folder of a deep home lies in /tmp
 
 
 def test_supervisor_reads_back_what_was_written(settings):
