@@ -278,9 +278,7 @@ def torch_backend() -> str:
     """
     choice = os.environ.get("CITYLOOM_TORCH", "auto").lower()
     if not re.fullmatch(r"auto|cpu|cuda|cu\d+", choice):
-        raise SetupError(
-            f"CITYLOOM_TORCH={choice!r}: use cpu, cuda, auto or cu128 (a version)"
-        )
+        raise SetupError(f"CITYLOOM_TORCH={choice!r}: use cpu, cuda, auto or cu128 (a version)")
     if choice == "auto" and not (shutil.which("nvidia-smi") and ask(["nvidia-smi", "-L"])):
         return "cpu"
     return "auto" if choice == "cuda" else choice
