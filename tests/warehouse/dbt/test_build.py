@@ -426,7 +426,7 @@ def test_a_killed_build_holds_its_lock_until_its_dbt_has_ended(built, tmp_path: 
 import sys
 from pathlib import Path
 from warehouse import dbt
-dbt.build(sys.argv[1], target_dir=Path(sys.argv[2]))
+dbt.build(sys.argv[1], select=["city"], target_dir=Path(sys.argv[2]))
 """
     killed = subprocess.Popen(
         [sys.executable, "-c", script, built.url, str(tmp_path)],
