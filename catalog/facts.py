@@ -16,7 +16,7 @@ from typing import Any
 
 import yaml
 
-from catalog.models import City, Source
+from catalog.models import Source
 from catalog.problems import ManifestError
 
 FACTS_DIR = Path("models/intermediate")
@@ -69,12 +69,11 @@ def load_facts(project: Path) -> dict[str, Fact]:
     return facts
 
 
-def feed_problems(cities: Iterable[City], facts: dict[str, Fact], project: Path) -> list[str]:
+def feed_problems(sources: Iterable[Source], facts: dict[str, Fact], project: Path) -> list[str]:
     """Return what is wrong with the feeds of sources: each with its file and the remedy."""
     return [
         problem
-        for city in cities
-        for source in city.sources
+        for source in sources
         if source.feeds is not None
         for problem in _feed_problems(source, facts, project)
     ]

@@ -27,6 +27,7 @@ from catalog.problems import ManifestError
 
 DBT_PROJECT = Path(__file__).resolve().parents[1] / "dbt_project"
 GENERATED = Path("generated")
+RAW_SOURCES = GENERATED / "models/raw.yml"
 LOADER_COLUMNS = (
     ("_load_id", "bigint", "Load that brought this version of the row; see quality.loads"),
     ("_row_hash", "text", "Hash of the row's content"),
@@ -49,7 +50,8 @@ def rendered(cities: Iterable[City], facts: dict[str, Fact]) -> dict[Path, str]:
     cities = tuple(cities)
     sources = [source for city in cities for source in _by_name(city)]
     return {
-        GENERATED / "models/raw.yml": _sources(cities),
+        RAW_SOURCES: _sources(cities),
+        GENERATED / "macros/raw_tables.sql": _raw_tables_macro(sources),
         GENERATED / "macros/facts_by_name.sql": _facts_macro(sources, facts),
         GENERATED / "seeds/city.csv": _table(
             "city_id city_name is_simulated country language time_zone population "
@@ -134,17 +136,19 @@ def refresh(
 ) -> None:
     """Write the generated files before a build.
 
-    A wrong manifest does not keep the other sources from being built: it is named to `echo`, and
-    the files generated before it was wrong are used. Raises `ManifestError` where there are none.
+    A wrong manifest does not keep the other sources from being built. It is named to `echo`, and
+    the files generated before it was wrong are used; where there are none, its source is left out.
+    Raises `ManifestError` for facts that are declared wrongly.
     """
     try:
         write(project, cities)
     except ManifestError as error:
-        if not (project / GENERATED / "models/raw.yml").is_file():
-            raise
         for problem in error.problems:
             echo(f"warning: {problem}")
-        echo("warning: built as declared before; mend the files named above for what is new")
+        if (project / RAW_SOURCES).is_file():
+            echo("warning: built as declared before; mend the files named above for what is new")
+        else:
+            write(project, _usable(project, cities))
 
 
 def max_staleness_days(cadence: str) -> int:
@@ -167,9 +171,19 @@ def max_staleness_days(cadence: str) -> int:
 def _checked(project: Path, cities: Iterable[City] | None) -> dict[Path, str]:
     cities = all_cities() if cities is None else tuple(cities)
     facts = load_facts(project)
-    if problems := feed_problems(cities, facts, project):
+    if problems := feed_problems((s for city in cities for s in city.sources), facts, project):
         raise ManifestError(problems)
     return rendered(cities, facts)
+
+
+def _usable(project: Path, cities: Iterable[City] | None) -> list[City]:
+    """Return the cities with those of their sources in which nothing is wrong."""
+    facts = load_facts(project)
+    usable = []
+    for city in read_cities().cities if cities is None else cities:
+        sources = [s for s in city.sources if not feed_problems([s], facts, project)]
+        usable.append(city.model_copy(update={"sources": tuple(sources)}))
+    return usable
 
 
 def _by_name(city: City) -> list[Source]:
@@ -231,6 +245,13 @@ def _source_table(city: City, source: Source) -> dict[str, Any]:
         },
         "columns": columns,
     }
+
+
+def _raw_tables_macro(sources: list[Source]) -> str:
+    """Return a macro that returns the tables of `raw` that manifests declare."""
+    lines = [f"{{# {HEADER} #}}", "{% macro raw_tables() -%}", "    {{ return(["]
+    lines += [f"        {json.dumps(source.raw_table)}," for source in sources]
+    return "\n".join([*lines, "    ]) }}", "{%- endmacro %}", ""])
 
 
 def _facts_macro(sources: list[Source], facts: dict[str, Fact]) -> str:

@@ -237,9 +237,16 @@ def test_a_wrong_manifest_does_not_keep_the_others_from_being_built(cities, proj
     assert lines[0].startswith(f"warning: {manifest}:")
     assert "tier" in lines[0]
     assert (project / RAW).read_text() == before
-    shutil.rmtree(project / "generated")
-    with pytest.raises(ManifestError, match="tier"):
-        generate.refresh(project, echo=lines.append)
+
+
+def test_without_files_from_before_a_wrong_source_is_left_out(cities, project):
+    other = SOURCE.replace("potholes", "sinkholes").replace("feeds: hole", "feeds: nothing")
+    (cities / "smalltown/sources/works/sinkholes.yml").write_text(other)
+    lines: list[str] = []
+    generate.refresh(project, [load_city("smalltown", cities)], lines.append)
+    assert "sinkholes.yml: feeds: there is no fact 'nothing'" in lines[0]
+    (table,) = yaml.safe_load((project / RAW).read_text())["sources"][0]["tables"]
+    assert table["name"] == "smalltown__potholes"
 
 
 def test_jinja_in_a_manifest_is_text_to_dbt(cities, project, tmp_path: Path):

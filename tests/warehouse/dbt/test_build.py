@@ -88,7 +88,7 @@ def test_every_model_says_its_grain_every_column_what_it_is_and_marts_have_contr
     for node in manifest["nodes"].values():
         if node["resource_type"] not in ("model", "seed"):
             continue
-        assert "one row a" in node["description"], node["name"]
+        assert "Grain: one row a" in node["description"], node["name"]
         present = {
             name
             for (name,) in built.rows(

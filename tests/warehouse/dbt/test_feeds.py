@@ -130,6 +130,25 @@ def test_a_column_that_a_staging_model_lacks_is_named_with_its_file(
     )
 
 
+def test_a_staging_model_without_a_good_manifest_costs_itself_only(built, project, tmp_path: Path):
+    folder = project / "models/staging/elsewhere"
+    folder.mkdir()
+    sql = "with newest as (\n    {{ newest_version('elsewhere__trees') }}\n)\nselect * from newest"
+    (folder / "stg_elsewhere__trees.sql").write_text(sql)
+    (folder / "stg_elsewhere__trees.yml").write_text(
+        "models: [{name: stg_elsewhere__trees, columns: [{name: id, data_tests: [unique]}]}]"
+    )
+    built.log.clear()
+    summary = dbt.build(
+        built.url, select=["city"], target_dir=tmp_path, echo=built.log.append, project=project
+    )
+    shutil.rmtree(folder)
+    assert (summary.models, summary.failures) == (1, ())
+    assert "stg_elsewhere__trees.sql is left out: cities/ declares no source elsewhere__trees" in (
+        " ".join(built.log)
+    )
+
+
 def test_dbt_source_freshness_passes_and_warns_of_what_is_overdue(built, project, tmp_path: Path):
     with psycopg.connect(built.url) as connection:
         for source, age in (("permits", "1 day"), ("call_log", "3 days")):
