@@ -37,7 +37,11 @@ class Problem:
 
     def __str__(self) -> str:
         place = f"{self.path}:{self.line}" if self.line else str(self.path)
-        return f"{place}: {self.key}: {self.message}" if self.key else f"{place}: {self.message}"
+        text = f"{place}: {self.key}: {self.message}" if self.key else f"{place}: {self.message}"
+        # Keys and file names may hold what a terminal obeys, or what PostgreSQL cannot store.
+        return "".join(
+            c if c.isprintable() else c.encode("unicode_escape", "replace").decode() for c in text
+        )
 
 
 class ManifestError(Exception):

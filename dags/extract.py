@@ -10,6 +10,7 @@ mend; it costs the other sources nothing.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import chain, count
 from pathlib import Path
 from typing import Any
 
@@ -126,6 +127,7 @@ A blocked load leaves `raw` and the marts as they were: `cityloom loads` says wh
 def broken_dag(dag_id: str, manifest: BrokenManifest) -> DAG:
     """Return the DAG that stands for a source that cannot be loaded, and says why."""
     problems = "\n".join(map(str, manifest.problems))
+    city, source = normalise(manifest.city_id), normalise(manifest.source_id)
 
     @task
     def check_manifest() -> None:
@@ -134,9 +136,9 @@ def broken_dag(dag_id: str, manifest: BrokenManifest) -> DAG:
 
     with DAG(
         dag_id,
-        dag_display_name=f"{manifest.city_id}: {manifest.source_id} (broken manifest)",
+        dag_display_name=f"{city}: {source} (broken manifest)",
         description=f"Not loaded: {len(manifest.problems)} problem(s) in its manifest",
-        doc_md=f"""### {normalise(manifest.source_id)} is not loaded
+        doc_md=f"""### {source} is not loaded
 
 What must be mended, by file, line and key:
 
@@ -152,10 +154,17 @@ own again. Until then it fails once a day, so that it shows among what failed.
         max_active_runs=1,
         params={"snapshot": SNAPSHOT},
         default_args=defaults("Data platform"),
-        tags=[*tags("extract", "internal", normalise(manifest.city_id)), "broken"],
+        tags=[*tags("extract", "internal", city[:40]), "broken"],
     ) as dag:
         check_manifest()
     return dag
+
+
+def broken_dag_id(manifest: BrokenManifest, taken: set[str]) -> str:
+    """Return an id that Airflow takes, whatever the file's name, and that no other DAG has."""
+    name = f"extract_{normalise(manifest.city_id)}_{normalise(manifest.source_id)}"[:200]
+    numbered = (f"{name}_{number}" for number in count(2))
+    return next(dag_id for dag_id in chain([name], numbered) if dag_id not in taken)
 
 
 def source_dags(only: str | None) -> Iterator[DAG]:
@@ -167,10 +176,7 @@ def source_dags(only: str | None) -> Iterator[DAG]:
             if only in (None, extract_dag_id(source)):
                 yield extract_dag(city, source)
     for manifest in cities.broken:
-        names = (manifest.city_id, manifest.source_id)
-        dag_id = "_".join(("extract", *map(normalise, names)))
-        if dag_id in ids:  # another manifest, which is right, has taken the name
-            dag_id = f"{dag_id}_in_{normalise(manifest.department)}"
+        dag_id = broken_dag_id(manifest, ids)
         ids.add(dag_id)
         if only in (None, dag_id):
             yield broken_dag(dag_id, manifest)

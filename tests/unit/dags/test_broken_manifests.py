@@ -44,7 +44,21 @@ BROKEN = {
     "extract_demo_park_work_orders": "park_work_orders.yml",
     "extract_demo_collection_rounds": "collection_rounds.yml",
 }
-ODD_NAME = "cities/demo/sources/parks/pool visits (new).yml"
+#: Names of files that no DAG can have, that two files share, or that a good manifest has.
+ODD_NAMES = (
+    "pool visits (new)",
+    "pool-visits--new",
+    "x" * 245,
+    "\u03c0\u03ac\u03c1\u03ba\u03b1",
+    "call_log",
+)
+ODD_DAGS = {
+    "extract_demo_pool_visits_new",
+    "extract_demo_pool_visits_new_2",
+    "extract_demo_" + "x" * 187,
+    "extract_demo_unnamed",
+    "extract_demo_call_log_2",
+}
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +66,7 @@ def found(parse_changed):
     """The folder with every manifest of WRONG broken, one of an odd name, and New York's city."""
     texts = {path: changed(path, old, new) for path, (old, new, _) in WRONG.items()}
     texts[NYC_CITY] = changed(NYC_CITY, "America/New_York", "America/NewYork")
-    texts[ODD_NAME] = ""
+    texts |= {f"{DEMO}/parks/{name}.yml": '"a\\0b": 1' for name in ODD_NAMES}
     return parse_changed(texts)
 
 
@@ -75,7 +89,9 @@ def test_the_other_dags_are_there_and_as_before(found, parsed):
 def test_every_broken_manifest_has_a_dag_that_says_what_to_mend(found):
     broken = {dag_id: dag for dag_id, dag in found["dags"].items() if "broken" in dag["tags"]}
     nyc = {dag_id for dag_id in broken if dag_id.startswith("extract_nyc_")}
-    assert set(broken) - nyc == {*BROKEN, "extract_demo_pool_visits_new"}
+    assert set(broken) - nyc == {*BROKEN, *ODD_DAGS}
+    assert all("\0" not in dag["doc"] for dag in broken.values())
+    assert "a\\x00b: is not a known key" in broken["extract_demo_pool_visits_new"]["doc"]
     for path, (_, _, words) in WRONG.items():
         dag = broken[next(d for d, name in BROKEN.items() if path.endswith(f"/{name}"))]
         for word in (path, *words):
