@@ -319,8 +319,13 @@ def test_a_failing_test_says_which_rows_and_a_retry_goes_on_from_there(built):
     built.add("demo__collection_rounds", 1, bad)
     selection = {"select": ["stg_demo__collection_rounds+"]}
     with pytest.raises(dbt.DbtFailed) as failed:
-        built.build(**selection, run_id="a-run")
+        built.build(
+            **selection,
+            run_id="a-run",
+            redact=lambda text: text.replace(bad["round_id"], "[masked]"),
+        )
     reason = str(failed.value)
+    assert "[masked]" in reason and bad["round_id"] not in "\n".join([reason, *built.log])
     assert "test fct_collection_round_misses_what_was_due: Got 1 result" in reason
     assert "scheduled_stops=100, missed_stops=101" in reason
     assert built.rows(
