@@ -141,7 +141,18 @@ def _train_candidate(
         return registry.log(
             model_name, params=logged_params, tags=tags, evaluations=_evaluate(Vader(), dataset)
         )
+    return _fit_and_log(registry, model_name, params, logged_params, tags, dataset, report)
 
+
+def _fit_and_log(
+    registry: Registry,
+    model_name: str,
+    params: dict[str, Any],
+    logged_params: dict[str, Any],
+    tags: dict[str, str],
+    dataset: Dataset,
+    report: Callable[[str], None],
+) -> Version:
     # Lightning takes ten seconds to import: only actual training pays for it.
     from ml.fit import fit
     from ml.nets.base import save_net
@@ -150,7 +161,7 @@ def _train_candidate(
         dataset,
         params,
         lambda e: report(
-            f"{net}: epoch {e.number}/{e.of}, loss {e.train_loss:.3f}, "
+            f"{params['net']}: epoch {e.number}/{e.of}, loss {e.train_loss:.3f}, "
             f"validation macro recall {100 * e.macro_recall:.1f}"
         ),
     )

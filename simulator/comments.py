@@ -93,28 +93,11 @@ def draw(
     before `day` (1.0 = exactly as promised).
     """
     rng = day_generator("comments", day)
-    problems = _problems(day)
-    numbers = _comment_counts(rng, day, problems)
-    # Districts with more problems comment more, and about these problems.
-    weight = (_SHARE * (1 + 0.35 * np.clip(wait_ratio - 0.8, -0.5, 1.5)))[:, None] * (
-        _TOPIC_WEIGHT + problems
-    )
-    size = sum(numbers)
-    cell = np.searchsorted(np.cumsum(weight.ravel() / weight.sum()), rng.random(size) * 0.999999)
-    district, topic = np.divmod(cell, len(_TOPIC))
-    mood = (
-        _TOPIC_MOOD[topic] + 2.1 * (wait_ratio[district] - 0.72) + 3.0 * problems[district, topic]
-    )
-    channel = np.repeat(np.arange(len(CHANNELS)), numbers)
-    mood = mood + np.array([-0.1, 0.25, -0.15, 0.1])[channel]
-    odds = np.exp(np.stack([mood, np.full(size, -0.25), -mood], axis=1))
-    edge = np.cumsum(odds / odds.sum(axis=1, keepdims=True), axis=1)
-    sentiment_index = (rng.random(size)[:, None] > edge[:, :2]).sum(axis=1)
-    spanish = rng.random(size) < SPANISH[district]
-    roll = rng.random((size, 8))
+    channel, district, topic, sentiment_index, spanish = _draw_traits(rng, day, wait_ratio)
+    roll = rng.random((len(channel), 8))
     numbered = dict.fromkeys(CHANNELS, 0)
     drawn: list[Drawn] = []
-    for at in range(size):
+    for at in range(len(channel)):
         name = CHANNELS[channel[at]]
         numbered[name] += 1
         sentiment = grammar.SENTIMENTS[sentiment_index[at]]
@@ -154,6 +137,31 @@ def draw(
         for copy in _add_faults(record, name, context):
             drawn.append(Drawn(name, copy, number, sentiment, written_by))
     return drawn
+
+
+def _draw_traits(
+    rng: np.random.Generator, day: date, wait_ratio: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Return channel, district, topic and sentiment of each comment as indices; whether Spanish."""
+    problems = _problems(day)
+    numbers = _comment_counts(rng, day, problems)
+    # Districts with more problems comment more, and about these problems.
+    weight = (_SHARE * (1 + 0.35 * np.clip(wait_ratio - 0.8, -0.5, 1.5)))[:, None] * (
+        _TOPIC_WEIGHT + problems
+    )
+    size = sum(numbers)
+    cell = np.searchsorted(np.cumsum(weight.ravel() / weight.sum()), rng.random(size) * 0.999999)
+    district, topic = np.divmod(cell, len(_TOPIC))
+    mood = (
+        _TOPIC_MOOD[topic] + 2.1 * (wait_ratio[district] - 0.72) + 3.0 * problems[district, topic]
+    )
+    channel = np.repeat(np.arange(len(CHANNELS)), numbers)
+    mood = mood + np.array([-0.1, 0.25, -0.15, 0.1])[channel]
+    odds = np.exp(np.stack([mood, np.full(size, -0.25), -mood], axis=1))
+    edge = np.cumsum(odds / odds.sum(axis=1, keepdims=True), axis=1)
+    sentiment_index = (rng.random(size)[:, None] > edge[:, :2]).sum(axis=1)
+    spanish = rng.random(size) < SPANISH[district]
+    return channel, district, topic, sentiment_index, spanish
 
 
 def _problems(day: date) -> np.ndarray:
