@@ -74,6 +74,7 @@ def test_csv_holds_arrays_and_objects_as_json(ask):
     assert json.loads(row["object"]) == {"a": [1.5, "ü"]}
     assert (row["nothing"], row["amount"], row["bytes"]) == ("", "1.50", "\\x00ff")
     assert ask("select 1 as a where false", "csv") == "a\n"
+    assert ask("select '%s' as a, 1 % 2 as b; -- one statement\n;", "csv") == "a,b\n%s,1\n"
 
 
 def test_table_shows_every_type(ask):
