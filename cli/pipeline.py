@@ -17,14 +17,14 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import httpx
 import psycopg
 
 from catalog.models import City, Source
 from cli.airflow import Airflow, Run, Task
-from cli.outcome import describe_champion, read_champion, read_loads
 from infra.contract import Deployment
 from infra.home import write_private
-from warehouse import progress
+from warehouse import outcomes, progress
 
 #: What follows from a load, and the step whose watermark shows that it is behind.
 STEPS: dict[str, progress.Step] = {
@@ -107,14 +107,14 @@ def run(
         pipeline.end_leftovers(dag_ids)
         reported = progress.stored_watermark(warehouse, "publish")
         with _schedules(airflow, deployment, dag_ids, keep=snapshot is None):
-            if read_champion(warehouse) is None:
+            if outcomes.champion(warehouse) is None:
                 pipeline.start(TRAIN, run_id)
             for dag_id in dag_ids:
                 pipeline.start(dag_id, run_id, {"snapshot": str(snapshot)} if snapshot else None)
             pipeline.follow(run_id)
         outcome = Outcome(city.city_id, failures=pipeline.failures(), tasks=pipeline.seconds())
-        outcome.loads = read_loads(warehouse, sources, run_id, reported)
-        outcome.champion = describe_champion(deployment, city)
+        outcome.loads = outcomes.run_loads(warehouse, sources, run_id, reported)
+        outcome.champion = _describe_champion(deployment, city)
         if outcome.champion and (trained := [key for key in pipeline.runs if key[0] == TRAIN]):
             outcome.champion["decision"] = airflow.event(*trained[-1]).get("reason")
     outcome.seconds = (datetime.now(UTC) - began).total_seconds()
@@ -284,3 +284,23 @@ def _schedules(
     for dag_id in to_pause:
         airflow.pause(dag_id, True)
     note.unlink()
+
+
+def _describe_champion(deployment: Deployment, city: City) -> dict[str, Any] | None:
+    """Return the champion with its `description` in MLflow: its net and its metrics."""
+    warehouse = deployment.database_url("warehouse")
+    champion = outcomes.champion(warehouse)
+    if champion is None:
+        return None
+    if city.simulated:
+        champion |= outcomes.agreement(warehouse, city.city_id, champion["version"])
+    # By REST, because importing MLflow's client costs more than all the rest of this.
+    with suppress(httpx.HTTPError, KeyError):
+        answer = httpx.get(
+            f"{deployment.url('mlflow')}/api/2.0/mlflow/model-versions/get",
+            params={"name": champion["model"], "version": champion["version"]},
+            auth=deployment.login("mlflow"),
+            trust_env=False,
+        )
+        champion["description"] = answer.json()["model_version"]["description"]
+    return champion

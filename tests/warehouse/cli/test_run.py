@@ -10,9 +10,9 @@ import pytest
 from rich.console import Console
 
 from cli.commands import run as command
-from cli.outcome import read_loads
 from cli.pipeline import Failure, Outcome
 from warehouse import progress
+from warehouse.outcomes import run_loads
 
 SOURCES = [SimpleNamespace(city_id="testville", source=name) for name in ("trees", "pools")]
 
@@ -55,7 +55,7 @@ def test_what_the_schedule_loaded_seconds_before_is_in_the_summary(load, warehou
     load("pools", "cityloom__1", "accepted", 7)
     load("others", "cityloom__1", "accepted", 7)
 
-    loads = read_loads(
+    loads = run_loads(
         warehouse.url, SOURCES, "cityloom__1", progress.stored_watermark(warehouse.url, "publish")
     )
     assert [(row["run_id"], row["own"], row["rows_accepted"]) for row in loads] == [
@@ -73,7 +73,7 @@ def test_before_the_first_reports_every_accepted_load_is_new(load, warehouse):
     load("trees", "cityloom__0", "accepted", 5)
     load("trees", "cityloom__0", "blocked")
     load("trees", "cityloom__1", "unchanged", unchanged=5)
-    loads = read_loads(warehouse.url, SOURCES, "cityloom__1", {})
+    loads = run_loads(warehouse.url, SOURCES, "cityloom__1", {})
     assert [row["rows_accepted"] for row in loads] == [5, 0]
 
 
@@ -91,7 +91,7 @@ def test_the_summary_ends_with_counts_reasons_and_the_decision(load, warehouse, 
     champion = {"model": "sentiment", "version": 2, "decision": "version 2 stays"}
     failure = Failure("extract_testville_pools", "gate", "pools\x1b[2J.csv is empty", "/a/log")
     outcome = Outcome(
-        "testville", loads=read_loads(warehouse.url, SOURCES, "cityloom__1", {}),
+        "testville", loads=run_loads(warehouse.url, SOURCES, "cityloom__1", {}),
         champion=champion, failures=[failure],
     )  # fmt: skip
     text = shown(monkeypatch, outcome)
@@ -104,6 +104,6 @@ def test_the_summary_ends_with_counts_reasons_and_the_decision(load, warehouse, 
 def test_a_run_without_loads_of_others_has_no_column_for_them(load, warehouse, monkeypatch):
     load("trees", "cityloom__1", "accepted", 3)
     text = shown(
-        monkeypatch, Outcome("t", loads=read_loads(warehouse.url, SOURCES, "cityloom__1", {}))
+        monkeypatch, Outcome("t", loads=run_loads(warehouse.url, SOURCES, "cityloom__1", {}))
     )
     assert "trees" in text and "loaded" not in text and "quarantined most" not in text
