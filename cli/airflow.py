@@ -192,6 +192,8 @@ class Airflow:
                     raise AirflowError(f"Airflow refused {method} {path}: {problem}")
             except httpx.TransportError as error:
                 problem = str(error) or type(error).__name__
+                # Whoever listens there next proves itself before it is sent a token.
+                self.client.headers.pop("Authorization", None)
             if time.monotonic() > deadline:
                 raise AirflowError(
                     f"Airflow does not answer for {RETRY_SECONDS} s ({problem}). `cityloom status` "

@@ -22,7 +22,7 @@ import psycopg
 
 from catalog.models import City, Source
 from cli.airflow import Airflow, Run, Task
-from infra.contract import Deployment
+from infra.contract import Deployment, DeploymentError
 from infra.home import write_private
 from warehouse import outcomes, progress
 
@@ -295,7 +295,7 @@ def _describe_champion(deployment: Deployment, city: City) -> dict[str, Any] | N
     if city.simulated:
         champion |= outcomes.agreement(warehouse, city.city_id, champion["version"])
     # By REST, because importing MLflow's client costs more than all the rest of this.
-    with suppress(httpx.HTTPError, KeyError):
+    with suppress(httpx.HTTPError, KeyError, DeploymentError):
         answer = httpx.get(
             f"{deployment.url('mlflow')}/api/2.0/mlflow/model-versions/get",
             params={"name": champion["model"], "version": champion["version"]},

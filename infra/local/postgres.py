@@ -252,6 +252,7 @@ def is_shut_off(folder: Path) -> bool:
     """Tell whether a folder made by root lies where its server's user cannot come."""
     if os.geteuid() != 0 or folder.is_symlink() or not folder.is_dir():
         return False
+    _ensure_system_user()
     command = ["test", "-w", str(folder)]
     return subprocess.run(command, cwd="/", **_as_user(SYSTEM_USER)).returncode != 0
 

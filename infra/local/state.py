@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from infra.contract import DeploymentError
 from infra.home import cityloom_home, write_private
 from infra.local.ports import Reservations, holder, is_free, listeners
 
@@ -44,7 +45,7 @@ OWNED_PATHS = (
 )
 
 
-class StackError(Exception):
+class StackError(DeploymentError):
     """The stack cannot do what was asked; the message says why and what to do."""
 
 

@@ -88,6 +88,15 @@ def test_no_password_is_sent_to_another_program(installation):
         assert settings.admin_password not in "".join(other.received)
 
 
+def test_token_is_not_kept_for_whoever_listens_next(installation):
+    _, deployment = installation(airflow=free_port())
+    with Airflow(deployment) as airflow:
+        airflow.client.headers["Authorization"] = "Bearer token"
+        with pytest.raises(StackError, match="nothing answers"):
+            airflow.dags()
+        assert "Authorization" not in airflow.client.headers
+
+
 def test_another_database_server_is_sent_no_password(installation):
     with socket.create_server(("127.0.0.1", 0)) as server:
         settings, deployment = installation(postgres=server.getsockname()[1])
