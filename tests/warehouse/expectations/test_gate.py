@@ -520,7 +520,7 @@ def test_rows_always_add_up(warehouse, tmp_path, first, then):
             "select count(*) from raw.testville__requests where status is null or "
             "status = 'lost' or tons < 0 or opened_at < '2020-01-01'"
         ) == [(0,)]
-    # The third load is the second again: nothing new, and what was put aside is put aside again.
+    # The third load is the second again: nothing new, and the same rows are quarantined.
     aside = town.query(
         f"select count(*) from quality.quarantine where last_load_id = {report.load_id}"
     )
