@@ -10,18 +10,22 @@ import pyarrow as pa
 from psycopg import sql
 
 from catalog.models import City, Source
+from catalog.types import ColumnType
 from extract.errors import ExtractError
 from extract.hashing import row_hashes, to_text
 from extract.load import tables
 from extract.types import cast, text_of
 from warehouse.reasons import Reason
 
-#: From -> to: what a column's type may become without losing a value.
+#: From -> to: what a column's type may become without losing a value. Any may become text.
 WIDER = {
-    ("bigint", "double precision"),
-    ("bigint", "numeric"),
-    ("double precision", "numeric"),
-    ("date", "timestamp without time zone"),
+    (narrow.postgres, wide.postgres)
+    for narrow, wide in (
+        (ColumnType.INTEGER, ColumnType.DOUBLE),
+        (ColumnType.INTEGER, ColumnType.NUMERIC),
+        (ColumnType.DOUBLE, ColumnType.NUMERIC),
+        (ColumnType.DATE, ColumnType.TIMESTAMP),
+    )
 }
 #: Rows that are hashed at a time.
 ROWS = 20_000
@@ -49,7 +53,7 @@ def ensure_raw_table(connection: psycopg.Connection, source: Source) -> None:
         tables.add_columns(connection, "raw", source.raw_table, added)
         widened = {n: k for n, k in declared.items() if n in found and found[n] != k}
         for name, kind in widened.items():
-            if kind != "text" and (found[name], kind) not in WIDER:
+            if kind != ColumnType.TEXT.postgres and (found[name], kind) not in WIDER:
                 raise ExtractError(
                     f"{source.path}: columns.{name}",
                     f"is {kind} here but {found[name]} in raw.{source.raw_table}; "

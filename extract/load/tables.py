@@ -6,6 +6,7 @@ import psycopg
 from psycopg import sql
 
 from catalog.models import Source
+from catalog.types import ColumnType
 
 #: The loader's own columns, last in every table of `raw` and `stage`.
 OWN_COLUMNS = {
@@ -22,7 +23,7 @@ def raw_columns(source: Source) -> dict[str, str]:
     What is dropped as personal is not among them; what is hashed is text.
     """
     return {
-        name: "text" if column.personal == "hash" else column.type.postgres
+        name: ColumnType.TEXT.postgres if column.personal == "hash" else column.type.postgres
         for name, column in source.columns.items()
         if column.personal != "drop"
     }
