@@ -19,10 +19,10 @@ from urllib.parse import quote, urlsplit, urlunsplit
 import psycopg
 from psycopg import sql
 
-from warehouse.schema import find_grant_faults
+from warehouse.schema import READABLE, find_grant_faults
 
 OWNERS = ("warehouse", "airflow", "mlflow", "superset")
-READERS = ("analyst", "dashboards")
+READERS = tuple(READABLE)
 #: The comment on each role: names like `airflow` may be another program's on a shared server.
 MARK = "made by Cityloom"
 
