@@ -6,7 +6,6 @@ a connector's module imports what it reads with (Arrow, polars, SQLAlchemy, ...)
 
 from __future__ import annotations
 
-import codecs
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,10 +25,10 @@ if TYPE_CHECKING:
 
 def _encoding(value: str) -> str:
     try:
-        codecs.lookup(value)
+        "".encode(value)
     except (LookupError, ValueError):
         raise ValueError(
-            f"{value!r} is no known encoding; write one such as utf-8, latin-1, cp1252 or utf-16"
+            f"{value!r} is no encoding of text; write one such as utf-8, latin-1, cp1252 or utf-16"
         ) from None
     return value
 

@@ -43,13 +43,6 @@ def find(reader: Reader, base_dir: Path) -> list[Path]:
 
     Raises `ExtractError` for a pattern that matches nothing.
     """
-    if not reader.files:
-        raise ExtractError(
-            f"connector {reader.connector}",
-            "names no files",
-            "add `files:` to the manifest",
-            reason=Reason.WRONG_MANIFEST,
-        )
     found: dict[Path, None] = {}
     for pattern in reader.files:
         paths = sorted(path for path in base_dir.glob(pattern) if path.is_file())
@@ -193,16 +186,8 @@ class TextStream(io.RawIOBase):
                 # The utf-16 decoder takes the mark itself; in a gzip it is met when inflated.
                 if encoding == "utf-8" and self._gzip is None:
                     self._bom = len(mark)
-        try:
-            if codecs.lookup(self.encoding).name not in ("utf-8", "ascii"):
-                self._decoder = codecs.getincrementaldecoder(self.encoding)()
-        except LookupError:
-            raise ExtractError(
-                str(self.path),
-                f"options.encoding {self.encoding!r} is no known encoding",
-                "use one such as utf-8, latin-1, cp1252 or utf-16",
-                reason=Reason.WRONG_MANIFEST,
-            ) from None
+        if codecs.lookup(self.encoding).name not in ("utf-8", "ascii"):
+            self._decoder = codecs.getincrementaldecoder(self.encoding)()
         # Read as bytes too: a page comes in an encoding of its own.
         samples = [
             head[:16384].decode(encoding, errors="ignore").lstrip("\ufeff")
