@@ -51,8 +51,9 @@ def main(
     every = load_cities()
     found = load_cities(only=city)
     unusable = [broken for broken in found.broken if not source or broken.source_id in source]
-    if not found.cities or (source and unusable):
-        raise ManifestError(found.problems)
+    if not found.sources or (source and unusable):
+        nothing = f"cities/{city} has no sources; write a manifest, see docs/add-a-source.md"
+        raise ManifestError(found.problems or [nothing])
     (chosen,) = found.cities
     sources = _sources(chosen, source)
     if snapshot is not None:

@@ -60,6 +60,12 @@ def test_run_of_a_source_whose_manifest_is_wrong_says_why(cities):
     assert isinstance(done.exception, ManifestError) and "cadence" in str(done.exception)
 
 
+def test_run_of_a_city_without_sources_says_what_to_do(cities):
+    shutil.rmtree(cities / "nyc" / "sources")
+    done = typed("run", "nyc")
+    assert isinstance(done.exception, ManifestError) and "write a manifest" in str(done.exception)
+
+
 def test_a_city_that_is_not_there_is_an_error_with_those_that_are(cities):
     for words in (("sources", "check", "ny"), ("sources", "list", "ny"), ("run", "ny")):
         done = typed(*words)
