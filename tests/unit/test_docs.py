@@ -98,3 +98,9 @@ def test_every_link_within_the_site_leads_somewhere(site):
         for link in re.findall(r'<a[^>]*\shref="?([^">\s#]+)', page.read_text()):
             if not re.match(r"[a-z]+:", link):
                 assert (page.parent / link).exists(), f"{page.relative_to(site)}: {link}"
+
+
+def test_tweetevals_test_figures_are_measured_ones_not_a_forecast():
+    text = (ROOT / "docs" / "models.md").read_text()
+    assert "61.5, 61.6 and 61.1" in text and "64 to 67" not in text
+    assert not re.search(r"\bexpect\b.{0,40}\d", text)
