@@ -46,7 +46,7 @@ format: setup ## Format the code
 bench: setup ## Benchmark ingest against COPY and dlt, and dbt through Airflow against native
 	@$(BIN)/python -m bench
 
-generate: setup ## Write what is made from cities/: dbt's sources file and seeds
+generate: setup ## Write dbt_project/generated/ from cities/, for dbt by hand
 	@$(BIN)/python -m catalog.generate
 
 picture: browser ## Take the README's picture of the running dashboard, docs/images/city-overview.png
@@ -58,5 +58,5 @@ pins: ## Resolve constraints/*.txt for what pyproject.toml asks (UPGRADE=1: newe
 clean: ## Stop the servers, remove environments and caches; the data under CITYLOOM_HOME stays
 	@$(MAKE) --no-print-directory stop || echo "clean: servers that still run are ended by the next 'cityloom up'"
 	rm -rf .venv .venv-superset build *.egg-info .cache .ruff_cache .mypy_cache .pytest_cache .import_linter_cache .hypothesis
-	rm -rf dbt_project/target dbt_project/logs
+	rm -rf dbt_project/target dbt_project/logs dbt_project/generated
 	find . -name __pycache__ -type d -not -path './.cityloom/*' -prune -exec rm -rf {} +

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -98,6 +99,16 @@ def problems(project: Path, cities: Path) -> list[str]:
 
 def test_the_cities_and_facts_in_git_agree():
     assert generate.main(["--check"]) == 0
+
+
+def test_only_staging_names_a_city_or_a_source():
+    """What a city adds is declared; another city changes no model of all cities."""
+    cities = load_cities().cities
+    names = {s.staging_model for c in cities for s in c.sources} | {c.city_id for c in cities}
+    for layer in ("intermediate", "marts", "reporting"):
+        for path in (generate.DBT_PROJECT / "models" / layer).rglob("*.sql"):
+            words = set(re.findall(r"\w+", path.read_text(encoding="utf-8")))
+            assert not names & words, path
 
 
 def test_what_is_generated_is_not_kept_in_git():
