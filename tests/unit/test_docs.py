@@ -39,7 +39,8 @@ def test_contributing_has_the_twelve_usual_changes():
 def test_every_path_in_contributing_exists():
     found = list(paths(CONTRIBUTING))
     assert len(found) > 30
-    assert [path for path in found if not any(ROOT.glob(path))] == []
+    generated = "dbt_project/generated/"  # by `make generate`; not in git
+    assert [path for path in found if path != generated and not any(ROOT.glob(path))] == []
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
