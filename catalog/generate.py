@@ -111,22 +111,7 @@ def write(project: Path = DBT_PROJECT, cities: Iterable[City] | None = None) -> 
 
     Raises `ManifestError` for wrong manifests, facts or staging models, and writes nothing then.
     """
-    texts = _checked(project, cities)
-    changed = []
-    for path, text in texts.items():
-        file = project / path
-        if file.is_file() and file.read_text(encoding="utf-8") == text:
-            continue
-        file.parent.mkdir(parents=True, exist_ok=True)
-        # Replaced whole, because another dbt may be reading the file.
-        part = file.with_name(f"{file.name}.{os.getpid()}.part")
-        part.write_text(text, encoding="utf-8")
-        part.replace(file)
-        changed.append(path)
-    for file in (project / GENERATED).rglob("*"):
-        if file.is_file() and file.suffix != ".part" and file.relative_to(project) not in texts:
-            file.unlink()
-    return changed
+    return _replace(project, _checked(project, cities))
 
 
 def refresh(
@@ -174,6 +159,25 @@ def _checked(project: Path, cities: Iterable[City] | None) -> dict[Path, str]:
     if problems := feed_problems((s for city in cities for s in city.sources), facts, project):
         raise ManifestError(problems)
     return rendered(cities, facts)
+
+
+def _replace(project: Path, texts: dict[Path, str]) -> list[Path]:
+    """Bring the generated files of a project to these texts; return those that changed."""
+    changed = []
+    for path, text in texts.items():
+        file = project / path
+        if file.is_file() and file.read_text(encoding="utf-8") == text:
+            continue
+        file.parent.mkdir(parents=True, exist_ok=True)
+        # Replaced whole, because another dbt may be reading the file.
+        part = file.with_name(f"{file.name}.{os.getpid()}.part")
+        part.write_text(text, encoding="utf-8")
+        part.replace(file)
+        changed.append(path)
+    for file in (project / GENERATED).rglob("*"):
+        if file.is_file() and file.suffix != ".part" and file.relative_to(project) not in texts:
+            file.unlink()
+    return changed
 
 
 def _usable(project: Path, cities: Iterable[City] | None) -> list[City]:
@@ -327,7 +331,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--check", action="store_true", help="write nothing, only name problems")
     options = parser.parse_args(arguments)
     try:
-        changed = [] if options.check and _checked(DBT_PROJECT, None) else write()
+        texts = _checked(DBT_PROJECT, None)
+        changed = [] if options.check else _replace(DBT_PROJECT, texts)
     except ManifestError as error:
         print(error)
         return 2

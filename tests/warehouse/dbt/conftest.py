@@ -15,9 +15,6 @@ from extract.load import ensure_raw_tables
 from extract.manifests import load_cities
 from warehouse import dbt
 
-#: The one relation that tells of loads, and the seeds.
-NOT_MARTS = {"rpt_service_status", "rpt_city_status"}
-
 
 @dataclass
 class Built:

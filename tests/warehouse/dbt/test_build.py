@@ -121,7 +121,7 @@ def test_a_test_or_a_primary_key_holds_the_grain_of_every_table_and_seed(built):
 
 def test_a_sql_client_sees_what_dbt_documents(built):
     """Of every mart, report and column: the descriptions are comments in the database."""
-    silent = built.rows(
+    undescribed = built.rows(
         """
         select c.oid::regclass::text, a.attname
         from pg_class as c
@@ -132,7 +132,7 @@ def test_a_sql_client_sees_what_dbt_documents(built):
                 or col_description(c.oid, a.attnum) is null)
         """
     )
-    assert silent == []
+    assert undescribed == []
 
 
 def test_raw_is_read_by_staging_only_and_loads_by_status_only(built):
@@ -191,7 +191,7 @@ def test_kpis_and_sentiment_follow_the_champion(built):
         connection.execute("update ml.champion set model_version = 2")
     built.build(select=[dbt.NEEDS_SCORES])
     assert built.rows(read) == [("positive", 2)]
-    # one comment is below the floor: n is told, the value is not
+    # one comment is below the minimum: n is there, the value is null
     assert built.rows(
         "select n, numerator, value from marts.fct_kpi "
         "where metric_id = 'net_sentiment' and district_id = '*'"
@@ -227,8 +227,8 @@ def test_status_shows_a_blocked_load_and_its_reason_without_a_build(built):
     ]
     # What the loader says in detail may quote the source: pages do not show it.
     assert built.rows("select 1 from reporting.rpt_service_status as s where s::text ~ 'ada'") == []
-    silent = "select count(*) from reporting.rpt_service_status where newest_state is null"
-    assert built.rows(silent)[0][0] > 0
+    never_loaded = "select count(*) from reporting.rpt_service_status where newest_state is null"
+    assert built.rows(never_loaded)[0][0] > 0
 
 
 def _load(built, source: str, state: str, *, age: str = "0", mode: str = "read") -> int:
@@ -277,10 +277,10 @@ def test_a_source_stays_stale_until_a_good_load_is_in_the_figures(built):
         ("nyc.capital_projects", "9 days", "read", True),
         ("nyc.community_districts", "31 days", "read", False),  # on the first of a month
         ("nyc.community_districts", "34 days", "read", True),
-        ("nyc.collisions", "900 days", "snapshot", False),  # nobody promised another file
+        ("nyc.collisions", "900 days", "snapshot", False),  # no other file is due
     ],
 )
-def test_a_source_that_is_silent_for_longer_than_its_cadence_is_overdue(
+def test_a_source_without_a_load_for_longer_than_its_cadence_allows_is_overdue(
     built, source, age, mode, overdue
 ):
     with psycopg.connect(built.url) as connection:
@@ -292,7 +292,7 @@ def test_a_source_that_is_silent_for_longer_than_its_cadence_is_overdue(
     assert _status(built, source) == (said, overdue)
 
 
-def test_each_channel_of_comments_tells_how_fresh_it_is_itself(built):
+def test_each_channel_of_comments_has_its_own_newest_event(built):
     newest = dict(
         built.rows(
             "select source_id, as_of from reporting.rpt_service_status "

@@ -93,7 +93,7 @@ def test_parks_and_airports_have_no_rates_per_resident(nyc):
 
 
 def test_a_week_of_collisions_is_no_month(nyc):
-    """The second file begins on 30 June 2024: of that month, and of July, most is not told."""
+    """The second file begins on 30 June 2024: it covers little of that month, and of July."""
     assert nyc.rows(
         """
         select period_start::text, is_complete, n from marts.fct_kpi
@@ -110,17 +110,17 @@ def test_a_week_of_collisions_is_no_month(nyc):
 
 
 def test_the_rate_of_refuse_is_of_the_districts_that_report(nyc):
-    """In January 1990 three districts did; the rest is not told rather than 0."""
-    told = nyc.rows(
+    """In January 1990 three districts did; the others are unknown rather than 0."""
+    rates = nyc.rows(
         """
         select district_id, n, value is null, denominator from marts.fct_kpi
         where city_id = 'nyc' and metric_id = 'refuse_tons_per_1000'
             and period_start = '1990-01-01'
         """
     )
-    assert sum(n for district, n, _, _ in told if district != "*") == 3
-    assert all(unknown == (n == 0) for _, n, unknown, _ in told)
-    residents = {district: people for district, _, _, people in told}
+    assert sum(n for district, n, _, _ in rates if district != "*") == 3
+    assert all(unknown == (n == 0) for _, n, unknown, _ in rates)
+    residents = {district: people for district, _, _, people in rates}
     whole = residents.pop("*")
     assert whole == sum(residents.values()) < 1_000_000
 
