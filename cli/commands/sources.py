@@ -74,12 +74,18 @@ def check(
 
     Example: cityloom sources check nyc --data ../shared/data/nyc --snapshot
     """
+    from catalog.facts import feed_problems, load_facts
+    from catalog.generate import DBT_PROJECT
     from extract.manifests import load_cities
 
     found = load_cities(only=city)
-    for problem in found.problems:
+    problems = [
+        *found.problems,
+        *feed_problems(found.sources, load_facts(DBT_PROJECT), DBT_PROJECT),
+    ]
+    for problem in problems:
         echo(problem, err=True)
-    good = not found.problems
+    good = not problems
     for known in found.cities:
         wrong = sum(broken.city_id == known.city_id for broken in found.broken)
         echo(

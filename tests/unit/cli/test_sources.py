@@ -43,6 +43,14 @@ def test_check_names_file_line_key_and_remedy(cities):
     assert typed("sources", "check", "demo").exit_code == 0
 
 
+def test_check_names_a_feed_of_an_unknown_fact(cities):
+    path = cities / "demo/sources/permits/permits.yml"
+    path.write_text(path.read_text().replace("feeds: permit", "feeds: permits"))
+    done = typed("sources", "check", "demo")
+    assert done.exit_code == 1
+    assert f"{path}: feeds: there is no fact 'permits'; did you mean 'permit'?" in done.stderr
+
+
 def test_list_shows_the_rest_and_says_that_some_are_left_out(cities):
     done = typed("sources", "list", "nyc")
     assert done.exit_code == 0 and "2 file(s) cannot be used" in done.stderr
