@@ -255,16 +255,17 @@ def pinned(package: str) -> str:
 
 def superset_interpreter() -> str:
     """Return the Python for Superset: this one, or an older one where Superset needs it."""
-    if sys.version_info[:2] > SUPERSET_LAST:
-        for minor in range(SUPERSET_LAST[1], SUPPORTED[0][1] - 1, -1):
-            found = shutil.which(f"python3.{minor}")
-            if found and ask([found, *VERSION]):
-                return found
-        print(
-            f"setup: Superset has ready builds up to Python 3.{SUPERSET_LAST[1]} and none was "
-            "found; some of its packages are compiled now, which needs a C compiler",
-            flush=True,
-        )
+    if sys.version_info[:2] <= SUPERSET_LAST:
+        return sys.executable
+    for minor in range(SUPERSET_LAST[1], SUPPORTED[0][1] - 1, -1):
+        found = shutil.which(f"python3.{minor}")
+        if found and ask([found, *VERSION]):
+            return found
+    print(
+        f"setup: Superset has ready builds up to Python 3.{SUPERSET_LAST[1]} and none was found; "
+        "some of its packages are compiled now, which needs a C compiler",
+        flush=True,
+    )
     return sys.executable
 
 
@@ -344,12 +345,9 @@ def pip_settings(venv: Path = PLATFORM.venv) -> dict[str, str]:
     for python in (sys.executable, str(venv / "bin" / "python"), "/usr/bin/python3"):
         listed = listed or ask([python, "-m", "pip", "config", "list"])
     found: dict[str, str] = {}
-    for section in ("global", "install"):  # the second wins
+    for section in ("global", "install", ":env:"):  # the later one wins
         for name, value in re.findall(rf"^{section}\.([a-z-]+)=(.*)$", listed, re.MULTILINE):
             found[name] = ast.literal_eval(value) if value[:1] in "'\"" else value
-    for name, value in os.environ.items():
-        if name.startswith("PIP_"):
-            found[name.removeprefix("PIP_").lower().replace("_", "-")] = value
     return found
 
 
@@ -359,16 +357,14 @@ def uv_environment(settings: dict[str, str]) -> dict[str, str]:
     What is set for uv itself wins. pip takes the best version from all indexes together, and
     passes over a find-links folder that is not there; so does uv after this.
     """
+    links = filter(is_reachable, settings.get("find-links", "").split())
+    settings = {**settings, "find-links": ",".join(links)}
     found = {
         variable: " ".join(settings[name].split())
         for name, variables in PIP_SETTINGS.items()
         for variable in variables
         if settings.get(name)
     }
-    links = [link for link in settings.get("find-links", "").split() if is_reachable(link)]
-    found.pop("UV_FIND_LINKS", None)
-    if links:
-        found["UV_FIND_LINKS"] = ",".join(links)
     if "UV_INDEX" in found:
         found["UV_INDEX_STRATEGY"] = "unsafe-best-match"
     if settings.get("no-index", "").lower() in ("1", "true", "yes", "on"):

@@ -17,26 +17,12 @@ def main() -> None:
     from airflow.providers.fab.auth_manager.cli_commands.utils import (  # noqa: TID251
         get_application_builder,
     )
-    from werkzeug.security import check_password_hash
 
-    settings = load_settings()
+    from infra.local.prepare.admin import ensure_admin
+
     with get_application_builder() as builder:
-        security = builder.sm
-        security.sync_roles()
-        user = security.find_user(settings.admin_user)
-        if user is None:
-            made = security.add_user(
-                settings.admin_user,
-                "Cityloom",
-                "Admin",
-                f"{settings.admin_user}@cityloom.invalid",
-                security.find_role("Admin"),
-                settings.admin_password,
-            )
-            if not made:
-                raise SystemExit("Airflow's admin login could not be made; see the lines above")
-        elif not check_password_hash(user.password, settings.admin_password):
-            security.reset_password(user.id, settings.admin_password)
+        builder.sm.sync_roles()
+        ensure_admin(builder.sm, load_settings())
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
 
+from infra.local.prepare.admin import ensure_admin
 from infra.local.settings import load_settings
 
 
@@ -17,32 +18,17 @@ def main() -> None:
     """Migrate the database, make roles and permissions, and the admin login."""
     from superset.app import create_app
 
-    settings = load_settings()
     app = create_app()
     with app.app_context():
         from flask_migrate import upgrade
         from superset import appbuilder, security_manager
         from superset.extensions import db
-        from werkzeug.security import check_password_hash
 
         upgrade(directory=str(Path(sys.modules["superset"].__file__).parent / "migrations"))
         drop_unreadable_passwords(db.session)
         appbuilder.add_permissions(update_perms=True)
         security_manager.sync_role_definitions()
-        user = security_manager.find_user(username=settings.admin_user)
-        if user is None:
-            made = security_manager.add_user(
-                settings.admin_user,
-                "Cityloom",
-                "Admin",
-                f"{settings.admin_user}@cityloom.invalid",
-                security_manager.find_role("Admin"),
-                settings.admin_password,
-            )
-            if not made:
-                raise SystemExit("Superset's admin login could not be made; see the lines above")
-        elif not check_password_hash(user.password, settings.admin_password):
-            security_manager.reset_password(user.id, settings.admin_password)
+        ensure_admin(security_manager, load_settings())
         db.session.commit()
 
 
