@@ -1,21 +1,27 @@
-"""MLflow's server with logins, whose pages do not announce a collection of usage data.
+"""MLflow's server with logins, whose pages show model training and no note about usage data.
 
-`MLFLOW_DISABLE_TELEMETRY` stops the collection, but not the announcement on the first page: that
-hangs on what the browser keeps under `mlflow.telemetry.info.alert.dismissed_v1`. A page sets both
-its switches before the others of its scripts run.
+What the pages show first hangs on what a browser keeps, and without that it is work with language
+models (the traces of an experiment, of which there are none here) and a note that MLflow collects
+usage data, also where `MLFLOW_DISABLE_TELEMETRY` stops that. So each page sets the defaults before
+its own scripts run; a person's later choice stays.
 """
 
 from __future__ import annotations
 
+import json
 import re
 from typing import Any
 
-SWITCHES = (
-    b"<script>"
-    b"localStorage.setItem('mlflow.telemetry.info.alert.dismissed_v1', 'true');"
-    b"localStorage.setItem('mlflow.settings.telemetry.enabled_v1', 'false');"
-    b"</script>"
-)
+#: The browser's keys, as MLflow 3.17 names them (`useLocalStorage` adds the version).
+DEFAULTS = {
+    "mlflow.workflowType_v1": json.dumps("machine_learning"),
+    "mlflow.telemetry.info.alert.dismissed_v1": json.dumps(True),
+    "mlflow.settings.telemetry.enabled_v1": json.dumps(False),
+}
+SCRIPT = (
+    f"<script>for (const [key, value] of Object.entries({json.dumps(DEFAULTS)}))"
+    "if (localStorage.getItem(key) === null) localStorage.setItem(key, value)</script>"
+).encode()
 
 
 def create_app() -> Any:
@@ -24,11 +30,11 @@ def create_app() -> Any:
     from mlflow.server.auth import create_app as with_logins
 
     @app.after_request
-    def switch_off(response: Any) -> Any:
+    def set_defaults(response: Any) -> Any:
         if response.mimetype == "text/html":
             response.direct_passthrough = False
             page = response.get_data()
-            response.set_data(re.sub(rb"<head[^>]*>", lambda m: m[0] + SWITCHES, page, count=1))
+            response.set_data(re.sub(rb"<head[^>]*>", lambda m: m[0] + SCRIPT, page, count=1))
         return response
 
     return with_logins(app)
