@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from dashboards import layout
@@ -143,7 +144,7 @@ def clean(value: Any) -> Any:
 def split_filters(
     filters: list[dict[str, Any]],
 ) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    """Return a chart's filters as `where`, and those that `where` cannot say."""
+    """Return a chart's filters as `where`, and those that `where` cannot express."""
     where: dict[str, Any] = {}
     rest = []
     for item in filters:
@@ -158,7 +159,7 @@ def split_filters(
 
 
 def _condition(item: dict[str, Any]) -> tuple[Any] | None:
-    """Return what `where` says for a filter, in a tuple, or None where it cannot."""
+    """Return the condition of `where` for a filter, in a tuple, or None where there is none."""
     operator, value = item.get("operator"), item.get("comparator")
     if operator == "TEMPORAL_RANGE":
         return ({"time_range": value},) if isinstance(value, str) else None
@@ -189,14 +190,20 @@ def metric_names(params: dict[str, Any]) -> set[str]:
 
 
 def metric_content(metric: dict[str, Any]) -> dict[str, Any]:
-    """Return a metric in the words of the YAML; None for what is not set."""
-    label = metric.get("verbose_name") or None
-    return {
-        "sql": metric["expression"],
-        "label": label,
-        "format": metric.get("d3format") or None,
-        "description": metric.get("description") or None,
-    }
+    """Return a metric in the words of the YAML, without what is not set."""
+    return without_none(
+        {
+            "sql": metric["expression"],
+            "label": metric.get("verbose_name") or None,
+            "format": metric.get("d3format") or None,
+            "description": metric.get("description") or None,
+        }
+    )
+
+
+def without_none(content: dict[str, Any]) -> dict[str, Any]:
+    """Return the keys that have a value."""
+    return {key: value for key, value in content.items() if value is not None}
 
 
 def filter_content(
@@ -271,18 +278,110 @@ def _own_css(css: str, position: dict[str, Any], names: dict[str, str]) -> str:
 
 def row_parts(row: Row) -> list[str]:
     """Return a row as the layout has it, as text: its heading, then its cells."""
-    parts = []
-    if row.heading:
-        heading = {"heading": row.heading}
-        parts.append(as_json(heading if row.size == "medium" else {**heading, "size": row.size}))
+    parts = [_heading(row.heading, row.size)] if row.heading else []
     if row.cells:
-        heights = [cell.height or row.height for cell in row.cells]
-        height = Counter(heights).most_common(1)[0][0]
-        cells = []
-        for cell, own in zip(row.cells, heights, strict=True):
-            what = {"chart": cell.chart} if cell.chart else {"text": cell.text}
-            size = {} if own == height else {"height": own}
-            cells.append({**what, "width": cell.width, **size})
-        default = Row.model_fields["height"].default
-        parts.append(as_json({"cells": cells} | ({} if height == default else {"height": height})))
-    return parts
+        cells = [cell.model_dump(exclude_none=True) for cell in row.cells]
+        parts.append(_row([{**cell, "height": cell.get("height", row.height)} for cell in cells]))
+    return [as_json(part) for part in parts]
+
+
+@dataclass
+class Unsupported:
+    """What the YAML cannot express: `problems` refuse the object, `notes` say what is left out."""
+
+    problems: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+
+def layout_rows(
+    title: str, position: dict[str, Any], names: dict[str, str], unsupported: Unsupported
+) -> list[dict[str, Any]]:
+    """Return the rows of a layout, with the charts that `names` maps from UUID to file's name.
+
+    `title` is the dashboard's, for what is added to `unsupported`.
+    """
+    if placed(position, "TABS"):
+        unsupported.problems.append(
+            f"dashboard {title!r}: has tabs, which the YAML cannot express yet; make each tab a "
+            "dashboard (Save as, then remove the others), and pull those"
+        )
+        return []
+    grid = [position[key] for key in (position.get("GRID_ID") or {}).get("children", [])]
+    rows = [_layout_row(title, item, position, names, unsupported) for item in grid]
+    return [row for row in rows if row]
+
+
+def _layout_row(
+    title: str,
+    item: dict[str, Any],
+    position: dict[str, Any],
+    names: dict[str, str],
+    unsupported: Unsupported,
+) -> dict[str, Any]:
+    meta = item.get("meta") or {}
+    if item["type"] == "HEADER":
+        return _heading(meta.get("text") or " ", SIZES.get(meta.get("headerSize", ""), "medium"))
+    children = [position[key] for key in item["children"]] if item["type"] == "ROW" else [item]
+    cells = [_layout_cell(title, child, names, unsupported) for child in children]
+    return _row([cell for cell in cells if cell])
+
+
+def _layout_cell(
+    title: str, item: dict[str, Any], names: dict[str, str], unsupported: Unsupported
+) -> dict[str, Any]:
+    meta = item.get("meta") or {}
+    size = {"width": int(meta.get("width", 12)), "height": int(meta.get("height", 50))}
+    if item["type"] == "CHART":
+        name = names.get(parse_uuid(meta["uuid"])) if "uuid" in meta else None
+        return {"chart": name, **size} if name else {}
+    if item["type"] == "MARKDOWN":
+        return {"text": meta.get("code") or " ", **size}
+    if item["type"] == "DIVIDER":
+        unsupported.notes.append(f"{title}: a divider is left out")
+        return {}
+    unsupported.problems.append(
+        f"dashboard {title!r}: has a {item['type'].lower()} inside a row, which the code cannot "
+        "say yet; put its charts side by side in rows, and pull again"
+    )
+    return {}
+
+
+def _heading(text: str, size: str) -> dict[str, Any]:
+    return {"heading": text} if size == "medium" else {"heading": text, "size": size}
+
+
+def _row(cells: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return cells as a row: the height that most have is the row's; nothing without cells."""
+    if not cells:
+        return {}
+    height = Counter(cell["height"] for cell in cells).most_common(1)[0][0]
+    shorter = [
+        {key: value for key, value in cell.items() if (key, value) != ("height", height)}
+        for cell in cells
+    ]
+    row: dict[str, Any] = {"cells": shorter}
+    return row if height == Row.model_fields["height"].default else {"height": height, **row}
+
+
+def merged_rows(
+    found: list[dict[str, Any]], known: Sequence[Row], written: list[dict[str, Any]]
+) -> list[dict[str, Any]]:
+    """Return the rows of a layout; those that the file has already, as it has them (`written`)."""
+    parts = [row_parts(row) for row in known]
+    plain = {cell.chart for row in known if row.plain for cell in row.cells if cell.chart}
+    rows: list[dict[str, Any]] = []
+    index = 0
+    while index < len(found):
+        for number, part in enumerate(parts):
+            if part and [as_json(row) for row in found[index : index + len(part)]] == part:
+                rows.append(written[number])
+                index += len(part)
+                parts[number] = []
+                break
+        else:
+            row = found[index]
+            if plain & {cell.get("chart") for cell in row.get("cells", [])}:
+                row = {**row, "plain": True}
+            rows.append(row)
+            index += 1
+    return rows

@@ -109,7 +109,7 @@ def _pull_as_json(report: PullReport) -> dict[str, object]:
         "files": [
             {
                 "path": str(change.path),
-                "action": "created" if change.before is None else "changed",
+                "action": change.action,
                 "diff": change.diff(report.folder),
             }
             for change in report.files

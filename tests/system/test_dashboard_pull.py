@@ -12,7 +12,8 @@ import yaml
 from dashboards.browser import FLAGS, log_in
 from dashboards.bundle import Desired, zip_bundle
 from dashboards.code import CODE_DIR, load_code, place_uuid
-from dashboards.pull import PullRefused, PullReport, pull
+from dashboards.pull import PullReport, pull
+from dashboards.puller import PullRefused
 from dashboards.push import PushReport, push
 from dashboards.state import DATABASE_UUID, Asset, read_state
 from dashboards.superset import Superset, SupersetError

@@ -9,7 +9,8 @@ from dashboards.bundle import explore_defaults, form_data
 from dashboards.check import CheckFailed, check
 from dashboards.code import CODE_DIR, load_code, place_uuid
 from dashboards.decompile import clean, slug_of, split_filters, unique
-from dashboards.pull import Puller, pulled_changes
+from dashboards.pull import pulled_changes
+from dashboards.puller import Puller
 from dashboards.state import Asset
 from dashboards.yamlfile import render
 
@@ -114,7 +115,7 @@ def with_members(state, *uuids):
 def test_a_pull_right_after_a_push_changes_nothing(state, pulled, code):
     puller = pulled(state)
     assert diff(puller, code) == {}
-    assert (puller.offers(), puller.problems, puller.notes) == ([], [], [])
+    assert (puller.offers(), puller.unsupported.problems, puller.unsupported.notes) == ([], [], [])
 
 
 def test_edits_of_a_chart_are_a_small_diff_that_keeps_the_comments(state, pulled, code):
@@ -349,9 +350,23 @@ def test_a_persons_dashboard_comes_in_whole(state, pulled, code):
     )
 
 
+def test_a_chart_that_left_the_layout_leaves_the_code(state, pulled, code):
+    position = board(state).config["position"]
+    position["ROW-10"]["children"].remove("CHART-sentiment_by_channel")
+    del position["CHART-sentiment_by_channel"]
+    (change, *_) = changes = pulled(state).changes()
+    assert (change.path.name, change.action) == ("sentiment_by_channel.yml", "removed")
+    for change in changes:
+        if change.after is None:
+            change.path.unlink()
+        else:
+            change.path.write_text(change.after)
+    assert "sentiment_by_channel" not in load_code(code).dashboards[0].charts
+
+
 def test_tabs_are_refused_with_the_remedy(state, pulled):
     board(state).config["position"]["TABS-1"] = {"type": "TABS", "id": "TABS-1", "children": []}
-    (problem,) = pulled(state).problems
+    (problem,) = pulled(state).unsupported.problems
     assert "has tabs" in problem and "Save as" in problem
 
 
@@ -359,7 +374,7 @@ def test_a_dataset_that_is_a_query_is_refused_with_the_remedy(state, pulled):
     made = persons_chart(state)
     dataset = state.dataset[made.config["dataset_uuid"]]
     dataset.listed["sql"] = "select 1"
-    (problem, *_) = pulled(state, "12").problems
+    (problem, *_) = pulled(state, "12").unsupported.problems
     assert "is not a relation of marts or reporting" in problem
     assert "Swap dataset" in problem
 
@@ -385,7 +400,7 @@ def test_a_relation_that_dbt_does_not_document_is_refused(state, pulled, code):
 
 def test_a_name_that_nothing_has_is_answered_with_what_there_is(state, pulled):
     persons_chart(state)
-    (problem,) = pulled(state, "Requets").problems
+    (problem,) = pulled(state, "Requets").unsupported.problems
     assert problem == "nothing that people made in Superset is called 'Requets'; there is: '12'"
 
 
@@ -398,7 +413,7 @@ def test_an_edit_is_seen_by_the_push(state, code, relations):
     assert path.name == "refuse.yml"
 
 
-def test_filters_that_where_can_say_and_others():
+def test_filters_that_where_can_express_and_others():
     custom = {"expressionType": "SQL", "clause": "WHERE", "sqlExpression": "n > 3", "isNew": True}
     several = {"expressionType": "SIMPLE", "clause": "WHERE", "subject": "n", "operator": ">"}
     where, rest = split_filters(
