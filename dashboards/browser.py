@@ -53,7 +53,7 @@ READ_CHARTS = """
 
 
 class PageError(Exception):
-    """A dashboard that was not drawn completely; says which charts and why."""
+    """A dashboard that was not drawn completely; names the charts and the reasons."""
 
 
 @dataclass(frozen=True)

@@ -69,7 +69,7 @@ def compile_code(
 ) -> list[Desired]:
     """Return every object that the code wants, the used before their users.
 
-    `uri` is the warehouse's address with its password, as SQLAlchemy takes it. What people added
+    `uri` is the warehouse's address with its password, for SQLAlchemy. What people added
     to the code's objects is taken over from `state`: their metrics and calculated columns on
     datasets, their charts on dashboards.
     """
@@ -91,7 +91,7 @@ def compile_code(
 
 
 def zip_bundle(desired: Sequence[Desired]) -> bytes:
-    """Return the bundle as Superset's import takes it; it is never written to a disk."""
+    """Return the bundle for Superset's import; it is never written to a disk."""
     files = {item.file: item.config for item in desired}
     files["metadata.yaml"] = {"version": VERSION, "type": "assets"}
     buffer = io.BytesIO()
@@ -131,9 +131,9 @@ def dataset_config(
     had_metrics = {metric["metric_name"]: metric for metric in had.get("metrics") or []}
     calculated = [c for name, c in had_columns.items() if c.get("expression")]
     metrics = {name: _metric(dataset, name, had_metrics.get(name)) for name in dataset.metrics}
-    theirs = {name: m for name, m in had_metrics.items() if is_persons_metric(m, dataset)}
+    added = {name: m for name, m in had_metrics.items() if is_persons_metric(m, dataset)}
     if "count" not in metrics:
-        theirs.setdefault("count", had_metrics.get("count") or {**COUNT, "metric_type": "count"})
+        added.setdefault("count", had_metrics.get("count") or {**COUNT, "metric_type": "count"})
     return {
         "table_name": dataset.table_name,
         "schema": dataset.schema_name,
@@ -151,7 +151,7 @@ def dataset_config(
             for name, kind in columns.items()
         ]
         + [c for c in calculated if c["column_name"] not in columns],
-        "metrics": [*metrics.values(), *theirs.values()],
+        "metrics": [*metrics.values(), *added.values()],
         # Open to people: they may add metrics, which a push keeps and `pull` can bring in.
         "is_managed_externally": False,
         "uuid": dataset.uuid,

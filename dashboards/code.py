@@ -189,7 +189,7 @@ class Cell(Strict):
     @classmethod
     def _one_of_two(cls, value: int, info: Any) -> int:
         if bool(info.data.get("chart")) == bool(info.data.get("text")):
-            raise ValueError("a cell holds a chart or a text")
+            raise ValueError("a cell has either a chart or a text")
         return value
 
 
@@ -297,7 +297,7 @@ def load_code(folder: Path = CODE_DIR) -> Code:
         if (dashboard := _load_dashboard(path, datasets, problems)) is not None
     ]
     if not dashboards and not problems:
-        problems.append(f"{folder}: holds no <subject>/dashboard.yml")
+        problems.append(f"{folder}: has no <subject>/dashboard.yml")
     code = Code(folder, datasets, tuple(dashboards))
     problems.extend(_duplicates(code))
     if problems:
@@ -396,7 +396,7 @@ def _load_parts(
 
 
 def parse_yaml(text: str | bytes) -> Any:
-    """Return what YAML says, by the parser in C where PyYAML has it: ten times as fast."""
+    """Parse YAML by the parser in C where PyYAML has it: ten times as fast."""
     return yaml.load(text, Loader=LOADER)
 
 
@@ -415,7 +415,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
             [f"{path}:{line} is not YAML: {getattr(error, 'problem', error)}"]
         ) from error
     if not isinstance(content, dict):
-        raise DashboardCodeError([f"{path}: holds no keys; see a file beside it for an example"])
+        raise DashboardCodeError([f"{path}: has no keys; see a file beside it for an example"])
     return content
 
 

@@ -25,7 +25,7 @@ WORDS = {
     "extra": "certification",
     "sqlalchemy_uri": "address",
 }
-#: Form data that says nothing of what a chart shows, or that Superset derives.
+#: Form data that does not change what a chart shows, or that Superset derives.
 DERIVED_PARAMS = ("datasource", "viz_type", "slice_id", "dashboards", "temporal_columns_lookup")
 #: Lists that Superset's import or the push adds where a chart has none.
 ADDED_EMPTY = ("annotation_layers", "adhoc_filters")
@@ -42,7 +42,7 @@ def differences(desired: Desired, current: Asset, state: State) -> list[str]:
     if desired.kind in ("chart", "dashboard"):
         wanted["is_managed_externally"], found["is_managed_externally"] = True, current.is_locked
     if desired.kind == "dashboard":
-        # The layout says which charts there should be, a table of Superset's which there are.
+        # The layout names the wanted charts, a table of Superset's has the actual members.
         wanted["charts"] = {item["meta"]["uuid"] for item in placed(desired.config["position"])}
         found["charts"] = set(current.members)
     if desired.kind == "dataset":

@@ -16,7 +16,7 @@ from dashboards.code import Chart, Condition, Dashboard, Filter, Row, TimeRange,
 from dashboards.compare import DERIVED_PARAMS, EMPTY, as_json
 from dashboards.state import placed
 
-#: What Superset's pages add to metrics and filters of a chart, and nobody reads.
+#: Keys that Superset's pages add to metrics and filters of a chart for themselves.
 ADHOC_NOISE = (
     "optionName",
     "filterOptionName",
@@ -287,7 +287,7 @@ def row_parts(row: Row) -> list[str]:
 
 @dataclass
 class Unsupported:
-    """What the YAML cannot express: `problems` refuse the object, `notes` say what is left out."""
+    """What the YAML cannot express: `problems` refuse the object, `notes` name what is left out."""
 
     problems: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
@@ -340,8 +340,8 @@ def _layout_cell(
         unsupported.notes.append(f"{title}: a divider is left out")
         return {}
     unsupported.problems.append(
-        f"dashboard {title!r}: has a {item['type'].lower()} inside a row, which the code cannot "
-        "say yet; put its charts side by side in rows, and pull again"
+        f"dashboard {title!r}: has a {item['type'].lower()} inside a row, which the YAML "
+        "cannot express yet; put its charts side by side in rows, and pull again"
     )
     return {}
 

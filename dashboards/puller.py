@@ -362,10 +362,10 @@ class Puller:
         content = self._content(path)
         known = content.get("metrics") or {}
         asset = self.state.dataset_on(content["relation"])
-        theirs = {m["metric_name"]: m for m in (asset.config["metrics"] if asset else [])}
+        current = {m["metric_name"]: m for m in (asset.config["metrics"] if asset else [])}
         for name in metric_names(config.get("params") or {}):
-            if name in theirs and name not in known and name != "count":
-                known = {**known, name: metric_content(theirs[name])}
+            if name in current and name not in known and name != "count":
+                known = {**known, name: metric_content(current[name])}
         if known != (content.get("metrics") or {}):
             self.files[path] = {**content, "metrics": known}
 

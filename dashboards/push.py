@@ -146,7 +146,7 @@ def _refuse_conflicts(code: Code, state: State) -> None:
                 raise SupersetError(
                     f"{dashboard.path}: slug: {dashboard.slug!r} is the address of "
                     f"{row['dashboard_title']!r}, which somebody made in Superset; choose another, "
-                    "or change theirs"
+                    "or change that one"
                 )
     for dataset in code.datasets.values():
         other = state.dataset_on(dataset.relation)
@@ -224,7 +224,7 @@ def _verify(imported: list[Desired], state: State) -> None:
             raise SupersetError(
                 f"{item.kind} {item.place}: Superset took the import but still has another "
                 f"{', '.join(left)}; is another push under way? Its log (logs/superset.log) may "
-                "say why"
+                "have the reason"
             )
 
 
@@ -254,6 +254,6 @@ def _users(superset: Superset, asset: Asset, state: State) -> str:
         return f"{count} chart(s) that people made" if count else ""
     if asset.kind == "chart":
         ours = {dashboard.pk for dashboard in state.dashboard.values() if dashboard.place}
-        theirs = [d for d in asset.listed.get("dashboards") or [] if d["id"] not in ours]
-        return f"{len(theirs)} dashboard(s) that people made" if theirs else ""
+        others = [d for d in asset.listed.get("dashboards") or [] if d["id"] not in ours]
+        return f"{len(others)} dashboard(s) that people made" if others else ""
     return ""

@@ -74,7 +74,7 @@ def _resolved(text: str, path: Path, docs: dict[str, str]) -> str:
         if found[1] not in docs:
             raise MissingDoc(
                 f"{path}: {found[0]}: no Markdown file under models/ has a docs block "
-                f"{found[1]!r}; add it, or mend the name"
+                f"{found[1]!r}; add it, or correct the name"
             )
         return docs[found[1]].strip()
 

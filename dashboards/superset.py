@@ -1,4 +1,4 @@
-"""A small client of Superset's REST API: login, CSRF, paging, and errors that say what to do."""
+"""A small client of Superset's REST API: login, CSRF, paging, and errors with their remedy."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ FOLDERS["dashboards"] = "dashboard"
 
 
 class SupersetError(Exception):
-    """Superset cannot be reached, refuses the login, or refuses a request; says the remedy."""
+    """Superset cannot be reached, refuses the login, or refuses a request; has the remedy."""
 
 
 class Superset:
@@ -102,7 +102,7 @@ class Superset:
         return configs
 
     def import_assets(self, bundle: bytes) -> None:
-        """Import an assets bundle; Superset takes it whole or not at all.
+        """Import an assets bundle, in one transaction of Superset's.
 
         What the bundle names and does not have, is looked up among what Superset has (`sparse`).
         The form's other fields land in Superset's log of actions, so that passwords must not be
@@ -133,11 +133,11 @@ class Superset:
         except httpx.TimeoutException as error:
             raise SupersetError(
                 f"Superset at {self.url} did not answer {method} {path} in time; "
-                "`cityloom status` tells whether it is up, logs/superset.log why not"
+                "`cityloom status` shows whether it is up, logs/superset.log why not"
             ) from error
         except httpx.TransportError as error:
             raise SupersetError(
-                f"nobody answers at {self.url} ({error}); start the stack with `cityloom up`"
+                f"no server answers at {self.url} ({error}); start the stack with `cityloom up`"
             ) from error
 
     def _read(self, answer: httpx.Response, doing: str) -> dict[str, Any]:
@@ -160,7 +160,7 @@ def _reason(answer: httpx.Response) -> str:
     try:
         content = answer.json()
     except json.JSONDecodeError:
-        return f"{answer.reason_phrase}; its log (logs/superset.log) says more"
+        return f"{answer.reason_phrase}; its log (logs/superset.log) has more"
     if not isinstance(content, dict):
         return str(content)[:500]
     errors = content.get("errors")

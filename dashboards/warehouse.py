@@ -1,4 +1,4 @@
-"""What the warehouse has of the relations that the dashboards use, as Superset's role sees it."""
+"""What the warehouse has of the relations that the dashboards use."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ TYPES = {"CHARACTER VARYING": "VARCHAR", "CHARACTER": "CHAR", "BPCHAR": "CHAR"}
 
 
 class RelationMissing(Exception):
-    """The warehouse lacks relations or columns that datasets name; says the remedy of each."""
+    """The warehouse lacks relations or columns that datasets name; each problem has its remedy."""
 
     def __init__(self, problems: list[str]) -> None:
         self.problems = problems

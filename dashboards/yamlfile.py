@@ -93,7 +93,7 @@ def _update_sequence(document: CommentedSeq, values: list[Any]) -> None:
 def styled(value: Any, *, inside: bool = False) -> Any:
     """Return a value in the house's style: short lists and inner mappings on one line.
 
-    `inside` says that it stands in a list or a mapping of mappings.
+    `inside` is for a value in a list or a mapping of mappings.
     """
     if isinstance(value, Mapping):
         mapping = CommentedMap((key, styled(item, inside=True)) for key, item in value.items())

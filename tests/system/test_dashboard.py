@@ -228,14 +228,14 @@ def test_a_persons_metric_and_dashboard_stay(stack, superset, overview):
     before = metrics_of(superset, dataset["id"])
     mine = {"metric_name": "mine", "expression": "COUNT(*)"}
     superset.put("dataset", dataset["id"], {"metrics": [*before, mine]})
-    theirs = superset.post("dashboard", {"dashboard_title": "Mine"})
+    board = superset.post("dashboard", {"dashboard_title": "Mine"})
     try:
         assert push_code(stack).count("changed") == 0
         current = superset.get(f"/api/v1/dataset/{dataset['id']}")["result"]
         assert "mine" in {m["metric_name"] for m in current["metrics"]}
         assert "Mine" in {d["dashboard_title"] for d in superset.items("dashboard")}
     finally:
-        superset.delete("dashboard", theirs)
+        superset.delete("dashboard", board)
         superset.put("dataset", dataset["id"], {"metrics": before})
 
 
@@ -263,7 +263,7 @@ def test_errors_name_the_remedy(stack, code):
     with pytest.raises(SupersetError, match=r"refuses the login of 'admin'.*admin_password"):
         push(url, "admin", "not the password", warehouse)
     nowhere = f"http://127.0.0.1:{free_port()}"
-    with pytest.raises(SupersetError, match=r"nobody answers at .*cityloom up"):
+    with pytest.raises(SupersetError, match=r"no server answers at .*cityloom up"):
         push(nowhere, "admin", settings.admin_password, warehouse)
 
     path = code / "datasets/city_status.yml"
