@@ -14,12 +14,12 @@ from functools import partial
 from pathlib import Path
 from typing import Literal
 
-from dashboards.bundle import Desired, compile_code, zip_bundle
+from dashboards.bundle import DATABASE, Desired, compile_code, zip_bundle
 from dashboards.code import CODE_DIR, Code, Dashboard, load_code, parse_uuid
 from dashboards.compare import differences
 from dashboards.pull import pulled_changes
 from dashboards.relations import DBT_DIR, documented
-from dashboards.state import KINDS, Asset, State, read_state
+from dashboards.state import DATABASE_UUID, KINDS, Asset, State, read_state
 from dashboards.superset import Superset, SupersetError
 from dashboards.warehouse import read_warehouse
 
@@ -140,6 +140,12 @@ def sqlalchemy_uri(url: str) -> str:
 
 def _refuse_conflicts(code: Code, state: State) -> None:
     """Raise where an object that a person made stands in the way of one of the code."""
+    for row in state.listed["database"]:
+        if row["database_name"] == DATABASE and parse_uuid(row["uuid"]) != DATABASE_UUID:
+            raise SupersetError(
+                f"Superset has a database {DATABASE!r} that somebody made; rename that one "
+                "(Settings, Database connections), and push again"
+            )
     for dashboard in code.dashboards:
         for row in state.listed["dashboard"]:
             if row.get("slug") == dashboard.slug and parse_uuid(row["uuid"]) != dashboard.uuid:

@@ -7,8 +7,8 @@ import yaml
 
 from dashboards.bundle import explore_defaults, form_data
 from dashboards.check import CheckFailed, check
-from dashboards.code import CODE_DIR, load_code, place_uuid
-from dashboards.decompile import clean, slug_of, split_filters, unique
+from dashboards.code import CODE_DIR, Chart, load_code, place_uuid, read_yaml
+from dashboards.decompile import chart_content, clean, slug_of, split_filters, unique
 from dashboards.pull import pulled_changes
 from dashboards.puller import Puller
 from dashboards.state import Asset
@@ -16,6 +16,7 @@ from dashboards.yamlfile import render
 
 PERSONS = "11111111-2222-4333-8444-555555555555"
 BOARD = "11111111-2222-4333-8444-666666666666"
+DEFAULTS = CODE_DIR / "explore_defaults.yml"
 FIRST = {"city_overview": {"City": "Loomfield (simulated)"}}
 NO_FILTER = {
     "expressionType": "SIMPLE",
@@ -206,6 +207,33 @@ def test_what_was_pulled_is_pushed_as_it_was(state, pulled, code):
         made.pop(key)
     assert {k: v for k, v in form_data(pushed).items() if k != "viz_type"} == made
     assert check(code).charts == len(list(load_code(code).charts))
+
+
+@pytest.mark.parametrize("viz_type", sorted(read_yaml(DEFAULTS)["types"]))
+def test_every_type_is_pushed_as_explore_saved_it(viz_type, tmp_path):
+    params = {
+        **explore_defaults(viz_type),
+        "viz_type": viz_type,
+        "datasource": "3__table",
+        "metric": "n",
+        "show_legend": "changed",
+        "adhoc_filters": [NO_FILTER],
+    }
+    config = {"slice_name": "Any", "viz_type": viz_type, "params": params, "uuid": PERSONS}
+    content = chart_content(config, "area_kpi_month", None, {})
+    assert set(content["params"]) <= {"metric", "show_legend"}
+    given = {"name": "any", "subject": "any", "path": tmp_path}
+    pushed = form_data(Chart.model_validate({**content, **given}))
+    assert pushed == {k: v for k, v in params.items() if k != "datasource"}
+
+
+def test_a_type_without_known_defaults_keeps_all_that_is_set():
+    params = {"viz_type": "deck_hex", "js_columns": ["a"], "zoom": 11, "empty": [], "none": None}
+    config = {"slice_name": "Any", "viz_type": "deck_hex", "params": params, "uuid": PERSONS}
+    assert chart_content(config, "area_kpi_month", None, {})["params"] == {
+        "js_columns": ["a"],
+        "zoom": 11,
+    }
 
 
 def test_a_persons_chart_is_offered_and_added_by_its_title(state, pulled, code):

@@ -230,6 +230,14 @@ def test_a_persons_dashboard_with_our_slug_is_refused(code, compiled, imported):
         _refuse_conflicts(load_code(code), state)
 
 
+def test_a_persons_database_with_our_name_is_refused(code, compiled, imported):
+    """Superset's import would take it over, because names of databases are unique."""
+    state = imported(compiled(code))
+    state.listed["database"].append({"database_name": "Cityloom warehouse", "uuid": PERSONS})
+    with pytest.raises(SupersetError, match="'Cityloom warehouse' that somebody made; rename"):
+        _refuse_conflicts(load_code(code), state)
+
+
 def test_an_unlocked_chart_is_locked_again(code, compiled, imported):
     state = imported(compiled(code), locked=False)
     chart = by_place(compiled(code))["city_overview/charts/refuse"]
