@@ -44,15 +44,6 @@ def examine() -> list[Finding]:
     return findings
 
 
-def _python() -> Iterator[Finding]:
-    version = ".".join(str(part) for part in sys.version_info[:3])
-    if (3, 11) <= sys.version_info[:2] <= (3, 13):
-        yield Finding("Python", "ok", version)
-    else:
-        found = f"{version}; 3.11 to 3.13 are supported"
-        yield Finding("Python", "bad", found, "install one of these, then `make clean setup`")
-
-
 def _environments() -> Iterator[Finding]:
     for name, python in {"platform": Path(sys.executable), "superset": superset_python()}.items():
         check = f"environment {name}"
@@ -250,5 +241,5 @@ def _settings() -> Settings | None:
 
 
 CHECKS: tuple[Callable[[], Iterator[Finding]], ...] = (
-    *(_python, _environments, _manifests, _disk, _memory, _state, _ports, _servers, _database),
+    *(_environments, _manifests, _disk, _memory, _state, _ports, _servers, _database),
 )

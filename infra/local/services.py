@@ -207,16 +207,6 @@ def sqlalchemy_url(settings: Settings, role: Database, driver: str = "psycopg2")
     return settings.database_url(role).replace("postgresql://", f"postgresql+{driver}://", 1)
 
 
-def web_urls(settings: Settings) -> dict[str, str]:
-    """Return the address of each service that has one."""
-    return {
-        "postgres": f"postgresql://{settings.database_host}:{settings.ports['postgres']}",
-        "airflow-api-server": settings.url("airflow"),
-        "mlflow": settings.url("mlflow"),
-        "superset": settings.url("superset"),
-    }
-
-
 @cache
 def version(family: str) -> str:
     """Return the installed version of a family's software; raise `StackError` when missing."""

@@ -334,7 +334,11 @@ def status() -> StackStatus:
     supervisor = Supervisor()
     running = supervisor.running()
     answers = catalogue.probe(settings, supervisor.tree()) if running else {}
-    urls = catalogue.web_urls(settings)
+    urls: dict[str, str | None] = {
+        "postgres": f"postgresql://{settings.database_host}:{settings.ports['postgres']}",
+        "airflow-api-server": settings.url("airflow"),
+        **{name: settings.url(name) for name in ("mlflow", "superset")},
+    }
     restarts = _restarts(supervisor)
     found = []
     for family, names in FAMILIES.items():

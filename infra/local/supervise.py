@@ -185,27 +185,28 @@ class Supervisor:
         by its pid file: it writes over its environment.
         """
         kept = {*self.tree(), os.getpid()}
-        found = [p for p in psutil.process_iter() if p.pid not in kept and self._is_ours(p)]
+        ours = {"CITYLOOM_HOME": str(self.home)}.items()
+        found = [
+            process
+            for process in psutil.process_iter(["environ", "cmdline"])
+            if ours <= (environment := process.info["environ"] or {}).items()
+            and "CITYLOOM_SERVICE" in environment
+            and process.pid not in kept
+        ]
         database = postmaster(self.home / "postgres")
-        if database is not None and database.pid not in kept:
-            found.append(database)
-        return found
-
-    def _is_ours(self, process: psutil.Process) -> bool:
-        environment = _environment_of(process)
-        home = environment.get("CITYLOOM_HOME")
-        return home == str(self.home) and "CITYLOOM_SERVICE" in environment
+        return [*found, *([database] if database and database.pid not in kept else [])]
 
     def end_strays(self) -> list[str]:
         """End what `strays` finds, PostgreSQL last and cleanly; return their names."""
         found = self.strays()
-        names = {_environment_of(p).get("CITYLOOM_SERVICE") or "postgres" for p in found}
         database = postmaster(self.home / "postgres")
+        servers = [process for process in found if process != database]
         # A stray supervisor first: it would start again what is ended here.
-        _end([p for p in found if _is_supervisor(p)], signal.SIGKILL, 5)
-        _end([p for p in found if p != database], signal.SIGTERM, 10)
-        _end([p for p in found if p == database], signal.SIGINT, 60)
-        return sorted(names)
+        _end([p for p in servers if "supervisor.supervisord" in p.info["cmdline"]], "SIGKILL", 5)
+        _end(servers, "SIGTERM", 10)
+        _end([process for process in found if process == database], "SIGINT", 60)
+        names = {process.info["environ"]["CITYLOOM_SERVICE"] for process in servers}
+        return sorted(names | ({"postgres"} if len(servers) < len(found) else set()))
 
     def _config_text(self, settings: Settings, services: Iterable[Service]) -> str:
         own = {
@@ -257,22 +258,11 @@ def _program(service: Service, settings: Settings) -> dict[str, object]:
     }
 
 
-def _environment_of(process: psutil.Process) -> dict[str, str]:
-    with suppress(psutil.Error, OSError):
-        return process.environ()
-    return {}
-
-
-def _is_supervisor(process: psutil.Process) -> bool:
-    with suppress(psutil.Error):
-        return "supervisor.supervisord" in process.cmdline()
-    return False
-
-
-def _end(processes: list[psutil.Process], gently: signal.Signals, seconds: float) -> None:
+def _end(processes: list[psutil.Process], name: str, seconds: float) -> None:
+    """Send a signal to processes, and kill those that have not ended after some seconds."""
     for process in processes:
         with suppress(psutil.Error):
-            process.send_signal(gently)
+            process.send_signal(signal.Signals[name])
     _, alive = psutil.wait_procs(processes, seconds)
     for process in alive:
         with suppress(psutil.Error):
