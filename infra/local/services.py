@@ -85,7 +85,7 @@ def services(settings: Settings) -> list[Service]:
                 user=cluster.user,
                 start_seconds=3,
                 stop_signal="INT",
-                stop_seconds=60,
+                stop_seconds=300,  # its last checkpoint may be slow; killed, it would recover
             )
         )
     airflow = airflow_environment(settings)

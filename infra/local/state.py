@@ -186,7 +186,7 @@ def runtime_dir(home: Path, make: bool = False) -> Path:
         folder = Path("/tmp") / f"cityloom-{os.getuid()}-{digest(str(home))}"
     if make:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with contextlib.suppress(FileNotFoundError):
+    if folder.parent != home and (folder.exists() or folder.is_symlink()):
         found = folder.lstat()
         if folder.is_symlink() or found.st_uid != os.getuid() or found.st_mode & 0o077:
             raise StackError(f"{folder} is not this user's private folder; remove it and try again")

@@ -204,7 +204,7 @@ class Supervisor:
         # A stray supervisor first: it would start again what is ended here.
         _end([p for p in servers if "supervisor.supervisord" in p.info["cmdline"]], "SIGKILL", 5)
         _end(servers, "SIGTERM", 10)
-        _end([process for process in found if process == database], "SIGINT", 60)
+        _end([process for process in found if process == database], "SIGINT", 300)
         names = {process.info["environ"]["CITYLOOM_SERVICE"] for process in servers}
         return sorted(names | ({"postgres"} if len(servers) < len(found) else set()))
 

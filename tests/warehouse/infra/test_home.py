@@ -26,7 +26,7 @@ def home(monkeypatch):
     folder.chmod(0o755)
     home = folder / "home"
     monkeypatch.setenv("CITYLOOM_HOME", str(home))
-    for name in ("drops/demo", "data_docs", "logs"):
+    for name in ("drops/demo", "data_docs", "logs", "supervisor"):
         (home / name).mkdir(parents=True, mode=0o755)
         (home / name / "file").write_text("Jane Doe, jane@example.org")
         (home / name / "file").chmod(0o644)
