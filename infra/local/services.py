@@ -101,7 +101,7 @@ def services(settings: Settings) -> list[Service]:
         start_seconds = 20 if name == "airflow-api-server" else 3
         found.append(Service(name, "airflow", command, airflow | more, start_seconds=start_seconds))
     mlflow = [
-        *(python, "-m", "mlflow", "server", "--app-name", "cityloom"),
+        *(python, "-m", "infra.local.mlflow_app", "server", "--app-name", "cityloom"),
         *("--host", LOOPBACK, "--port", ports["mlflow"], "--workers", "1", "--serve-artifacts"),
         *("--artifacts-destination", str(settings.home / "mlflow" / "artifacts")),
     ]
