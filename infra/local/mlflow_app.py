@@ -49,8 +49,8 @@ def main() -> None:
     import mlflow.server
     from mlflow.cli import cli
 
-    def become(command: list[str], *, extra_env: dict[str, str], **_: Any) -> None:
-        os.execve(command[0], command, os.environ | extra_env)
+    def become(cmd: Any, *, extra_env: Any = None, **_: Any) -> Any:
+        os.execve(cmd[0], cmd, os.environ | extra_env)
 
     mlflow.server._exec_cmd = become
     cli()
