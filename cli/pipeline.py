@@ -51,12 +51,12 @@ class RunError(Exception):
 
 @dataclass(frozen=True)
 class Failure:
-    """A task that failed for good: why, and the place of its log."""
+    """A task that failed for good: why, and the place of its log, where it has one."""
 
     dag_id: str
     task_id: str
     reason: str
-    log: str
+    log: str = ""
 
 
 @dataclass

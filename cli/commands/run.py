@@ -78,15 +78,9 @@ def main(
     except KeyboardInterrupt:
         console.print(f"\nAirflow goes on with it: {deployment.url('airflow')}", highlight=False)
         raise typer.Exit(130) from None
-    outcome.failures += [
-        Failure(
-            f"extract_{city}_{broken.source_id}",
-            "manifest",
-            "\n".join(map(str, broken.problems)),
-            str(broken.path),
-        )
-        for broken in unusable
-    ]
+    for broken in unusable:
+        reason = "\n".join(map(str, broken.problems))
+        outcome.failures.append(Failure(f"extract_{city}_{broken.source_id}", "manifest", reason))
     if json:
         from dataclasses import asdict
 
@@ -199,7 +193,8 @@ def _print_failure(console: Console, failure: Failure) -> None:
 
     text = printable(f"✗ {short(failure.dag_id)} {failure.task_id}: {failure.reason}")
     console.print(text, style="red", markup=False, soft_wrap=True)
-    console.print(printable(f"  log: {failure.log}"), style="dim", markup=False, soft_wrap=True)
+    if failure.log:
+        console.print(printable(f"  log: {failure.log}"), style="dim", markup=False, soft_wrap=True)
 
 
 class Screen:
@@ -236,7 +231,7 @@ class Screen:
         if task.state == "running":
             self.rows[task.key] = self.running.add_task(task.label)
         (self.waiting.add if task.state in WAITING else self.waiting.discard)(task.key)
-        waiting = f", {len(self.waiting)} tasks waiting" if self.waiting else ""
+        waiting = f", {len(self.waiting)} waiting" if self.waiting else ""
         self.running.update(self.clock, description=f"in all{waiting}")
         if task.state in SIGNS:
             took = f" {task.duration:.1f} s" if task.duration is not None else ""
