@@ -49,7 +49,15 @@ def test_what_the_machine_refuses_is_a_message_with_a_remedy(tmp_path):
     assert "free some space" in cli.explain(psycopg.errors.DiskFull("could not extend file"))
 
 
-def test_an_error_cannot_command_the_terminal(monkeypatch, capsys):
+@pytest.fixture
+def umask():
+    """The process's umask, which `main` narrows, as it was before."""
+    before = os.umask(0)
+    yield
+    os.umask(before)
+
+
+def test_an_error_cannot_command_the_terminal(umask, monkeypatch, capsys):
     def fail(*_):
         raise ExtractError("drops/\x1b[2J\udcffx.csv", "is empty", "send it again")
 
@@ -60,14 +68,9 @@ def test_an_error_cannot_command_the_terminal(monkeypatch, capsys):
     assert error.startswith("error: ") and r"drops/\x1b[2J\udcffx.csv" in error
 
 
-def test_what_a_command_makes_is_its_users_alone(tmp_path, monkeypatch):
+def test_what_a_command_makes_is_its_users_alone(umask, tmp_path, monkeypatch):
     monkeypatch.setenv("CITYLOOM_HOME", str(tmp_path / "home"))
     monkeypatch.setattr(sys, "argv", ["cityloom", "status"])
-    before = os.umask(0)
-    try:
-        with pytest.raises(SystemExit):
-            cli.main()
-        made = os.umask(0)
-    finally:
-        os.umask(before)
-    assert made == 0o077
+    with pytest.raises(SystemExit):
+        cli.main()
+    assert os.umask(0) == 0o077
