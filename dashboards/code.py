@@ -174,23 +174,43 @@ class Filter(Strict):
         return self
 
 
-class Cell(Strict):
-    """A place in a row: a chart or a text, and how many of the 12 columns it takes.
+class Stacked(Strict):
+    """A chart or a text in a cell that stacks several, with its own height."""
 
-    `height` overrides the row's.
+    chart: Name | None = None
+    text: str | None = None
+    height: int = Field(default=40, ge=4, le=500)
+
+    @model_validator(mode="after")
+    def _one_of_two(self) -> Stacked:
+        if bool(self.chart) == bool(self.text):
+            raise ValueError("needs either a chart or a text")
+        return self
+
+
+class Cell(Strict):
+    """A place in a row: a chart, a text or a stack, and how many of the 12 columns it takes.
+
+    `height` overrides the row's; those in a `stack` have their own.
     """
 
     chart: Name | None = None
     text: str | None = None
+    stack: tuple[Stacked, ...] = ()
     width: int = Field(ge=1, le=12)
     height: int | None = Field(default=None, ge=4, le=500)
 
-    @field_validator("width")
-    @classmethod
-    def _one_of_two(cls, value: int, info: Any) -> int:
-        if bool(info.data.get("chart")) == bool(info.data.get("text")):
-            raise ValueError("a cell has either a chart or a text")
-        return value
+    @model_validator(mode="after")
+    def _one_of_three(self) -> Cell:
+        if sum(map(bool, (self.chart, self.text, self.stack))) != 1:
+            raise ValueError("a cell has either a chart, a text or a stack")
+        return self
+
+    @property
+    def charts(self) -> list[str]:
+        """Names of the charts in the cell."""
+        names = [self.chart, *(item.chart for item in self.stack)]
+        return [name for name in names if name]
 
 
 class Row(Strict):
@@ -213,10 +233,18 @@ class Row(Strict):
         return cells
 
 
+class Tab(Strict):
+    """A tab of a dashboard: its rows stand instead of the dashboard's."""
+
+    title: str
+    rows: tuple[Row, ...]
+
+
 class Dashboard(Part):
     """A dashboard: `dashboard.yml`, the charts beside it, and the datasets that it uses.
 
-    Without `show_descriptions`, no chart shows its description under the title.
+    Its charts stand in `rows`, or in `tabs` of rows. Without `show_descriptions`, no chart shows
+    its description under the title.
     """
 
     title: str
@@ -228,15 +256,27 @@ class Dashboard(Part):
     cross_filters: bool = True
     show_descriptions: bool = True
     filters: tuple[Filter, ...] = ()
-    rows: tuple[Row, ...]
+    rows: tuple[Row, ...] = ()
+    tabs: tuple[Tab, ...] = ()
     css: str = ""
     charts: dict[str, Chart]
     datasets: dict[str, Dataset]
 
+    @model_validator(mode="after")
+    def _rows_or_tabs(self) -> Dashboard:
+        if bool(self.rows) == bool(self.tabs):
+            raise ValueError("a dashboard has either rows or tabs; add rows")
+        return self
+
+    @property
+    def all_rows(self) -> list[Row]:
+        """The rows, of all tabs."""
+        return [*self.rows, *(row for tab in self.tabs for row in tab.rows)]
+
     @property
     def placed(self) -> list[str]:
         """Names of the charts in the layout, in order."""
-        return [cell.chart for row in self.rows for cell in row.cells if cell.chart]
+        return [name for row in self.all_rows for cell in row.cells for name in cell.charts]
 
 
 @dataclass(frozen=True)

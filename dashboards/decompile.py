@@ -12,7 +12,7 @@ from typing import Any
 from dashboards import layout
 from dashboards.bundle import explore_defaults
 from dashboards.check import METRIC_KEYS
-from dashboards.code import Chart, Condition, Dashboard, Filter, Row, TimeRange, parse_uuid
+from dashboards.code import Cell, Chart, Condition, Dashboard, Filter, Row, TimeRange, parse_uuid
 from dashboards.compare import DERIVED_PARAMS, EMPTY, as_json
 from dashboards.state import placed
 
@@ -280,9 +280,18 @@ def row_parts(row: Row) -> list[str]:
     """Return a row as the layout has it, as text: its heading, then its cells."""
     parts = [_heading(row.heading, row.size)] if row.heading else []
     if row.cells:
-        cells = [cell.model_dump(exclude_none=True) for cell in row.cells]
-        parts.append(_row([{**cell, "height": cell.get("height", row.height)} for cell in cells]))
+        parts.append(_row([_code_cell(cell, row.height) for cell in row.cells]))
     return [as_json(part) for part in parts]
+
+
+def _code_cell(cell: Cell, row_height: int) -> dict[str, Any]:
+    if cell.stack:
+        return {
+            "stack": [item.model_dump(exclude_none=True) for item in cell.stack],
+            "width": cell.width,
+        }
+    found = cell.model_dump(exclude_none=True, exclude={"stack"})
+    return {**found, "height": cell.height or row_height}
 
 
 @dataclass
@@ -294,21 +303,33 @@ class Unsupported:
 
 
 def layout_rows(
-    title: str, position: dict[str, Any], names: dict[str, str], unsupported: Unsupported
+    title: str,
+    position: dict[str, Any],
+    names: dict[str, str],
+    unsupported: Unsupported,
+    parent: str = "GRID_ID",
 ) -> list[dict[str, Any]]:
     """Return the rows of a layout, with the charts that `names` maps from UUID to file's name.
 
-    `title` is the dashboard's, for what is added to `unsupported`.
+    `title` is the dashboard's, for what is added to `unsupported`; `parent` is the id of a tab.
     """
-    if placed(position, "TABS"):
-        unsupported.problems.append(
-            f"dashboard {title!r}: has tabs, which the YAML cannot express yet; make each tab a "
-            "dashboard (Save as, then remove the others), and pull those"
-        )
-        return []
-    grid = [position[key] for key in (position.get("GRID_ID") or {}).get("children", [])]
+    grid = [position[key] for key in (position.get(parent) or {}).get("children", [])]
     rows = [_layout_row(title, item, position, names, unsupported) for item in grid]
     return [row for row in rows if row]
+
+
+def charts_in(rows: list[dict[str, Any]]) -> set[str]:
+    """Return the names of the charts in rows of the YAML."""
+    cells = [cell for row in rows for cell in row.get("cells", [])]
+    items = [item for cell in cells for item in (cell, *cell.get("stack", []))]
+    return {item["chart"] for item in items if "chart" in item}
+
+
+def layout_tabs(position: dict[str, Any]) -> list[tuple[str, str]]:
+    """Return the tabs of a layout that is all tabs: their titles and ids in the layout."""
+    root = [position[key] for key in (position.get("ROOT_ID") or {}).get("children", [])]
+    tabs = [position[key] for item in root if item["type"] == "TABS" for key in item["children"]]
+    return [((tab.get("meta") or {}).get("text") or "Tab", tab["id"]) for tab in tabs]
 
 
 def _layout_row(
@@ -322,12 +343,16 @@ def _layout_row(
     if item["type"] == "HEADER":
         return _heading(meta.get("text") or " ", SIZES.get(meta.get("headerSize", ""), "medium"))
     children = [position[key] for key in item["children"]] if item["type"] == "ROW" else [item]
-    cells = [_layout_cell(title, child, names, unsupported) for child in children]
+    cells = [_layout_cell(title, child, position, names, unsupported) for child in children]
     return _row([cell for cell in cells if cell])
 
 
 def _layout_cell(
-    title: str, item: dict[str, Any], names: dict[str, str], unsupported: Unsupported
+    title: str,
+    item: dict[str, Any],
+    position: dict[str, Any],
+    names: dict[str, str],
+    unsupported: Unsupported,
 ) -> dict[str, Any]:
     meta = item.get("meta") or {}
     size = {"width": int(meta.get("width", 12)), "height": int(meta.get("height", 50))}
@@ -339,9 +364,14 @@ def _layout_cell(
     if item["type"] == "DIVIDER":
         unsupported.notes.append(f"{title}: a divider is left out")
         return {}
+    if item["type"] == "COLUMN":
+        children = [position[key] for key in item["children"]]
+        cells = [_layout_cell(title, child, position, names, unsupported) for child in children]
+        stack = [{k: v for k, v in cell.items() if k != "width"} for cell in cells if cell]
+        return {"stack": stack, "width": size["width"]} if stack else {}
     unsupported.problems.append(
-        f"dashboard {title!r}: has a {item['type'].lower()} inside a row, which the YAML "
-        "cannot express yet; put its charts side by side in rows, and pull again"
+        f"dashboard {title!r}: has a {item['type'].lower()} inside a row or a column, which the "
+        "YAML cannot express; put its charts side by side in rows, and pull again"
     )
     return {}
 
@@ -354,13 +384,15 @@ def _row(cells: list[dict[str, Any]]) -> dict[str, Any]:
     """Return cells as a row: the height that most have is the row's; nothing without cells."""
     if not cells:
         return {}
-    height = Counter(cell["height"] for cell in cells).most_common(1)[0][0]
+    default = Row.model_fields["height"].default
+    heights = Counter(cell["height"] for cell in cells if "height" in cell) or {default: 1}
+    height = max(heights, key=lambda value: heights[value])
     shorter = [
         {key: value for key, value in cell.items() if (key, value) != ("height", height)}
         for cell in cells
     ]
     row: dict[str, Any] = {"cells": shorter}
-    return row if height == Row.model_fields["height"].default else {"height": height, **row}
+    return row if height == default else {"height": height, **row}
 
 
 def merged_rows(

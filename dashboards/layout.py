@@ -7,12 +7,12 @@ turns into ids, and CSS selects a chart by the id of its place in the layout.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import uuid5
 
-from dashboards.code import NAMESPACE, Dashboard, Filter, Row
+from dashboards.code import NAMESPACE, Cell, Dashboard, Filter, Row, Stacked
 
 #: Superset's heading sizes.
 HEADINGS = {"small": "SMALL_HEADER", "medium": "MEDIUM_HEADER", "large": "LARGE_HEADER"}
@@ -22,6 +22,7 @@ FILTER_TYPES = {
     "number_range": "filter_range",
 }
 GRID = ["ROOT_ID", "GRID_ID"]
+TRANSPARENT = {"background": "BACKGROUND_TRANSPARENT"}
 
 #: Superset's words where a chart has nothing to draw: a title, and this line below it.
 EMPTY = ".ant-empty-description"
@@ -50,21 +51,36 @@ def positions(dashboard: Dashboard, guests: Sequence[Guest] = ()) -> dict[str, A
         "HEADER_ID": {"type": "HEADER", "id": "HEADER_ID", "meta": {"text": dashboard.title}},
     }
     numbers = chart_numbers(dashboard)
-    transparent = {"background": "BACKGROUND_TRANSPARENT"}
-    for number, row in enumerate(dashboard.rows, 1):
+    parents = GRID
+    for index, tab in enumerate(dashboard.tabs, 1):
+        if index == 1:
+            tree["ROOT_ID"]["children"] = []
+            _add(tree, "TABS-1", "TABS", ["ROOT_ID"], {})
+        parents = ["ROOT_ID", "TABS-1", f"TAB-{index}"]
+        meta = {"text": tab.title, "defaultText": "Tab title", "placeholder": "Tab title"}
+        _add(tree, parents[-1], "TAB", parents[:-1], meta)
+    for number, (tab_number, row) in enumerate(_rows(dashboard), 1):
+        parents = ["ROOT_ID", "TABS-1", f"TAB-{tab_number}"] if tab_number else GRID
         if row.heading:
-            heading = {"text": row.heading, "headerSize": HEADINGS[row.size], **transparent}
-            _add(tree, f"HEADER-{number}", "HEADER", GRID, heading)
+            heading = {"text": row.heading, "headerSize": HEADINGS[row.size], **TRANSPARENT}
+            _add(tree, f"HEADER-{number}", "HEADER", parents, heading)
         if row.cells:
-            _add(tree, f"ROW-{number}", "ROW", GRID, transparent)
-            _add_cells(tree, dashboard, row, number, numbers)
+            _add(tree, f"ROW-{number}", "ROW", parents, TRANSPARENT)
+            _add_cells(tree, dashboard, row, [*parents, f"ROW-{number}"], numbers)
     for index, guest in enumerate(guests):
         row_id = f"ROW-GUESTS-{index // 3 + 1}"
         if row_id not in tree:
-            _add(tree, row_id, "ROW", GRID, transparent)
+            _add(tree, row_id, "ROW", parents, TRANSPARENT)
         meta = _chart_meta(guest.uuid, guest.title, len(numbers) + index + 1, 4, 50)
-        _add(tree, f"CHART-{guest.uuid}", "CHART", [*GRID, row_id], meta)
+        _add(tree, f"CHART-{guest.uuid}", "CHART", [*parents, row_id], meta)
     return tree
+
+
+def _rows(dashboard: Dashboard) -> Iterator[tuple[int, Row]]:
+    """Yield each row with the number of its tab, 0 without tabs."""
+    yield from ((0, row) for row in dashboard.rows)
+    for number, tab in enumerate(dashboard.tabs, 1):
+        yield from ((number, row) for row in tab.rows)
 
 
 def chart_numbers(dashboard: Dashboard) -> dict[str, int]:
@@ -73,18 +89,32 @@ def chart_numbers(dashboard: Dashboard) -> dict[str, int]:
 
 
 def _add_cells(
-    tree: dict[str, Any], dashboard: Dashboard, row: Row, number: int, numbers: dict[str, int]
+    tree: dict[str, Any],
+    dashboard: Dashboard,
+    row: Row,
+    parents: list[str],
+    numbers: dict[str, int],
 ) -> None:
-    parents = [*GRID, f"ROW-{number}"]
-    for index, cell in enumerate(row.cells, 1):
-        height = cell.height or row.height
-        if cell.chart:
-            chart = dashboard.charts[cell.chart]
-            meta = _chart_meta(chart.uuid, chart.title, numbers[cell.chart], cell.width, height)
-            _add(tree, f"CHART-{cell.chart}", "CHART", parents, meta)
+    row_number = parents[-1].removeprefix("ROW-")
+
+    def add(item: Cell | Stacked, width: int, height: int, parents: list[str], place: str) -> None:
+        if item.chart:
+            chart = dashboard.charts[item.chart]
+            meta = _chart_meta(chart.uuid, chart.title, numbers[item.chart], width, height)
+            _add(tree, f"CHART-{item.chart}", "CHART", parents, meta)
         else:
-            meta = {"code": cell.text, "width": cell.width, "height": height}
-            _add(tree, f"MARKDOWN-{number}-{index}", "MARKDOWN", parents, meta)
+            meta = {"code": item.text, "width": width, "height": height}
+            _add(tree, f"MARKDOWN-{place}", "MARKDOWN", parents, meta)
+
+    for index, cell in enumerate(row.cells, 1):
+        place = f"{row_number}-{index}"
+        if not cell.stack:
+            add(cell, cell.width, cell.height or row.height, parents, place)
+            continue
+        _add(tree, f"COLUMN-{place}", "COLUMN", parents, {"width": cell.width, **TRANSPARENT})
+        above = [*parents, f"COLUMN-{place}"]
+        for number, item in enumerate(cell.stack, 1):
+            add(item, cell.width, item.height, above, f"{place}-{number}")
 
 
 def _chart_meta(uuid: str, title: str, number: int, width: int, height: int) -> dict[str, Any]:
@@ -94,7 +124,8 @@ def _chart_meta(uuid: str, title: str, number: int, width: int, height: int) -> 
 def _add(
     tree: dict[str, Any], key: str, kind: str, parents: list[str], meta: dict[str, Any]
 ) -> None:
-    tree[key] = {"type": kind, "id": key, "children": [], "parents": parents, "meta": meta}
+    item = {"type": kind, "id": key, "children": [], "parents": list(parents), "meta": dict(meta)}
+    tree[key] = item
     tree[parents[-1]]["children"].append(key)
 
 
@@ -209,11 +240,9 @@ def css(dashboard: Dashboard) -> str:
 def generated_rules(dashboard: Dashboard) -> list[str]:
     """Return the rules that are made from the charts' `description` and `empty`."""
     rules = DESCRIPTION.splitlines() if dashboard.show_descriptions else []
-    for row in dashboard.rows:
-        for cell in row.cells:
-            if not cell.chart:
-                continue
-            chart, place = dashboard.charts[cell.chart], selector(cell.chart)
+    for row in dashboard.all_rows:
+        for name in (name for cell in row.cells for name in cell.charts):
+            chart, place = dashboard.charts[name], selector(name)
             if dashboard.show_descriptions and chart.description and not row.plain:
                 text = _quoted(chart.description)
                 rules.append(f"{place} .header-title::after {{ content: {text}; }}")

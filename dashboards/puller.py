@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from difflib import unified_diff
 from pathlib import Path
@@ -17,6 +17,7 @@ from dashboards.code import (
     Dataset,
     DatasetColumn,
     Filter,
+    Row,
     parse_uuid,
     read_yaml,
 )
@@ -25,8 +26,10 @@ from dashboards.decompile import (
     TYPES,
     Unsupported,
     chart_content,
+    charts_in,
     filter_content,
     layout_rows,
+    layout_tabs,
     merged_rows,
     metric_content,
     metric_names,
@@ -36,7 +39,7 @@ from dashboards.decompile import (
     without_none,
 )
 from dashboards.relations import Relation
-from dashboards.state import Asset, State
+from dashboards.state import Asset, State, placed
 from dashboards.yamlfile import render
 
 
@@ -198,7 +201,11 @@ class Puller:
         name = self._chart(asset, dashboard.subject)
         content = self._content(dashboard.path)
         row = {"height": 50, "cells": [{"chart": name, "width": 12}]}
-        content["rows"] = [*content["rows"], row]
+        if content.get("tabs"):
+            *others, last = content["tabs"]
+            content["tabs"] = [*others, {**last, "rows": [*last["rows"], row]}]
+        else:
+            content["rows"] = [*content["rows"], row]
         self._leave_alone(content, name)
         self.files[dashboard.path] = content
 
@@ -425,20 +432,18 @@ class Puller:
             else:
                 is_known = uuid in self._names
                 names[uuid] = self._names[uuid].name if is_known else self._chart(chart, subject)
-        rows = layout_rows(asset.title, position, names, self.unsupported)
-        if known:
-            rows = merged_rows(rows, known.rows, read_yaml(known.path)["rows"])
+        layout = self._layout(asset, position, names, known)
         found = {
             "title": config["dashboard_title"],
             "slug": config.get("slug") or slug_of(asset.title, "dashboard").replace("_", "-"),
             "description": config.get("description") or "",
             **settings(config, position, names, known),
             "filters": self._filters(asset, names, known),
-            "rows": rows,
+            **layout,
         }
         content = self._content(known.path) if known else {}
         if rows_only:
-            found = {"rows": rows}
+            found = layout
         elif known:
             gone = set(known.charts) - set(names.values())
             self.removed |= {known.charts[name].path for name in gone}
@@ -448,6 +453,8 @@ class Puller:
             for key, item in Dashboard.model_fields.items()
             if not item.is_required()
         }
+        for key in {"rows", "tabs"} - set(layout):
+            content.pop(key, None)
         for key, value in found.items():
             if known and as_json(_code_value(known, key, current)) == as_json(value):
                 continue
@@ -461,6 +468,44 @@ class Puller:
             order = [k for k in Dashboard.model_fields if k in content and k != "uuid"]
             content = {**{k: content[k] for k in order}, "uuid": asset.uuid}
         return content
+
+    def _layout(
+        self,
+        asset: Asset,
+        position: dict[str, Any],
+        names: dict[str, str],
+        known: Dashboard | None,
+    ) -> dict[str, Any]:
+        """Return `rows` or `tabs`, with the rows that the file has already as it has them."""
+        written = read_yaml(known.path) if known else {}
+
+        def rows(parent: str, code: Sequence[Row], in_file: list[Any]) -> list[dict[str, Any]]:
+            found = layout_rows(asset.title, position, names, self.unsupported, parent)
+            return merged_rows(found, code, in_file)
+
+        titles = layout_tabs(position)
+        if not titles:
+            code_rows = known.rows if known else ()
+            found = {"rows": rows("GRID_ID", code_rows, written.get("rows") or [])}
+        else:
+            # A tab that was renamed is the one in the same place.
+            tabs = list(known.tabs) if known else []
+            by_title = {tab.title: number for number, tab in enumerate(tabs)}
+            in_file = written.get("tabs") or []
+            found = {"tabs": []}
+            for index, (title, key) in enumerate(titles):
+                number = by_title.get(title, index)
+                is_known = number < len(tabs)
+                code_rows = tabs[number].rows if is_known else ()
+                file_rows = in_file[number]["rows"] if is_known else []
+                found["tabs"].append({"title": title, "rows": rows(key, code_rows, file_rows)})
+        # A chart that was saved onto a dashboard with tabs has no place until it is opened.
+        parts = [tab["rows"] for tab in found["tabs"]] if titles else [found["rows"]]
+        shown = {name for part in parts for name in charts_in(part)}
+        for name in dict.fromkeys(names.values()):
+            if name not in shown:
+                parts[-1].append({"height": 50, "cells": [{"chart": name, "width": 4}]})
+        return found
 
     def _filters(
         self, asset: Asset, names: dict[str, str], known: Dashboard | None
@@ -477,9 +522,16 @@ class Puller:
                     f"YAML cannot express ({item.get('filterType')}); it knows: {', '.join(TYPES)}"
                 )
                 continue
+            scope = item.get("scope") or {}
+            roots = set(scope.get("rootPath") or ["ROOT_ID"])
+            outside = [
+                chart["meta"]["chartId"]
+                for chart in placed(config.get("position") or {})
+                if not roots & {*chart.get("parents", ["ROOT_ID"]), chart["id"]}
+            ]
             excluded = [
                 names[charts[pk]]
-                for pk in (item.get("scope") or {}).get("excluded") or []
+                for pk in dict.fromkeys([*(scope.get("excluded") or []), *outside])
                 if charts.get(pk) in names
             ]
             dataset = self._filter_dataset(asset, item)
@@ -547,6 +599,6 @@ class Puller:
 
 def _code_value(known: Dashboard, key: str, dumped: dict[str, Any]) -> Any:
     """Return a key of the code in the shape in which a pull finds it."""
-    if key in ("rows", "filters"):
+    if key in ("rows", "tabs", "filters"):
         return read_yaml(known.path).get(key) or []
     return dumped[key]

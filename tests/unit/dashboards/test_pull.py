@@ -392,10 +392,71 @@ def test_a_chart_that_left_the_layout_leaves_the_code(state, pulled, code):
     assert "sentiment_by_channel" not in load_code(code).dashboards[0].charts
 
 
-def test_tabs_are_refused_with_the_remedy(state, pulled):
-    board(state).config["position"]["TABS-1"] = {"type": "TABS", "id": "TABS-1", "children": []}
+def into_tabs(code):
+    """Let the dashboard of the code have tabs, and two charts on top of each other."""
+    path = code / "city_overview/dashboard.yml"
+    content = yaml.safe_load(path.read_text())
+    rows = content.pop("rows")
+    cells = [row.get("cells", []) for row in rows]
+    (number,) = [i for i, row in enumerate(cells) if {"chart": "worst_topics", "width": 6} in row]
+    rows[number] = {
+        "height": 80,
+        "cells": [
+            {"chart": "sentiment_shares", "width": 6},
+            {"width": 6, "stack": [{"chart": "worst_topics"}, {"text": "Below", "height": 20}]},
+        ],
+    }
+    content["tabs"] = [{"title": "Now", "rows": rows[:3]}, {"title": "More", "rows": rows[3:]}]
+    path.write_text(yaml.safe_dump(content, sort_keys=False))
+
+
+def test_tabs_and_stacks_come_back_as_they_were(code, compiled, imported, pulled):
+    into_tabs(code)
+    state = imported(compiled(code), locked=False)
+    position = board(state).config["position"]
+    assert position["ROOT_ID"]["children"] == ["TABS-1"]
+    assert position["CHART-worst_topics"]["parents"][:3] == ["ROOT_ID", "TABS-1", "TAB-2"]
+    assert diff(pulled(state), code) == {}
+
+
+def test_an_edit_in_a_tab(code, compiled, imported, pulled):
+    into_tabs(code)
+    state = imported(compiled(code), locked=False)
+    position = board(state).config["position"]
+    position["TAB-2"]["meta"]["text"] = "Details"
+    position["CHART-worst_topics"]["meta"]["height"] = 60
+    path = code / "city_overview/dashboard.yml"
+    expected = yaml.safe_load(path.read_text())
+    expected["tabs"][1]["title"] = "Details"
+    cells = [cell for row in expected["tabs"][1]["rows"] for cell in row.get("cells", [])]
+    (stack,) = [cell["stack"] for cell in cells if "stack" in cell]
+    stack[0]["height"] = 60
+    (change,) = pulled(state).changes()
+    assert yaml.safe_load(change.after) == expected
+
+
+def test_a_filter_of_one_tab_leaves_the_charts_of_the_others_alone(
+    code, compiled, imported, pulled
+):
+    into_tabs(code)
+    state = imported(compiled(code), locked=False)
+    filters = board(state).config["metadata"]["native_filter_configuration"]
+    filters[2]["scope"]["rootPath"] = ["TAB-2"]
+    (change,) = pulled(state).changes()
+    change.path.write_text(change.after)
+    (dashboard,) = load_code(code).dashboards
+    year = dashboard.filters[2]
+    first_tab = [name for row in dashboard.tabs[0].rows for c in row.cells for name in c.charts]
+    assert set(first_tab) <= set(year.not_on)
+    assert "refuse" not in year.not_on
+
+
+def test_tabs_inside_a_row_are_refused_with_the_remedy(state, pulled):
+    position = board(state).config["position"]
+    position["TABS-1"] = {"type": "TABS", "id": "TABS-1", "children": []}
+    position["ROW-1"]["children"].append("TABS-1")
     (problem,) = pulled(state).unsupported.problems
-    assert "has tabs" in problem and "Save as" in problem
+    assert "has a tabs inside a row" in problem and "side by side" in problem
 
 
 def test_a_dataset_that_is_a_query_is_refused_with_the_remedy(state, pulled):
