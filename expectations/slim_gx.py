@@ -42,5 +42,6 @@ def _import() -> ModuleType:
 
 
 gx = _import()
-# Its notes on each step would hide what a gate found.
-logging.getLogger("great_expectations").setLevel(logging.WARNING)
+# Its notes on each step would hide what a gate found; one module sets a level of its own.
+for _name in ("great_expectations", "great_expectations.data_context.types.base"):
+    logging.getLogger(_name).setLevel(logging.WARNING)
