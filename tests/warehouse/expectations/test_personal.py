@@ -62,12 +62,16 @@ class Town:
     def __init__(self, url: str, folder: Path, caplog, capsys) -> None:
         self.url, self.folder, self.docs = url, folder, folder / "reports"
         self.caplog, self.capsys = caplog, capsys
+        #: What the tasks in Airflow log as their last lines, or fail with.
+        self.summaries: list[str] = []
         caplog.set_level(logging.DEBUG)
 
     def load(self, rows: list[str], of: Source | None = None, name: str = "letters.csv"):
         (self.folder / name).write_text("\n".join([HEADER, *rows]) + "\n")
         staged = loader.stage(of or source(), self.url, self.folder, salt=b"salt")
-        return gate.run(of or source(), staged.load_id, self.url, self.docs)
+        report = gate.run(of or source(), staged.load_id, self.url, self.docs)
+        self.summaries += [staged.summary, report.summary]
+        return report
 
     def written(self) -> str:
         """Return all that was written or shown outside `raw`, in lower case."""
@@ -75,6 +79,7 @@ class Town:
         for table in ("quarantine", "expectation_results"):
             found = self.query(f"select to_jsonb(t) from quality.{table} t")
             parts.append(json.dumps(found, default=str))
+        parts += self.summaries
         parts += [page.read_text() for page in self.docs.rglob("*.html")]
         shown = self.capsys.readouterr()
         parts += [self.caplog.text, shown.out, shown.err]
