@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from infra.local.ports import foreign, listeners
+from infra.local.ports import foreign, is_foreign, listeners
 from infra.local.state import StackError
 from infra.local.supervise import Supervisor
 
@@ -31,9 +31,9 @@ def verify(url: str, home: Path) -> None:
     port = urlsplit(url).port or 0
     supervisor = Supervisor(home)
     deadline = time.monotonic() + RESTART_SECONDS
-    while not (found := listeners().get(port)):
+    while not listeners().get(port):
         if supervisor.pid() is None or time.monotonic() > deadline:
             raise StackError(f"nothing answers at {url}: `cityloom up` starts what is down")
         time.sleep(0.2)
-    if not found <= supervisor.tree():
+    if is_foreign(port, supervisor.tree):
         raise ForeignServer(foreign(port))

@@ -5,11 +5,16 @@ from __future__ import annotations
 import contextlib
 import socket
 import sys
+import time
 from collections import defaultdict
+from collections.abc import Callable, Collection
 
 LOOPBACK = "127.0.0.1"
 #: A listener on one of these is reached at 127.0.0.1.
 REACHED = (LOOPBACK, "0.0.0.0", "::", "::ffff:127.0.0.1")
+
+
+SETTLE_SECONDS = 3
 
 
 class Reservations(contextlib.ExitStack):
@@ -72,6 +77,20 @@ def holder(port: int) -> str:
             if pid is not None:
                 return f"{psutil.Process(pid).name()} (pid {pid})"
     return "another program"
+
+
+def is_foreign(port: int, own: Callable[[], Collection[int]]) -> bool:
+    """Tell whether a process that is none of our own listens on a port.
+
+    One that starts or ends just now is not seen with its socket, so the question is repeated for
+    `SETTLE_SECONDS` before the answer is yes.
+    """
+    deadline = time.monotonic() + SETTLE_SECONDS
+    while not listeners().get(port, set()) <= set(own()):
+        if time.monotonic() > deadline:
+            return True
+        time.sleep(0.1)
+    return False
 
 
 def foreign(port: int) -> str:

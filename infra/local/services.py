@@ -14,7 +14,7 @@ import subprocess
 import sys
 import urllib.error
 import urllib.request
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cache
@@ -22,7 +22,7 @@ from importlib import metadata
 from pathlib import Path
 
 from infra.home import ROOT, write_private
-from infra.local.ports import LOOPBACK, foreign, listeners
+from infra.local.ports import LOOPBACK, foreign, is_foreign
 from infra.local.postgres import locate, shipped_programs
 from infra.local.settings import Database, Settings
 from infra.local.state import StackError, digest
@@ -224,10 +224,10 @@ def version(family: str) -> str:
     )
 
 
-def probe(settings: Settings, own: Collection[int] = ()) -> dict[str, str | None]:
+def probe(settings: Settings, own: Callable[[], Collection[int]] = tuple) -> dict[str, str | None]:
     """Ask every service how it is; map its name to None when well, else to what is wrong.
 
-    `own`: pids of this installation's servers; whatever else answers on their ports is foreign.
+    `own` returns the pids of this installation's servers; what else answers is foreign.
     """
     with ThreadPoolExecutor(len(FAMILIES)) as pool:
         answers = pool.map(lambda family: probe_family(family, settings, own), FAMILIES)
@@ -235,7 +235,7 @@ def probe(settings: Settings, own: Collection[int] = ()) -> dict[str, str | None
 
 
 def probe_family(
-    family: str, settings: Settings, own: Collection[int] = ()
+    family: str, settings: Settings, own: Callable[[], Collection[int]] = tuple
 ) -> dict[str, str | None]:
     """Ask one family's services how they are, as `probe` does."""
     if family == "postgres":
@@ -251,7 +251,7 @@ def probe_family(
         wrong = f"answers {error.code}"
     except (OSError, ValueError) as error:
         return dict.fromkeys(FAMILIES[family], f"no answer ({getattr(error, 'reason', error)})")
-    if not listeners().get(settings.ports[family], set()) <= set(own):
+    if is_foreign(settings.ports[family], own):
         wrong = foreign(settings.ports[family])
     if wrong is None and family == "airflow":
         return _airflow_health(answer)

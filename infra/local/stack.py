@@ -201,7 +201,7 @@ def _start_family(
         waiting = {service.name for service in members}
         again: set[str] = set()
         while waiting and not cancelled.is_set():
-            answers = catalogue.probe_family(family, settings, supervisor.tree())
+            answers = catalogue.probe_family(family, settings, supervisor.tree)
             states = supervisor.running()
             for name in sorted(waiting):
                 state = states.get(name, {}).get("statename", "")
@@ -333,7 +333,7 @@ def status() -> StackStatus:
     settings = load_settings()
     supervisor = Supervisor()
     running = supervisor.running()
-    answers = catalogue.probe(settings, supervisor.tree()) if running else {}
+    answers = catalogue.probe(settings, supervisor.tree) if running else {}
     urls: dict[str, str | None] = {
         "postgres": f"postgresql://{settings.database_host}:{settings.ports['postgres']}",
         "airflow-api-server": settings.url("airflow"),

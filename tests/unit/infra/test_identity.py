@@ -16,6 +16,7 @@ import pytest
 from cli.airflow import Airflow
 from infra.contract import load_deployment
 from infra.home import ROOT
+from infra.local import ports
 from infra.local.identity import ForeignServer
 from infra.local.ports import Reservations, free_port
 from infra.local.services import Service
@@ -75,7 +76,8 @@ def installation(tmp_path, monkeypatch):
     Supervisor().shut_down()
 
 
-def test_no_password_is_sent_to_another_program(installation):
+def test_no_password_is_sent_to_another_program(installation, monkeypatch):
+    monkeypatch.setattr(ports, "SETTLE_SECONDS", 0)
     with Listening() as other:
         settings, deployment = installation(**dict.fromkeys(WEB, other.port))
         for server in WEB:
@@ -132,6 +134,16 @@ def test_own_server_is_waited_for_and_given_the_login(installation):
     settings, deployment = installation(mlflow=free_port())
     serve(settings, settings.ports["mlflow"])
     assert deployment.login("mlflow") == ("admin", settings.admin_password)
+
+
+def test_own_server_that_was_killed_is_waited_for(installation):
+    """A process that ends is not seen with its socket for a moment, nor is it a foreign one."""
+    settings, deployment = installation(mlflow=free_port())
+    supervisor = serve(settings, settings.ports["mlflow"])
+    for _ in range(3):
+        deployment.login("mlflow")
+        os.kill(supervisor.running()["mlflow"]["pid"], signal.SIGKILL)
+        assert deployment.login("mlflow") == ("admin", settings.admin_password)
 
 
 def test_stack_that_is_down_is_named(installation):

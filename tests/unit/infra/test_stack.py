@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from infra.local import stack
+from infra.local import ports, stack
 from infra.local.services import probe_family
 from infra.local.settings import settings_from
 from infra.local.state import FIRST_PORTS, decide_state
@@ -50,7 +50,9 @@ def test_another_server_starts_unprepared(home, monkeypatch):
 
 
 @pytest.mark.parametrize("family", ["airflow", "mlflow", "superset"])
-def test_another_program_on_a_port_is_not_ours(home, family):
+def test_another_program_on_a_port_is_not_ours(home, family, monkeypatch):
+    monkeypatch.setattr(ports, "SETTLE_SECONDS", 0)
+
     class Other(http.server.BaseHTTPRequestHandler):
         def do_GET(self):
             self.send_response(200)
@@ -62,7 +64,7 @@ def test_another_program_on_a_port_is_not_ours(home, family):
 
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Other) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
-        ports = dict(FIRST_PORTS) | {family: server.server_port}
-        answers = probe_family(family, settings_from(home, {"ports": ports}))
+        chosen = dict(FIRST_PORTS) | {family: server.server_port}
+        answers = probe_family(family, settings_from(home, {"ports": chosen}))
         server.shutdown()
     assert all("another program answers" in wrong for wrong in answers.values())
