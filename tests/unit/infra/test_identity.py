@@ -140,7 +140,7 @@ def test_own_server_that_was_killed_is_waited_for(installation):
     """A process that ends is not seen with its socket for a moment, nor is it a foreign one."""
     settings, deployment = installation(mlflow=free_port())
     supervisor = serve(settings, settings.ports["mlflow"])
-    for _ in range(3):
+    for _ in range(2):
         deployment.login("mlflow")
         os.kill(supervisor.running()["mlflow"]["pid"], signal.SIGKILL)
         assert deployment.login("mlflow") == ("admin", settings.admin_password)
