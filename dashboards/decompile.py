@@ -66,6 +66,8 @@ def chart_content(
     }
     if filters:
         cleaned["adhoc_filters"] = filters
+    if cleaned.get("annotation_layers"):
+        cleaned["annotation_layers"] = portable_layers(params)
     found: dict[str, Any] = {
         "title": config["slice_name"],
         "description": config.get("description") or "",
@@ -139,6 +141,12 @@ def clean(value: Any) -> Any:
     if isinstance(kept.get("column"), dict):
         kept["column"] = {"column_name": kept["column"]["column_name"]}
     return dict(sorted(kept.items()))
+
+
+def portable_layers(params: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the annotation layers that Superset's import keeps: formulas, which need no id."""
+    layers = params.get("annotation_layers") or []
+    return [layer for layer in layers if layer.get("annotationType") == "FORMULA"]
 
 
 def split_filters(

@@ -33,6 +33,7 @@ from dashboards.decompile import (
     merged_rows,
     metric_content,
     metric_names,
+    portable_layers,
     settings,
     slug_of,
     unique,
@@ -389,6 +390,11 @@ class Puller:
         if dataset is None:
             return name
         self._take_metrics(dataset, asset.config)
+        params = asset.config.get("params") or {}
+        if len(portable_layers(params)) < len(params.get("annotation_layers") or []):
+            self.unsupported.notes.append(
+                f"{asset.title}: annotation layers other than formulas are left out"
+            )
         self.files[path] = chart_content(asset.config, dataset, known, self._content(path))
         return name
 

@@ -15,8 +15,12 @@ from dashboards.code import parse_yaml
 
 PAGE = 100
 #: Folders of an export's files, by kind of object.
-FOLDERS = {"databases": "database", "datasets": "dataset", "charts": "chart"}
-FOLDERS["dashboards"] = "dashboard"
+FOLDERS = {
+    "databases": "database",
+    "datasets": "dataset",
+    "charts": "chart",
+    "dashboards": "dashboard",
+}
 
 
 class SupersetError(Exception):
@@ -65,7 +69,7 @@ class Superset:
         return self._read(self._ask("GET", path, params=parameters), f"read {path}")
 
     def reads(self, path: str, **parameters: str) -> bool:
-        """Tell whether a path can be read; not when what it leads to refuses Superset."""
+        """Return whether a path can be read: not when the warehouse behind it refuses Superset."""
         return self._ask("GET", path, params=parameters).is_success
 
     def items(self, kind: str) -> Iterator[dict[str, Any]]:
@@ -116,13 +120,13 @@ class Superset:
         )
         self._read(answer, "import the dashboards (nothing was changed)")
 
-    def put(self, kind: str, pk: int, body: dict[str, Any], **parameters: str) -> None:
+    def put(self, kind: str, pk: int, body: dict[str, Any]) -> None:
         """Change an object."""
-        answer = self._ask("PUT", f"/api/v1/{kind}/{pk}", json=body, params=parameters)
+        answer = self._ask("PUT", f"/api/v1/{kind}/{pk}", json=body)
         self._read(answer, f"change the {kind} {_name(body) or pk}")
 
     def delete(self, kind: str, pk: int) -> None:
-        """Remove an object; one that is gone already is as good."""
+        """Remove an object, if it still exists."""
         answer = self._ask("DELETE", f"/api/v1/{kind}/{pk}")
         if answer.status_code != httpx.codes.NOT_FOUND:
             self._read(answer, f"remove the {kind} {pk}")

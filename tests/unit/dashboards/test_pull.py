@@ -280,6 +280,19 @@ def test_a_persons_metric_that_a_chart_uses_comes_with_it(state, pulled, code):
     ]
 
 
+def test_annotation_layers_that_superset_would_not_import_are_left_out(state, pulled, code):
+    made = persons_chart(state)
+    formula = {"name": "Goal", "annotationType": "FORMULA", "value": "5"}
+    event = {"name": "Storms", "annotationType": "EVENT", "value": 3}
+    made.config["params"]["annotation_layers"] = [formula, event]
+    puller = pulled(state, "12")
+    assert puller.unsupported.notes == [
+        f"{made.title}: annotation layers other than formulas are left out"
+    ]
+    (content,) = [c for path, c in puller.files.items() if path.parent.name == "charts"]
+    assert content["params"]["annotation_layers"] == [formula]
+
+
 def test_the_metric_that_superset_makes_itself_is_not_offered(state, pulled):
     dataset = state.dataset[place_uuid("datasets/area_kpi_month")]
     assert "count" in {m["metric_name"] for m in dataset.config["metrics"]}
