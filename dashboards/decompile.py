@@ -77,8 +77,13 @@ def chart_content(
     }
     defaults = explore_defaults(config["viz_type"])
     if known is None:
+        # A chart that a program made, or a copy of one of the code, may lack what Explore writes:
+        # it must not be filled in.
+        is_filled_in = len(defaults.keys() & params.keys()) > len(defaults) / 2
+        defaults = defaults if is_filled_in else {}
         own = {k: v for k, v in cleaned.items() if not _is_default(k, v, defaults)}
-        content = {**found, "explore_defaults": True, "params": own, "uuid": config["uuid"]}
+        content = {**found, "explore_defaults": is_filled_in or None, "params": own}
+        content["uuid"] = config["uuid"]
         order = ("title", "description", "dataset", "type", "explore_defaults", "where", "params")
         return {k: content[k] for k in (*order, "uuid") if content[k] not in EMPTY}
     content = dict(written)

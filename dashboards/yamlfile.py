@@ -87,7 +87,7 @@ def _update_sequence(document: CommentedSeq, values: list[Any]) -> None:
         for index in reversed(range(start, end)):
             del document[index]
         for offset, value in enumerate(values[first:last]):
-            document.insert(start + offset, styled(value, inside=True))
+            document.insert(start + offset, _styled_item(value))
 
 
 def styled(value: Any, *, inside: bool = False) -> Any:
@@ -105,11 +105,16 @@ def styled(value: Any, *, inside: bool = False) -> Any:
             return LiteralScalarString(value.rstrip("\n") + "\n")
         return DoubleQuotedScalarString(value) if _needs_quotes(value) else value
     if isinstance(value, Sequence):
-        sequence = CommentedSeq(styled(item, inside=True) for item in value)
+        sequence = CommentedSeq(_styled_item(item) for item in value)
         if not value or (_is_flat(value) and len(as_json(value)) < ONE_LINE):
             sequence.fa.set_flow_style()
         return sequence
     return value
+
+
+def _styled_item(value: Any) -> Any:
+    """Return an item of a list in the house's style: a mapping of one key is not in braces."""
+    return styled(value, inside=not (isinstance(value, Mapping) and len(value) == 1))
 
 
 def _is_flat(values: Any) -> bool:

@@ -227,6 +227,19 @@ def test_every_type_is_pushed_as_explore_saved_it(viz_type, tmp_path):
     assert pushed == {k: v for k, v in params.items() if k != "datasource"}
 
 
+def test_a_copy_of_a_chart_of_the_code_is_not_filled_with_defaults(state, code):
+    """It was never saved in Explore: what it does not name must stay unnamed."""
+    ours = chart(state, "requests_by_department").config
+    config = {**ours, "uuid": PERSONS, "slice_name": "Copy"}
+    content = chart_content(config, "area_department_month", None, {})
+    assert "explore_defaults" not in content
+    given = {"name": "any", "subject": "any", "path": code}
+    pushed = form_data(Chart.model_validate({**content, **given}))
+    kept = {k: v for k, v in ours["params"].items() if v not in ([], None)}
+    kept.pop("datasource")
+    assert {k: v for k, v in pushed.items() if v != []} == kept
+
+
 def test_a_type_without_known_defaults_keeps_all_that_is_set():
     params = {"viz_type": "deck_hex", "js_columns": ["a"], "zoom": 11, "empty": [], "none": None}
     config = {"slice_name": "Any", "viz_type": "deck_hex", "params": params, "uuid": PERSONS}
