@@ -1,1 +1,1 @@
-"""The catalog: reads and validates what `cities/` says, and generates what follows from it."""
+"""The catalog: reads and validates `cities/`, and generates what dbt reads of it."""

@@ -189,7 +189,7 @@ class _NotYaml(Exception):
 
 
 class _Lines:
-    """A YAML file: its data, and the line on which each key stands."""
+    """A YAML file: its data, and the line of each key."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -240,13 +240,16 @@ class _Lines:
                 line = key.start_mark.line + 1
                 kind = key.tag.rpartition(":")[2]
                 if kind not in ("str", "merge"):
-                    name = key.value if isinstance(key, yaml.ScalarNode) else "a list or a group"
-                    message = f"{name} stands as a key, and YAML reads it as {kind}; write a text"
+                    message = (
+                        f"YAML reads the key {key.value} as {kind}; write a text"
+                        if isinstance(key, yaml.ScalarNode)
+                        else "a list or a group cannot be a key; write a text"
+                    )
                     raise _NotYaml(self.path, f"{message}, in quotes if need be", line)
                 if kind == "str" and key.value in first:
                     raise _NotYaml(
                         self.path,
-                        f"{key.value} stands twice, first in line {first[key.value]}; keep one",
+                        f"{key.value} repeats the key of line {first[key.value]}; keep one",
                         line,
                     )
                 first[key.value] = line

@@ -1,4 +1,4 @@
-"""Kinds of values in `cities/`: each checks what it is given, and says what it wants instead."""
+"""Kinds of values in `cities/`: each refuses a wrong value with what to write instead."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def _cadence(value: str) -> str:
         if len(fields) != 5:
             raise CroniterBadCronError(f"it has {len(fields)} fields, not 5")
         if any(field[0] in "Rr" for field in fields):
-            raise CroniterBadCronError("R is another time at each look")
+            raise CroniterBadCronError("R stands for a random time")
         schedule.get_next()
     except CroniterBadDateError:
         raise ValueError(f"{value!r} names a day that no year has; {remedy}") from None

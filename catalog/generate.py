@@ -24,16 +24,11 @@ from catalog.facts import Fact, feed_problems, load_facts
 from catalog.fields import CRON_PRESETS
 from catalog.models import City, Source
 from catalog.problems import ManifestError
+from catalog.types import LOADER_COLUMNS
 
 DBT_PROJECT = Path(__file__).resolve().parents[1] / "dbt_project"
 GENERATED = Path("generated")
 RAW_SOURCES = GENERATED / "models/raw.yml"
-LOADER_COLUMNS = (
-    ("_load_id", "bigint", "Load that brought this version of the row; see quality.loads"),
-    ("_row_hash", "text", "Hash of the row's content"),
-    ("_source_file", "text", "File or request that the row came from"),
-    ("_source_row", "bigint", "Its place there"),
-)
 HEADER = "Made from cities/ by `make generate`; a change here is lost."
 
 

@@ -51,7 +51,7 @@ Bound = Annotated[float | str | None, BeforeValidator(_bound)]
 
 
 class Strict(BaseModel):
-    """A part of a manifest; a key that nobody reads is a mistake, so it is refused."""
+    """A part of a manifest; an unknown key is a mistake, so it is refused."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     #: Fields that come from the file's place in the folder, not from its text.
@@ -189,7 +189,9 @@ class Source(Strict):
     primary_key: tuple[str, ...] = Field(
         min_length=1, description="Columns that identify a row; name the columns"
     )
-    cursor: str | None = Field(None, description="Column that tells what is new in the source")
+    cursor: str | None = Field(
+        None, description="Column that grows with every change; a load reads from its last value on"
+    )
     read: Reader = Field(description="How the live source is read")
     snapshot: Reader | None = Field(None, description="How files of `run --snapshot` are read")
     columns: dict[ColumnName, Column] = Field(
@@ -216,7 +218,7 @@ class Source(Strict):
                 if name is not None and name not in known
             ]
         repeated = sorted({k for k in self.primary_key if self.primary_key.count(k) > 1})
-        problems += [("primary_key", f"{name!r} stands twice; keep one") for name in repeated]
+        problems += [("primary_key", f"{name!r} is listed twice; keep one") for name in repeated]
         means = {name: name for name in self.columns}
         for name, column in self.columns.items():
             for alias in map(normalise, column.aliases):

@@ -13,7 +13,7 @@ from pydantic_core import PydanticCustomError
 
 from catalog.fields import did_you_mean
 
-#: Where a key stands: names of keys, and indices of lists.
+#: Path to a key: names of keys, and indices of lists.
 Location = tuple[str | int, ...]
 _MUST_BE = {
     "bool": "true or false",
@@ -99,7 +99,7 @@ def _message(item: Any, model: type[BaseModel]) -> str:
         return f"is empty; fill it in, or take the key out{meaning}"
     if kind == "string_type" and isinstance(given, bool):
         return (
-            f"is {str(given).lower()}: YAML reads yes, no, on and off so; "
+            f"is {str(given).lower()}: YAML reads yes, no, on and off as booleans; "
             f"write it in quotes{meaning}"
         )
     if kind == "string_type" and not isinstance(given, dict | list | tuple):

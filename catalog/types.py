@@ -6,6 +6,14 @@ import math
 from datetime import date, datetime
 from enum import StrEnum
 
+#: The loader's own columns, last in every table of `raw` and `stage`: name, type, description.
+LOADER_COLUMNS = (
+    ("_load_id", "bigint", "Load that brought this version of the row; see quality.loads"),
+    ("_row_hash", "text", "Hash of the row's content"),
+    ("_source_file", "text", "File or request that the row came from"),
+    ("_source_row", "bigint", "Its place there"),
+)
+
 
 class ColumnType(StrEnum):
     """A type as manifests name it, with its PostgreSQL type and its Arrow type.

@@ -70,16 +70,16 @@ def gathered(batches: Iterable[SourceBatch], size: int) -> Iterator[SourceBatch]
     Small blocks are parsed quicker, because they fit a core's cache; what comes after costs some
     milliseconds a batch, whatever its rows.
     """
-    waiting: list[SourceBatch] = []
-    held = 0
+    pending: list[SourceBatch] = []
+    pending_bytes = 0
     for batch in batches:
-        waiting.append(batch)
-        held += batch.table.nbytes
-        if held >= size:
-            yield _joined(waiting)
-            waiting, held = [], 0
-    if waiting:
-        yield _joined(waiting)
+        pending.append(batch)
+        pending_bytes += batch.table.nbytes
+        if pending_bytes >= size:
+            yield _joined(pending)
+            pending, pending_bytes = [], 0
+    if pending:
+        yield _joined(pending)
 
 
 def _joined(batches: list[SourceBatch]) -> SourceBatch:

@@ -1,4 +1,4 @@
-"""What goes wrong between a department's file and `raw`, said so that it can be mended."""
+"""Errors between a department's file and `raw`: each names the place, the problem, the remedy."""
 
 from __future__ import annotations
 
@@ -39,9 +39,9 @@ class ExtractError(Exception):
         self.remedy = remedy
         self.quoted = quoted
         self.reason = reason
-        said = f"{problem}: {quoted}" if quoted else problem
+        detail = f"{problem}: {quoted}" if quoted else problem
         end = "" if remedy.endswith("?") else "."
-        super().__init__(f"{place}: {said}. {remedy[:1].upper()}{remedy[1:]}{end}")
+        super().__init__(f"{place}: {detail}. {remedy[:1].upper()}{remedy[1:]}{end}")
 
     def __str__(self) -> str:
         text = super().__str__()

@@ -23,8 +23,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 U64 = np.uint64
-#: Odd constants of splitmix64 and of murmur3's finaliser: two unrelated mixings, one a lane.
-LANES = (
+#: Odd constants of splitmix64 and of murmur3's finaliser: two independent mixing functions.
+MIXERS = (
     (U64(0x9E3779B97F4A7C15), U64(0xBF58476D1CE4E5B9), U64(0x94D049BB133111EB)),
     (U64(0xC2B2AE3D27D4EB4F), U64(0xFF51AFD7ED558CCD), U64(0xC4CEB9FE1A85EC53)),
 )
@@ -43,7 +43,7 @@ def row_hashes(columns: Iterable[tuple[str, pa.Array]], rows: int) -> np.ndarray
 def key_hashes(columns: list[tuple[str, pa.Array]], rows: int) -> tuple[np.ndarray, np.ndarray]:
     """Return two independent 64-bit hashes for each row's key.
 
-    A key of one integer column cannot collide at all: each lane is a bijection of it.
+    A key of one integer column cannot collide at all: each mixing function is a bijection of it.
     """
     return _sum(columns, rows, 0), _sum(columns, rows, 1)
 
@@ -68,18 +68,18 @@ def from_text(texts: pa.Array) -> np.ndarray:
     return ((nibbles[:, 0] << 4) | nibbles[:, 1]).copy().view(">u8").astype(U64)
 
 
-def _sum(columns: Iterable[tuple[str, pa.Array]], rows: int, lane: int) -> np.ndarray:
+def _sum(columns: Iterable[tuple[str, pa.Array]], rows: int, mixer: int) -> np.ndarray:
     filled = {name: array for name, array in columns if array.null_count < rows}
     texts = {name: array for name, array in filled.items() if _is_text(array)}
-    hashed = _text_hashes(texts, lane)
-    golden, first, second = LANES[lane]
+    hashed = _text_hashes(texts, mixer)
+    golden, first, second = MIXERS[mixer]
     total = np.zeros(rows, U64)
     with np.errstate(over="ignore"):
         for name, array in filled.items():
             if name in texts:  # mixed already, and 0 where there is no value
-                total += hashed[name] * (_name_seed(name, lane) | U64(1))
+                total += hashed[name] * (_name_seed(name, mixer) | U64(1))
                 continue
-            mixed = _bits(array, lane) + (_name_seed(name, lane) | U64(1)) * golden
+            mixed = _bits(array, mixer) + (_name_seed(name, mixer) | U64(1)) * golden
             mixed ^= mixed >> U64(30)
             mixed *= first
             mixed ^= mixed >> U64(27)
@@ -95,23 +95,23 @@ def _is_text(array: pa.Array) -> bool:
     return pa.types.is_string(array.type) or pa.types.is_large_string(array.type)
 
 
-def _text_hashes(texts: dict[str, pa.Array], lane: int) -> dict[str, np.ndarray]:
+def _text_hashes(texts: dict[str, pa.Array], mixer: int) -> dict[str, np.ndarray]:
     """Hash all text columns at once; polars takes them side by side."""
     frame = pl.DataFrame({name: pl.from_arrow(array) for name, array in texts.items()})
     if not texts:
         return {}
     all_columns: Any = pl.all()  # polars_hash adds the namespace `nchash`
-    hashed = frame.select(all_columns.nchash.xxh3_64(seed=lane).fill_null(0))
+    hashed = frame.select(all_columns.nchash.xxh3_64(seed=mixer).fill_null(0))
     return {name: hashed[name].to_numpy() for name in texts}
 
 
 @cache
-def _name_seed(name: str, lane: int) -> np.uint64:
+def _name_seed(name: str, mixer: int) -> np.uint64:
     literal: Any = pl.lit(name)
-    return U64(pl.select(literal.nchash.xxh3_64(seed=lane)).item())
+    return U64(pl.select(literal.nchash.xxh3_64(seed=mixer)).item())
 
 
-def _bits(array: pa.Array, lane: int) -> np.ndarray:
+def _bits(array: pa.Array, mixer: int) -> np.ndarray:
     """Return 64 bits for each value; those of a null have no meaning."""
     kind = array.type
     if pa.types.is_boolean(kind) or pa.types.is_integer(kind):
@@ -119,7 +119,7 @@ def _bits(array: pa.Array, lane: int) -> np.ndarray:
     if pa.types.is_floating(kind):
         return _double_bits(_filled(array.cast(pa.float64())))
     if pa.types.is_decimal(kind):
-        return _decimal_bits(array, lane)
+        return _decimal_bits(array, mixer)
     if pa.types.is_date(kind):
         return _filled(array.cast(pa.date32()).cast(pa.int32()).cast(pa.int64())).view(U64)
     if pa.types.is_timestamp(kind):
@@ -139,7 +139,7 @@ def _double_bits(values: np.ndarray) -> np.ndarray:
     return bits
 
 
-def _decimal_bits(array: pa.Array, lane: int) -> np.ndarray:
+def _decimal_bits(array: pa.Array, mixer: int) -> np.ndarray:
     """Hash a numeric as the double it equals, else by its shortest decimal text."""
     text = array.cast(pa.string())
     text = pc.if_else(
@@ -150,5 +150,5 @@ def _decimal_bits(array: pa.Array, lane: int) -> np.ndarray:
     digits = pc.utf8_length(pc.utf8_trim(pc.replace_substring(text, ".", ""), "-0"))
     long = pc.greater(digits, 15).fill_null(False).to_numpy(zero_copy_only=False)
     if long.any():
-        bits[long] = _text_hashes({"": text}, lane)[""][long]
+        bits[long] = _text_hashes({"": text}, mixer)[""][long]
     return bits

@@ -1,7 +1,7 @@
 """Reading `cities/` with all rules: the schema's and the connectors'. Programs read it here.
 
-`load_cities` is for whoever goes on with what is right (DAGs, `cityloom run`); `load_city` for
-whoever needs one city whole.
+`load_cities` returns what is usable beside the problems (for DAGs, `cityloom run`); `load_city`
+raises for any problem in its city.
 """
 
 from __future__ import annotations

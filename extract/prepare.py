@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from catalog.fields import NAME_LENGTH
 from catalog.models import Column, Source, normalise
 from extract.batches import SourceBatch, SourceFile
 from extract.errors import ExtractError
@@ -27,9 +28,6 @@ from extract.redact import (
 )
 from extract.types import cast, text_of
 from warehouse.reasons import Reason
-
-#: PostgreSQL cuts longer names off.
-NAME_LENGTH = 63
 
 
 @dataclass(frozen=True)
@@ -106,10 +104,10 @@ class Preparer:
             arrays.append(array)
         typed = pa.RecordBatch.from_arrays(arrays, names=names)
         self._require_keys(typed, reasons)
-        said = safe_texts([row.reason for row in batch.rejected], self.source)
+        reasons_of_rejected = safe_texts([row.reason for row in batch.rejected], self.source)
         quarantined = [
             Quarantined(row.row, [reason], {"text": safe_line(row.text, self.source)})
-            for row, reason in zip(batch.rejected, said, strict=True)
+            for row, reason in zip(batch.rejected, reasons_of_rejected, strict=True)
         ]
         rows = batch.rows
         if reasons:

@@ -1,8 +1,8 @@
 """Personal data: dropped, hashed or redacted before a row is staged or quarantined.
 
 `drop` leaves the column out. `hash` replaces each value by its HMAC-SHA256 under the
-installation's salt: the same person gives the same value, and nobody without the salt can test a
-guess. `redact` replaces what identifies a person inside free text by tokens; the values of the
+installation's salt: the same person gives the same value, and without the salt a guess cannot be
+tested. `redact` replaces what identifies a person inside free text by tokens; the values of the
 row's dropped and hashed columns are masked there too (`extract.names`).
 
 A stray e-mail address or name can also be in a column that no manifest marks as personal. The
@@ -67,7 +67,7 @@ _PERSONAL_HEADER = re.compile(
 def redact(texts: pa.Array, people: Sequence[pa.Array] = ()) -> pa.Array:
     """Replace e-mail addresses, phone, social-security and card numbers, URLs that carry a
     password, and handles by `[email]`, `[phone]`, `[ssn]`, `[card]`, `[url]`, `[handle]`, and
-    names of people by `[name]`: those that sign, and what `people` say in the same row.
+    names of people by `[name]`: those that sign, and those that `people` hold in the same row.
     """
     series = pl.Series(texts)
     suspects = series.str.contains(_PREFILTER).fill_null(False)

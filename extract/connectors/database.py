@@ -55,7 +55,7 @@ class SqlOptions(Options):
         if self.table is None and self.query is None:
             refuse([("table", "is missing; add it, or query")])
         if self.table is not None and self.query is not None:
-            refuse([("query", "stands beside table; take one of them out")])
+            refuse([("query", "cannot be combined with table; remove one of them")])
         return self
 
 
@@ -188,7 +188,7 @@ def _statement(
     names = connection.execute(statement.limit(0)).keys()
     wanted = {normalise(alias) for alias in (source.cursor, *column.aliases)}
     name = next((name for name in names if normalise(name) in wanted), None)
-    if name is None:  # the loader will say that the column is missing
+    if name is None:  # the loader reports the missing column
         return statement
     return statement.where(sa.column(name) >= _bound(connection, cursor, column)).order_by(
         sa.column(name)

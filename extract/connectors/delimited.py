@@ -136,7 +136,7 @@ def _read_file(path: Path, options: CsvOptions, base_dir: Path) -> Iterator[Sour
 
 @dataclass
 class _Last:
-    """The last record read so far: what tells a whole file from a cut one."""
+    """The last record read so far, by which a truncated file is recognised."""
 
     row: int = 0
     value: str = ""

@@ -195,16 +195,16 @@ class TextStream(io.RawIOBase):
         ]
         for sample in filter(_HTML.match, samples):
             title = _TITLE.search(sample)
-            says = f" titled {title.group(1)!r}" if title else ""
+            titled = f" titled {title.group(1)!r}" if title else ""
             raise ExtractError(
                 str(self.path),
-                f"is an HTML page{says} in place of data",
+                f"is an HTML page{titled} in place of data",
                 "the source answered with a page (an error or a login); fetch the file again",
             )
         self._refuse_other_formats(head, samples)
 
     def _refuse_other_formats(self, head: bytes, samples: list[str]) -> None:
-        """Say what the file is, in place of what a reader of lines would miss in it."""
+        """Raise for a binary or XML file, naming its format."""
         found = next((what for mark, what in _BINARY.items() if head.startswith(mark)), None)
         if found is None and any(map(_XML.match, samples)):
             found = "an XML document"
@@ -261,7 +261,7 @@ class TextStream(io.RawIOBase):
             place = error.object[error.start : error.start + 1].hex()
             tried = self.encoding
             remedy = (
-                "declare the file's encoding in the manifest (options: {encoding: latin-1}, say)"
+                "declare the file's encoding in the manifest, such as options: {encoding: latin-1}"
                 if tried == "utf-8"
                 else "correct options.encoding in the manifest, or fetch the file again"
             )

@@ -24,7 +24,7 @@ ROWS = 50_000
 
 
 class Place(BaseModel):
-    """Where one value stands in a record."""
+    """The place of one value in a record."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
@@ -53,7 +53,7 @@ class FixedWidthOptions(Options):
         for position, field in enumerate(self.layout):
             key = f"layout[{position}]"
             if field.name in names:
-                problems.append((f"{key}.name", f"{field.name!r} stands twice; rename one"))
+                problems.append((f"{key}.name", f"{field.name!r} is listed twice; rename one"))
             names.add(field.name)
             end = field.start + field.length - 1
             if self.record_length is not None and end > self.record_length:

@@ -28,7 +28,7 @@ ROWS = 1_000
 
 
 class _Malformed(ValueError):
-    """A feature that is not what GeoJSON says; rejected with the reason."""
+    """A feature that is not valid GeoJSON; rejected with the reason."""
 
 
 class GeojsonOptions(Options):
@@ -124,7 +124,7 @@ def _degrees(geometry: Any, transformer: Transformer | None, place: str) -> dict
             raise ExtractError(
                 place,
                 "has coordinates that are no longitude and latitude",
-                "say the file's reference system with options.crs, such as EPSG:2263",
+                "set options.crs to the file's reference system, such as EPSG:2263",
                 quoted=f"({longitude}, {latitude})",
             )
     return {"type": geometry["type"], "coordinates": coordinates}

@@ -165,6 +165,6 @@ def _at(document: Any, place: str | None, path: Path) -> list[Any]:
         raise ExtractError(
             str(path),
             f"holds a {type(found).__name__}{keys} where a list of records is expected",
-            "say where the list is with options.records",
+            "set options.records to the path of the list",
         )
     return found

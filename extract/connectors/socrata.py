@@ -162,12 +162,12 @@ def _checked(place: str, response: Response) -> Response:
             "see whether options.dataset is a table of a Socrata portal, or load a snapshot",
             reason=Reason.SOURCE_UNREACHABLE,
         )
-    says = answer.get("message") if isinstance(answer, dict) else response.text[:120].strip()
+    message = answer.get("message") if isinstance(answer, dict) else response.text[:120].strip()
     raise ExtractError(
         place,
         f"the portal answered {response.status_code} in place of rows",
         "check domain, dataset and where under `options:`, or load it again later",
-        quoted=str(says or ""),
+        quoted=str(message or ""),
         reason=Reason.SOURCE_UNREACHABLE,
     )
 

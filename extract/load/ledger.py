@@ -33,7 +33,7 @@ class LoadReport:
 
     `rows_new` and `rows_changed` are the rows that a staged load would add; they are in `raw`, and
     counted as `rows_accepted`, once it is accepted. Those of a blocked load are part of its
-    `rows_quarantined`: they were kept out with the load. A failed load counts nothing.
+    `rows_quarantined`: the whole load was blocked. A failed load counts nothing.
     `reason_code`: why it failed or was blocked, one of `warehouse.reasons.Reason`.
     """
 
@@ -76,11 +76,6 @@ class LoadReport:
             f"{self.rows_changed:,} changed, {self.rows_unchanged:,} unchanged, "
             f"{self.rows_quarantined:,} quarantined"
         )
-
-    @property
-    def rows_kept_out(self) -> int:
-        """Of `rows_quarantined`, the rows without a fault of their own, in a blocked load."""
-        return self.rows_staged if self.state == "blocked" else 0
 
     def check_source(self, source: Source) -> None:
         """Raise `LoadError` when this is a load of another source."""

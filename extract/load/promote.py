@@ -85,12 +85,12 @@ def _promote(connection: psycopg.Connection, source: Source, load_id: int, stage
     tables.add_columns(connection, "raw", source.raw_table, extra)
     late = {name: kind for name, kind in present.items() if name not in columns}
     tables.add_columns(connection, "stage", source.raw_table, late)
-    ((held,),) = connection.execute(
+    ((accepted_before,),) = connection.execute(
         """select coalesce(sum(rows_accepted), 0) from quality.loads
            where city_id = %s and source_id = %s and state = 'accepted'""",
         [source.city_id, source.source],
     ).fetchall()
-    if staged >= ATTACH_ROWS and staged >= held / 2:
+    if staged >= ATTACH_ROWS and staged >= accepted_before / 2:
         tables.attach_stage(connection, source, load_id)
         return
     names = sql.SQL(", ").join(sql.Identifier(name) for name in columns)

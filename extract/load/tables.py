@@ -6,15 +6,9 @@ import psycopg
 from psycopg import sql
 
 from catalog.models import Source
-from catalog.types import ColumnType
+from catalog.types import LOADER_COLUMNS, ColumnType
 
-#: The loader's own columns, last in every table of `raw` and `stage`.
-OWN_COLUMNS = {
-    "_load_id": "bigint",
-    "_row_hash": "text",
-    "_source_file": "text",
-    "_source_row": "bigint",
-}
+OWN_COLUMNS = {name: kind for name, kind, _ in LOADER_COLUMNS}
 
 
 def raw_columns(source: Source) -> dict[str, str]:

@@ -103,7 +103,7 @@ def reader(name, files=True, **options):
         ),
         (
             reader("fixed_width", layout=[*LAYOUT, *LAYOUT]),
-            ("read.options.layout[1].name: 'a' stands twice",),
+            ("read.options.layout[1].name: 'a' is listed twice",),
         ),
         (
             reader("fixed_width", layout=LAYOUT, record_length=3),
@@ -118,7 +118,7 @@ def reader(name, files=True, **options):
         ),
         (
             reader("sql", files=False, url="sqlite:///a.db", table="t", query="select 1"),
-            ("read.options.query: stands beside table",),
+            ("read.options.query: cannot be combined with table",),
         ),
         (reader("sql", files=False, url="a.db", table="t"), ("read.options.url: is not a URL",)),
         (
