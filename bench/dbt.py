@@ -110,10 +110,10 @@ def _airflow(deployment: Deployment, run_id: str) -> dict[str, float]:
         pipeline.wait_for_dags(FOLLOWED)
         pipeline.start("build_warehouse", run_id)
         pipeline.follow(run_id)
-    if failures := pipeline.failures():
-        raise SystemExit(f"{failures[0].dag_id}: {failures[0].reason}\n{failures[0].log}")
+    for failure in pipeline.failed.values():
+        raise SystemExit(f"{failure.dag_id}: {failure.reason}\n{failure.log}")
     seconds = pipeline.seconds()
-    ended = max(run.end_date for run in pipeline.runs.values() if run.end_date)
+    ended = max(task.end_date for task in pipeline.tasks.values() if task.end_date)
     whole = (ended - began).total_seconds()
     return {**{name: seconds[name] for name in TASKS}, "whole way": whole}
 

@@ -19,32 +19,13 @@ from infra.contract import Deployment
 #: A server that was killed is back within this time, or not at all.
 RETRY_SECONDS = 180
 PAGE = 100
-ACTIVE = ("queued", "running")
-RUNS = "/dags/~/dagRuns"
+
+#: What names a run: its DAG, and its id.
+RunKey = tuple[str, str]
 
 
 class AirflowError(Exception):
     """Airflow refused, or does not answer; says what was asked, the answer, and the remedy."""
-
-
-class Run(BaseModel, frozen=True, populate_by_name=True):
-    """A DAG run. `state` is `queued`, `running`, `success` or `failed`."""
-
-    dag_id: str
-    run_id: str = Field(alias="dag_run_id")
-    state: str
-    run_after: datetime
-    end_date: datetime | None
-
-    @property
-    def key(self) -> tuple[str, str]:
-        """What names the run."""
-        return self.dag_id, self.run_id
-
-    @property
-    def active(self) -> bool:
-        """Whether it may still change."""
-        return self.state in ACTIVE
 
 
 class Task(BaseModel, frozen=True, populate_by_name=True):
@@ -56,12 +37,12 @@ class Task(BaseModel, frozen=True, populate_by_name=True):
     state: str | None
     try_number: int
     duration: float | None
-    start_date: datetime | None
+    end_date: datetime | None = None
 
     @property
-    def key(self) -> tuple[str, str, str]:
-        """What names the task instance."""
-        return self.dag_id, self.run_id, self.task_id
+    def key(self) -> tuple[RunKey, str]:
+        """What names the task instance: its run, and its task."""
+        return (self.dag_id, self.run_id), self.task_id
 
     @property
     def label(self) -> str:
@@ -89,82 +70,60 @@ class Airflow:
 
     def import_errors(self) -> list[str]:
         """Return what keeps DAG files from being read."""
-        return [
-            f"{error['filename']}: {error['stack_trace'].strip()}"
-            for error in self._pages("/importErrors", "import_errors")
-        ]
+        errors = self._pages("/importErrors", "import_errors")
+        return [f"{error['filename']}: {error['stack_trace'].strip()}" for error in errors]
 
     def unhealthy(self) -> list[str]:
         """Return the components of Airflow whose last heartbeat is too old."""
-        health = self._ask("GET", "/monitor/health").json()
-        return [
-            component.replace("_", "-")
-            for component, answer in health.items()
-            if answer["status"] not in ("healthy", None)
-        ]
+        health = self._ask("GET", "/monitor/health").json().items()
+        dead = [name for name, answer in health if answer["status"] not in ("healthy", None)]
+        return [name.replace("_", "-") for name in dead]
 
     def pause(self, dag_id: str, paused: bool) -> None:
         """Pause or unpause a DAG."""
         self._ask("PATCH", f"/dags/{dag_id}", json={"is_paused": paused})
 
-    def trigger(self, dag_id: str, run_id: str, conf: dict[str, Any] | None = None) -> Run:
+    def trigger(self, dag_id: str, run_id: str, conf: dict[str, Any] | None = None) -> None:
         """Start a run. Asking twice for the same `run_id` starts one."""
         body = {"dag_run_id": run_id, "logical_date": None, "conf": conf or {}}
-        answer = self._ask("POST", f"/dags/{dag_id}/dagRuns", json=body, accepted=(200, 409))
-        if answer.status_code == 409:  # an answer was lost, not the request
-            answer = self._ask("GET", f"/dags/{dag_id}/dagRuns/{run_id}")
-        return Run.model_validate(answer.json())
+        # 409: an answer was lost, not the request.
+        self._ask("POST", f"/dags/{dag_id}/dagRuns", json=body, accepted=(200, 409))
 
-    def fail(self, run: Run) -> None:
+    def fail(self, run: RunKey) -> None:
         """End a run as failed; its tasks' processes end with their next heartbeat."""
-        path = f"/dags/{run.dag_id}/dagRuns/{run.run_id}"
+        path = "/dags/{}/dagRuns/{}".format(*run)
         self._ask("PATCH", path, json={"state": "failed"}, accepted=(200, 404))
 
-    def active_runs(self) -> list[Run]:
+    def active_runs(self) -> set[RunKey]:
         """Return the runs that are queued or under way, of all DAGs."""
-        found = self._pages(RUNS, "dag_runs", state=list(ACTIVE))
-        return [Run.model_validate(item) for item in found]
-
-    def runs(self, since: datetime) -> list[Run]:
-        """Return the runs that changed since then, or are active, of all DAGs."""
-        found = self._pages(RUNS, "dag_runs", updated_at_gte=since.isoformat())
-        # The active ones first: one that ends between the two questions is then in the second.
-        return [*self.active_runs(), *(Run.model_validate(item) for item in found)]
+        found = self._pages("/dags/~/dagRuns", "dag_runs", state=["queued", "running"])
+        return {(run["dag_id"], run["dag_run_id"]) for run in found}
 
     def tasks(self, since: datetime) -> list[Task]:
         """Return the task instances that changed since then, of all DAGs, as they began."""
         query = {"updated_at_gte": since.isoformat(), "order_by": "start_date"}
-        found = self._pages(f"{RUNS}/~/taskInstances", "task_instances", **query)
-        return [Task.model_validate(item) for item in found]
+        found = self._pages("/dags/~/dagRuns/~/taskInstances", "task_instances", **query)
+        return [Task(**item) for item in found]
 
-    def event(self, dag_id: str, run_id: str) -> dict[str, Any]:
-        """Return what a run attached to the last asset event that it emitted; empty without one."""
-        found = self._pages(
-            "/assets/events", "asset_events", source_dag_id=dag_id, source_run_id=run_id
-        )
-        return next((item["extra"] for item in reversed(list(found))), {})
+    def event(self, dag_id: str, since: datetime) -> dict[str, Any]:
+        """Return what a DAG attached to its newest asset event since then; empty without one."""
+        query = {"source_dag_id": dag_id, "timestamp_gte": since.isoformat()}
+        events = [*self._pages("/assets/events", "asset_events", **query)]
+        return events[-1]["extra"] if events else {}
 
     def log(self, task: Task) -> list[dict[str, Any]]:
         """Return the log of a task's last try, an item a line; empty where none was written."""
-        path = (
-            f"/dags/{task.dag_id}/dagRuns/{task.run_id}/taskInstances/{task.task_id}"
-            f"/logs/{max(task.try_number, 1)}"
-        )
+        run = f"/dags/{task.dag_id}/dagRuns/{task.run_id}"
+        path = f"{run}/taskInstances/{task.task_id}/logs/{max(task.try_number, 1)}"
         headers = {"Accept": "application/json"}
         answer = self._ask("GET", path, headers=headers, accepted=(200, 403, 404))
-        found: list[dict[str, Any]] = []
-        if answer.status_code == 200:
-            found = answer.json().get("content", [])
-        return found
+        return answer.json().get("content", []) if answer.is_success else []
 
     def reason(self, task: Task) -> tuple[str, str]:
         """Return why a task failed, from the log of its last try, and the log's place."""
         lines = self.log(task)
-        log = next(
-            (str(line["event"]) for line in lines if str(line.get("event")).endswith(".log")),
-            f"{self.deployment.logs} (none was written)",
-        )
-        return reason_of(lines), log
+        places = [event for line in lines if (event := str(line.get("event"))).endswith(".log")]
+        return reason_of(lines), (places or [f"{self.deployment.logs} (none was written)"])[0]
 
     def _pages(self, path: str, key: str, **query: Any) -> Iterator[dict[str, Any]]:
         offset, total = 0, 1
@@ -228,10 +187,9 @@ def short(dag_id: str) -> str:
 def reason_of(lines: list[dict[str, Any]]) -> str:
     """Return why a task failed: the last exception of its log, else the last lines on errors."""
     errors = [line for line in lines if line.get("level") in ("error", "critical")]
-    for line in reversed(errors):
-        if details := line.get("error_detail"):
-            kind, text = details[0].get("exc_type", ""), details[0].get("exc_value", "")
-            return text if text and _is_own(details[0]) else f"{kind}: {text}".strip(": ")
+    if raised := [line["error_detail"][0] for line in errors if line.get("error_detail")]:
+        kind, text = raised[-1].get("exc_type", ""), raised[-1].get("exc_value", "")
+        return text if text and _is_own(raised[-1]) else f"{kind}: {text}".strip(": ")
     if errors:
         return "\n".join(str(line["event"]) for line in errors[-5:])
     if lines:
@@ -241,7 +199,6 @@ def reason_of(lines: list[dict[str, Any]]) -> str:
 
 def _is_own(error: dict[str, Any]) -> bool:
     """Return whether Cityloom raised an error; its message says all, without the class's name."""
-    frames = error.get("frames") or [{}]
-    place = frames[-1].get("filename", "site-packages")
-    library = "site-packages" in place or "/lib/python" in place
-    return not library and not hasattr(builtins, error.get("exc_type", ""))
+    frames = error.get("frames")
+    place = frames[-1]["filename"] if frames else "/lib/python"
+    return "/lib/python" not in place and not hasattr(builtins, error.get("exc_type", ""))

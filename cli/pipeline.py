@@ -10,6 +10,7 @@ from __future__ import annotations
 import fcntl
 import json
 import time
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -21,7 +22,7 @@ import httpx
 import psycopg
 
 from catalog.models import City, Source
-from cli.airflow import Airflow, Run, Task
+from cli.airflow import Airflow, RunKey, Task
 from infra.contract import Deployment, DeploymentError
 from infra.home import write_private
 from warehouse import outcomes, progress
@@ -73,11 +74,6 @@ class Outcome:
     tasks: dict[str, float] = field(default_factory=dict)
     champion: dict[str, Any] | None = None
 
-    @property
-    def succeeded(self) -> bool:
-        """Whether nothing failed for good."""
-        return not self.failures
-
 
 #: What happens while a run is followed: a line about the run as a whole, a task whose state
 #: changed, and one that failed for good.
@@ -112,27 +108,28 @@ def run(
             for dag_id in dag_ids:
                 pipeline.start(dag_id, run_id, {"snapshot": str(snapshot)} if snapshot else None)
             pipeline.follow(run_id)
-        outcome = Outcome(city.city_id, failures=pipeline.failures(), tasks=pipeline.seconds())
-        outcome.loads = outcomes.run_loads(warehouse, sources, run_id, reported)
-        outcome.champion = _describe_champion(deployment, city)
-        if outcome.champion and (trained := [key for key in pipeline.runs if key[0] == TRAIN]):
-            outcome.champion["decision"] = airflow.event(*trained[-1]).get("reason")
-    outcome.seconds = (datetime.now(UTC) - began).total_seconds()
-    return outcome
+        decision = airflow.event(TRAIN, pipeline.since).get("reason")
+    loads = outcomes.run_loads(warehouse, sources, run_id, reported)
+    champion = _describe_champion(deployment, city, decision)
+    seconds = (datetime.now(UTC) - began).total_seconds()
+    failures = list(pipeline.failed.values())
+    return Outcome(city.city_id, seconds, loads, failures, pipeline.seconds(), champion)
 
 
+@dataclass
 class Pipeline:
     """The runs of one `cityloom run`, from the first trigger until nothing is active."""
 
-    def __init__(self, airflow: Airflow, warehouse: str, report: Report, since: datetime) -> None:
-        self.airflow = airflow
-        self.warehouse = warehouse
-        self.report = report
-        self.since = since
-        self.own: set[tuple[str, str]] = set()
-        self.runs: dict[tuple[str, str], Run] = {}
-        self.tasks: dict[tuple[str, str, str], Task] = {}
-        self.failed: dict[tuple[str, str], Failure] = {}
+    airflow: Airflow
+    warehouse: str
+    report: Report
+    #: Tasks that changed since then are looked at.
+    since: datetime
+    started: set[RunKey] = field(default_factory=set)
+    active: set[RunKey] = field(default_factory=set)
+    tasks: dict[tuple[RunKey, str], Task] = field(default_factory=dict)
+    #: By DAG and task: what failed for good in the newest run that came to it.
+    failed: dict[tuple[str, str], Failure] = field(default_factory=dict)
 
     def wait_for_dags(self, dag_ids: Sequence[str], seconds: float = 180) -> None:
         """Wait until Airflow has read every DAG; its processor needs a moment after a start."""
@@ -149,16 +146,15 @@ class Pipeline:
 
     def end_leftovers(self, dag_ids: Sequence[str]) -> None:
         """End loads that a killed `cityloom run` of these sources left behind."""
-        for found in self.airflow.active_runs():
-            if found.dag_id in dag_ids and found.run_id.startswith(PREFIX):
-                self.report(f"ending {found.dag_id}, left over from an earlier run")
-                self.airflow.fail(found)
+        for dag_id, run_id in self.airflow.active_runs():
+            if dag_id in dag_ids and run_id.startswith(PREFIX):
+                self.report(f"ending {dag_id}, left over from an earlier run")
+                self.airflow.fail((dag_id, run_id))
 
     def start(self, dag_id: str, run_id: str, conf: dict[str, Any] | None = None) -> None:
         """Trigger a DAG."""
-        started = self.airflow.trigger(dag_id, run_id, conf)
-        self.own.add(started.key)
-        self.runs[started.key] = started
+        self.airflow.trigger(dag_id, run_id, conf)
+        self.started.add((dag_id, run_id))
 
     def follow(self, run_id: str) -> None:
         """Return when no run is active and no step is behind, but for one that failed.
@@ -166,14 +162,12 @@ class Pipeline:
         A step that stays behind while nothing is active is started, as `run_id`: its event was
         never emitted.
         """
-        changed_at = time.monotonic()
-        warned = False
+        changed_at, warned = time.monotonic(), False
         while True:
             if self._look():
                 changed_at, warned = time.monotonic(), False
-            active = {run.dag_id for run in self.runs.values() if run.active}
-            behind = None if active else self._step_behind(run_id)
-            if not active and not behind:
+            behind = None if self.active else self._step_behind(run_id)
+            if not self.active and not behind:
                 return
             still = time.monotonic() - changed_at
             if behind and still > EVENT_SECONDS:
@@ -181,61 +175,32 @@ class Pipeline:
                     return
                 self.report(f"{behind} is behind; starting it")
                 self.start(behind, f"{run_id}_{STEPS[behind]}")
-            # A task that died with its scheduler stays "running": ask whether the scheduler lives.
-            busy = any(task.state == "running" for task in self.tasks.values())
-            if still > WARN_SECONDS and ((dead := self.airflow.unhealthy()) or not busy):
-                why = f"no heartbeat of Airflow's {', '.join(dead)}" if dead else "no task runs"
+            if still > WARN_SECONDS and (why := self._standstill()):
                 why = f"nothing has changed for {still:.0f} s ({why})"
                 if still > STALLED_SECONDS:
                     raise RunError(
-                        f"{why}, and {', '.join(sorted(active))} is not done; "
-                        "`cityloom doctor` looks for the cause, then run again"
+                        f"{why}, and {', '.join(sorted(dag for dag, _ in self.active))} is not "
+                        "done; `cityloom doctor` looks for the cause, then run again"
                     )
                 if not warned:
                     self.report(f"{why}; `cityloom up` in another terminal starts what is down")
                     warned = True
             time.sleep(POLL_SECONDS)
 
-    def _step_behind(self, run_id: str) -> str | None:
-        """Return the first DAG whose step is behind and was not yet started for that.
-
-        A champion that a person chose in MLflow meanwhile can keep a step behind.
-        """
-        for dag_id, step in STEPS.items():
-            if (dag_id, f"{run_id}_{step}") not in self.own and self.is_behind(step):
-                return dag_id
-        return None
-
-    def is_behind(self, step: progress.Step) -> bool:
-        """Return whether a step is behind; True also while the database restarts."""
-        with suppress(psycopg.OperationalError):
-            return progress.is_behind(self.warehouse, step)
-        return True
-
-    def failures(self) -> list[Failure]:
-        """Return the tasks that failed for good in the newest run that came to them."""
-        return list(self.failed.values())
-
-    def seconds(self) -> dict[str, float]:
-        """Return the seconds of each task, over all runs."""
-        sums: dict[str, float] = {}
-        for task in self.tasks.values():
-            name = f"{task.dag_id}.{task.task_id}"
-            sums[name] = round(sums.get(name, 0.0) + (task.duration or 0.0), 2)
-        return sums
-
     def _look(self) -> bool:
         """Read the runs and tasks that changed; return whether any did."""
-        before = (dict(self.runs), dict(self.tasks))
-        for run in self.airflow.runs(self.since):
-            if run.key in self.own or run.dag_id in FOLLOWED:
-                self.runs[run.key] = run
+        before = self.active, dict(self.tasks)
+        self.active = {run for run in self.airflow.active_runs() if self._is_followed(run)}
         for task in self.airflow.tasks(self.since):
-            if task.key[:2] in self.runs:
+            if self._is_followed(task.key[0]):
                 self._take(task)
-        return before != (self.runs, self.tasks)
+        return before != (self.active, self.tasks)
+
+    def _is_followed(self, run: RunKey) -> bool:
+        return run in self.started or run[0] in FOLLOWED
 
     def _take(self, task: Task) -> None:
+        """Report a task whose state changed, and keep account of what failed."""
         before = self.tasks.get(task.key)
         self.tasks[task.key] = task
         if before and (before.state, before.try_number) == (task.state, task.try_number):
@@ -248,6 +213,36 @@ class Pipeline:
         elif task.state in ("running", "success", "skipped"):  # it was cleared, or a later run's
             self.failed.pop((task.dag_id, task.task_id), None)
 
+    def _step_behind(self, run_id: str) -> str | None:
+        """Return the first DAG whose step is behind and was not yet started for that.
+
+        A champion that a person chose in MLflow meanwhile can keep a step behind.
+        """
+        for dag_id, step in STEPS.items():
+            if (dag_id, f"{run_id}_{step}") in self.started:
+                continue
+            try:
+                if progress.is_behind(self.warehouse, step):
+                    return dag_id
+            except psycopg.OperationalError:  # the database restarts: ask again
+                return dag_id
+        return None
+
+    def _standstill(self) -> str:
+        """Return why nothing changes; empty while a task runs and all of Airflow lives."""
+        # A task that died with its scheduler stays "running": ask whether the scheduler lives.
+        if dead := self.airflow.unhealthy():
+            return f"no heartbeat of Airflow's {', '.join(dead)}"
+        busy = any(task.state == "running" for task in self.tasks.values())
+        return "" if busy else "no task runs"
+
+    def seconds(self) -> dict[str, float]:
+        """Return the seconds of each task, over all runs, by `dag_id.task_id`."""
+        sums: defaultdict[str, float] = defaultdict(float)
+        for task in self.tasks.values():
+            sums[f"{task.dag_id}.{task.task_id}"] += task.duration or 0
+        return {name: round(total, 2) for name, total in sums.items()}
+
 
 @contextmanager
 def _only_run(deployment: Deployment) -> Iterator[None]:
@@ -256,9 +251,8 @@ def _only_run(deployment: Deployment) -> Iterator[None]:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
-            raise RunError(
-                "another `cityloom run` of this installation is under way; wait for it"
-            ) from error
+            busy = "another `cityloom run` of this installation is under way; wait for it"
+            raise RunError(busy) from error
         yield
 
 
@@ -272,10 +266,10 @@ def _schedules(
     paused is written down first, so that the next run does it for one that was killed.
     """
     note = deployment.scratch_dir / "dags-to-pause.json"
-    to_pause = set(json.loads(note.read_text())) if note.is_file() else set()
+    noted = set(json.loads(note.read_text())) if note.is_file() else set()
     paused = airflow.dags()
     unpaused_here = {dag_id for dag_id in dag_ids if paused[dag_id]}
-    to_pause = to_pause - set(dag_ids) if keep else to_pause | unpaused_here
+    to_pause = noted - set(dag_ids) if keep else noted | unpaused_here
     to_pause &= set(paused)  # the DAG of a source that was removed is gone
     write_private(note, json.dumps(sorted(to_pause)))  # whole, also on a full disk
     for dag_id in unpaused_here:
@@ -286,12 +280,15 @@ def _schedules(
     note.unlink()
 
 
-def _describe_champion(deployment: Deployment, city: City) -> dict[str, Any] | None:
+def _describe_champion(
+    deployment: Deployment, city: City, decision: str | None
+) -> dict[str, Any] | None:
     """Return the champion with its `description` in MLflow: its net and its metrics."""
     warehouse = deployment.database_url("warehouse")
     champion = outcomes.champion(warehouse)
     if champion is None:
         return None
+    champion["decision"] = decision
     if city.simulated:
         champion |= outcomes.agreement(warehouse, city.city_id, champion["version"])
     # By REST, because importing MLflow's client costs more than all the rest of this.

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import time
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from rich.console import Console
+from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.table import Table
 
-from cli.display import Json, count, echo, live, print_json, printable, table, wide_console
+from cli.display import Json, echo, live, print_json, styled, table, wide_console
+from infra.contract import Deployment, started
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
-    from catalog.models import City, Source
-    from cli.airflow import Task
+    from catalog.models import City
+    from cli.airflow import RunKey, Task
     from cli.pipeline import Event, Failure, Outcome
-    from infra.contract import Deployment
 
 #: How many reasons for quarantine the summary names; JSON has three a load.
 SHOWN_REASONS = 5
@@ -29,7 +31,12 @@ def main(
     city: Annotated[str, typer.Argument(help="A city under cities/: demo, nyc, ...")],
     snapshot: Annotated[
         Path | None,
-        typer.Option(help="Read the sources' files in this folder, not the live sources."),
+        typer.Option(
+            help="Read the sources' files in this folder, not the live sources.",
+            exists=True,
+            file_okay=False,
+            resolve_path=True,
+        ),
     ] = None,
     source: Annotated[
         list[str] | None, typer.Option(help="Load this source only; may be repeated.")
@@ -45,8 +52,8 @@ def main(
     """
     from catalog.problems import ManifestError
     from cli.pipeline import Failure, run
+    from extract.load import ensure_raw_tables
     from extract.manifests import load_cities
-    from infra.contract import started
 
     every = load_cities()
     found = load_cities(only=city)
@@ -55,11 +62,7 @@ def main(
         nothing = f"cities/{city} has no sources; write a manifest, see docs/add-a-source.md"
         raise ManifestError(found.problems or [nothing])
     (chosen,) = found.cities
-    sources = _sources(chosen, source)
-    if snapshot is not None:
-        snapshot = snapshot.expanduser().resolve()
-        if not snapshot.is_dir():
-            raise typer.BadParameter(f"{snapshot} is no folder", param_hint="--snapshot")
+    sources = [chosen.source(name) for name in dict.fromkeys(source or ())] or chosen.sources
     console = wide_console(stderr=json)
     with live("Starting Cityloom", stderr=json) as report:
         deployment = started(report)
@@ -68,8 +71,6 @@ def main(
 
         echo(f"{chosen.name}: making its departments' files, where absent", err=json)
         simulator.ensure(deployment.drop_dir(city))
-    from extract.load import ensure_raw_tables
-
     ensure_raw_tables(deployment.database_url("warehouse"), every.cities)
     screen = Screen(console)
     try:
@@ -82,20 +83,11 @@ def main(
         reason = "\n".join(map(str, broken.problems))
         outcome.failures.append(Failure(f"extract_{city}_{broken.source_id}", "manifest", reason))
     if json:
-        from dataclasses import asdict
-
         urls = addresses(deployment)
-        print_json({"succeeded": outcome.succeeded, **asdict(outcome), "urls": urls})
+        print_json({"succeeded": not outcome.failures, **asdict(outcome), "urls": urls})
     else:
         show(console, chosen, outcome, deployment)
-    raise typer.Exit(0 if outcome.succeeded else 1)
-
-
-def _sources(city: City, names: list[str] | None) -> list[Source]:
-    try:
-        return [city.source(name) for name in dict.fromkeys(names or ())] or list(city.sources)
-    except KeyError as error:
-        raise typer.BadParameter(str(error.args[0]), param_hint="--source") from error
+    raise typer.Exit(1 if outcome.failures else 0)
 
 
 def addresses(deployment: Deployment) -> dict[str, str]:
@@ -103,9 +95,9 @@ def addresses(deployment: Deployment) -> dict[str, str]:
     from dashboards.code import load_dashboards
 
     superset = deployment.url("superset")
-    shown = {d.title: f"{superset}/superset/dashboard/{d.slug}/" for d in load_dashboards()}
+    boards = {d.title: f"{superset}/superset/dashboard/{d.slug}/" for d in load_dashboards()}
     return {
-        **shown,
+        **boards,
         "Superset": superset,
         "Airflow": deployment.url("airflow"),
         "MLflow": deployment.url("mlflow"),
@@ -115,48 +107,46 @@ def addresses(deployment: Deployment) -> dict[str, str]:
 
 def show(console: Console, city: City, outcome: Outcome, deployment: Deployment) -> None:
     """Print what came in and was quarantined, who is champion, where to look, and what failed."""
-    from rich.table import Table
-    from rich.text import Text
-
-    styles = {"accepted": "green", "unchanged": ""}
-    columns = ["source", "read", "accepted", "unchanged", "quarantined", "state"]
-    rows = [
-        [
-            load["source_id"],
-            count(load["rows_read"]),
-            count(load["rows_accepted"]),
-            count(load["rows_unchanged"]),
-            count(load["rows_quarantined"], "yellow" if load["rows_quarantined"] else ""),
-            Text(load["state"], styles.get(load["state"], "red")),
-            None if load["own"] else f"by an earlier run, {load['finished_at'].astimezone():%H:%M}",
-        ]
-        for load in outcome.loads
-    ]
-    if all(load["own"] for load in outcome.loads):
-        rows = [row[:-1] for row in rows]
-    else:
-        columns.append("loaded")
-    title = Text(printable(f"{city.name}, {outcome.seconds:.0f} s"))
     console.print()
-    console.print(table(columns, rows, title=title, title_justify="left"), soft_wrap=True)
+    console.print(_loads_table(city, outcome), soft_wrap=True)
     _print_reasons(console, outcome)
-    facts = Table(box=None, show_header=False, pad_edge=False)
+    facts: dict[str, str] = {}
     if outcome.champion:
-        facts.add_row("Champion", Text(printable(champion_line(outcome.champion))))
+        facts["Champion"] = champion_line(outcome.champion)
         if outcome.champion.get("decision"):
-            facts.add_row("Decision", Text(printable(outcome.champion["decision"])))
-    for name, url in addresses(deployment).items():
-        facts.add_row(name, url)
+            facts["Decision"] = outcome.champion["decision"]
+    facts |= addresses(deployment)
     user, place = deployment.user_and_place("superset")
     # On a terminal a person reads it; a log would keep it.
     shown = deployment.login("superset")[1] if console.is_terminal else f"password in {place}"
-    facts.add_row("Login", f"{user} / {shown}")
+    facts["Login"] = f"{user} / {shown}"
     console.print()
-    console.print(facts, soft_wrap=True, highlight=False)
+    console.print(table(["", ""], facts.items(), show_header=False), soft_wrap=True)
     if outcome.failures:
-        console.print(f"\n[red]{len(outcome.failures)} failed:[/]")
+        console.print(styled(f"\n{len(outcome.failures)} failed:", "red"))
         for failure in outcome.failures:
             _print_failure(console, failure)
+
+
+def _loads_table(city: City, outcome: Outcome) -> Table:
+    """Return the loads as a table; with a column on those of earlier runs, where there are any."""
+    counts = ["read", "accepted", "unchanged", "quarantined"]
+    rows = []
+    for load in outcome.loads:
+        state = load["state"]
+        style = {"accepted": "green", "unchanged": ""}.get(state, "red")
+        numbers = [styled(f"{load[f'rows_{count}']:,}", right=True) for count in counts]
+        if load["rows_quarantined"]:
+            numbers[-1].stylize("yellow")
+        rows.append([load["source_id"], *numbers, styled(state, style)])
+    columns = ["source", *counts, "state"]
+    if not all(load["own"] for load in outcome.loads):
+        columns.append("loaded")
+        for row, load in zip(rows, outcome.loads, strict=True):
+            ended = f"{load['finished_at'].astimezone():%H:%M}"
+            row.append(None if load["own"] else f"by an earlier run, {ended}")
+    title = styled(f"{city.name}, {outcome.seconds:.0f} s")
+    return table(columns, rows, title=title, title_justify="left")
 
 
 def _print_reasons(console: Console, outcome: Outcome) -> None:
@@ -166,13 +156,11 @@ def _print_reasons(console: Console, outcome: Outcome) -> None:
         for load in outcome.loads
         for reason in load["quarantine_reasons"]
     ]
-    if not found:
-        return
     found.sort(key=lambda reason: -reason[0])
-    console.print("\n[bold]quarantined most often[/] (all are in quality.quarantine)")
+    if found:
+        console.print("\n[bold]quarantined most often[/] (all are in quality.quarantine)")
     for rows, source, reason in found[:SHOWN_REASONS]:
-        line = printable(f"{rows:>7,}  {source}: {reason}")
-        console.print(line, markup=False, highlight=False, soft_wrap=True)
+        console.print(styled(f"{rows:>7,}  {source}: {reason}"), soft_wrap=True)
 
 
 def champion_line(champion: dict[str, Any]) -> str:
@@ -191,35 +179,31 @@ def champion_line(champion: dict[str, Any]) -> str:
 def _print_failure(console: Console, failure: Failure) -> None:
     from cli.airflow import short
 
-    text = printable(f"✗ {short(failure.dag_id)} {failure.task_id}: {failure.reason}")
-    console.print(text, style="red", markup=False, soft_wrap=True)
+    text = f"✗ {short(failure.dag_id)} {failure.task_id}: {failure.reason}"
+    console.print(styled(text, "red"), soft_wrap=True)
     if failure.log:
-        console.print(printable(f"  log: {failure.log}"), style="dim", markup=False, soft_wrap=True)
+        console.print(styled(f"  log: {failure.log}", "dim"), soft_wrap=True)
 
 
 class Screen:
     """Shows a run as it goes: a line for each task that ends, and on a terminal what is running."""
 
     def __init__(self, console: Console) -> None:
-        from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
-
         self.console = console
         self.began = time.monotonic()
         columns = SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn()
         off = not console.is_terminal
         self.running = Progress(*columns, console=console, transient=True, disable=off)
         self.clock = self.running.add_task("in all")
-        self.rows: dict[tuple[str, str, str], Any] = {}
-        self.waiting: set[tuple[str, str, str]] = set()
+        self.rows: dict[tuple[RunKey, str], Any] = {}
+        self.waiting: set[tuple[RunKey, str]] = set()
 
     def show(self, event: Event) -> None:
         """Show an event of `cli.pipeline`."""
-        from rich.markup import escape
-
         from cli.pipeline import Failure
 
         if isinstance(event, str):
-            self._print(f"  {escape(printable(event))}")
+            self._print("  ", event)
         elif isinstance(event, Failure):
             _print_failure(self.console, event)
         else:
@@ -236,8 +220,10 @@ class Screen:
         if task.state in SIGNS:
             took = f" {task.duration:.1f} s" if task.duration is not None else ""
             again = f", try {task.try_number} failed" if task.state == "up_for_retry" else ""
-            self._print(f"{SIGNS[task.state]} {task.label}[dim]{took}{again}[/]")
+            self._print(SIGNS[task.state], task.label, f"{took}{again}")
 
-    def _print(self, line: str) -> None:
+    def _print(self, sign: str, text: str, rest: str = "") -> None:
         minutes, seconds = divmod(int(time.monotonic() - self.began), 60)
-        self.console.print(f"{minutes}:{seconds:02d} {line}", highlight=False)
+        self.console.print(
+            f"{minutes}:{seconds:02d} {sign}", styled(text) + styled(rest, "dim"), highlight=False
+        )
