@@ -33,7 +33,7 @@ from catalog.fields import (
     TimeZone,
     did_you_mean,
 )
-from catalog.problems import refuse
+from catalog.problems import ManifestError, refuse
 from catalog.types import ColumnType
 
 Severity = Literal["critical", "row", "info"]
@@ -275,12 +275,12 @@ class City(Strict):
     path: Path = Path()
 
     def source(self, source_id: str) -> Source:
-        """Return the source of that name; raise `KeyError` naming the known ones."""
+        """Return the source of that name; raise `ManifestError` naming the known ones."""
         for source in self.sources:
             if source.source == source_id:
                 return source
         known = ", ".join(s.source for s in self.sources)
-        raise KeyError(f"{self.city_id} has no source {source_id!r}; it has: {known}")
+        raise ManifestError([f"{self.city_id} has no source {source_id!r}; it has: {known}"])
 
 
 def normalise(header: str) -> str:

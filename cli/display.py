@@ -5,18 +5,23 @@ from __future__ import annotations
 import contextlib
 import re
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, is_dataclass
 from decimal import Decimal
-from typing import TYPE_CHECKING, Annotated, Any
+from json import dumps
+from typing import Annotated, Any
 
 import typer
-
-if TYPE_CHECKING:
-    from rich.console import Console
-    from rich.table import Table
+from rich.console import Console
+from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.table import Table
+from rich.text import Text
 
 #: The option of every command whose output a script may want.
 Json = Annotated[bool, typer.Option("--json", help="Print JSON; progress goes to stderr.")]
+
+#: A row of a table: its values, or a mapping that has the columns.
+Row = Sequence[object] | Mapping[str, Any]
 
 #: Control characters but tab and line feed, those that turn the direction of the text after them,
 #: and halves of characters (bytes of a file name that are not UTF-8).
@@ -51,62 +56,64 @@ def echo(text: object = "", err: bool = False) -> None:
 
 
 def print_json(value: object) -> None:
-    """Print a value as JSON, exact, and with what could command a terminal escaped as JSON does."""
-    from json import dumps
+    """Print a value as JSON, exact, and with what could command a terminal escaped as JSON does.
 
-    text = dumps(value, indent=2, default=str, ensure_ascii=False)
+    A dataclass becomes an object, what JSON has no form for (a date, a path) its text.
+    """
+
+    def plain(value: Any) -> object:
+        is_object = is_dataclass(value) and not isinstance(value, type)
+        return asdict(value) if is_object else str(value)
+
+    text = dumps(value, indent=2, default=plain, ensure_ascii=False)
     typer.echo(_UNPRINTABLE.sub(lambda found: f"\\u{ord(found[0]):04x}", text))
+
+
+def styled(value: object, style: str = "", *, right: bool = False) -> Text:
+    """Return a value as rich text in one style: `printable`, and never read as markup."""
+    return Text(printable(value), style, justify="right" if right else None)
 
 
 def wide_console(stderr: bool = False) -> Console:
     """Return a console that cuts nothing to 80 columns when its output goes to a file or pipe."""
-    from rich.console import Console
-
     console = Console(stderr=stderr)
     return console if console.is_terminal else Console(stderr=stderr, width=10_000)
 
 
 def table(
     columns: Sequence[str],
-    rows: Sequence[Sequence[object]],
-    text: Callable[[Any], str] = printable,
+    rows: Iterable[Row],
+    text: Callable[[Any], str] | None = None,
     **options: Any,
 ) -> Table:
     """Return a table of values, numbers to the right, None empty.
 
-    `text` makes text of a value. A `rich.text.Text` keeps its style and its side. `options` are
-    those of `rich.table.Table`.
+    `text` makes text of a value, else fractions have one decimal; what is `styled` already stays
+    so. `options` are those of `rich.table.Table`.
     """
-    from rich.table import Table
-    from rich.text import Text
 
     def cell(value: object) -> Text:
-        if isinstance(value, Text):
-            return value
-        return Text("" if value is None else printable(text(value)))
+        if value is None or isinstance(value, Text):
+            return value or Text()
+        shown = f"{value:.1f}" if isinstance(value, float) else value
+        right = isinstance(value, int | float | Decimal)
+        return styled(text(value) if text else shown, right=right)
 
     made = Table(**{"box": None, "header_style": "bold", "pad_edge": False} | options)
+    values = [[row[c] for c in columns] if isinstance(row, Mapping) else row for row in rows]
+    cells = [[cell(value) for value in line] for line in values]
     for index, column in enumerate(columns):
-        values = [row[index] for row in rows if row[index] is not None]
-        right = bool(values) and all(
-            value.justify == "right" if isinstance(value, Text) else _is_number(value)
-            for value in values
-        )
-        made.add_column(Text(printable(column)), justify="right" if right else "left")
-    for row in rows:
-        made.add_row(*(cell(value) for value in row))
+        filled = [line[index] for line in cells if line[index]]
+        right = bool(filled) and all(found.justify == "right" for found in filled)
+        made.add_column(styled(column), justify="right" if right else "left")
+    for line in cells:
+        made.add_row(*line)
     return made
 
 
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float | Decimal)
-
-
-def count(number: int, style: str = "") -> Any:
-    """Return a number of rows as a cell of a `table`, with separators: 1,234."""
-    from rich.text import Text
-
-    return Text(f"{number:,}", style=style, justify="right")
+def print_table(columns: Sequence[str], rows: Iterable[Row], **options: Any) -> None:
+    """Print a `table`, whole also where the output goes to a file or pipe."""
+    wide_console().print(table(columns, rows, **options))
 
 
 @contextlib.contextmanager
@@ -115,15 +122,11 @@ def live(title: str, stderr: bool = False) -> Iterator[Callable[[str, str, bool]
 
     A list on a terminal, a line a step elsewhere. What `name` "stack" does is a note between them.
     """
-    from rich.console import Console
-    from rich.markup import escape
-    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
-
     console = Console(stderr=stderr)
     columns = (
         SpinnerColumn(finished_text="[green]✓"),
         TextColumn("{task.fields[name]}"),
-        TextColumn("[dim]{task.description}"),
+        TextColumn("{task.description}", style="dim", markup=False),
         TimeElapsedColumn(),
     )
     steps: dict[str, Any] = {}
@@ -137,11 +140,10 @@ def live(title: str, stderr: bool = False) -> Iterator[Callable[[str, str, bool]
                 if not console.is_terminal:
                     typer.echo(f"{name}: {printable(text)}", err=stderr)
                 elif name == "stack":
-                    console.print(f"  {escape(printable(text))}", style="yellow", highlight=False)
+                    console.print(styled(f"  {text}", "yellow"))
                 else:
                     if name not in steps:
                         steps[name] = progress.add_task("", name=name, total=1)
-                    shown = escape(printable(text))
-                    progress.update(steps[name], description=shown, completed=int(done))
+                    progress.update(steps[name], description=printable(text), completed=int(done))
 
         yield report

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cli.display import echo, print_json, printable
+from cli.display import Json, echo, print_json
+from infra import contract
+from infra.home import ROOT
 
 if TYPE_CHECKING:
     from dashboards.pull import PullReport
@@ -17,17 +20,31 @@ app = typer.Typer(
     no_args_is_help=True,
 )
 
+CODE = ROOT / "dashboards"
 Folder = Annotated[
-    Path | None, typer.Option("--folder", help="Other code than dashboards/ of the checkout.")
+    Path,
+    typer.Option(
+        help="Other code than dashboards/ of the checkout.", resolve_path=True, show_default=False
+    ),
 ]
+
+
+def _superset() -> tuple[str, str, str]:
+    """Return Superset's address, and the user and password there."""
+    deployment = contract.load_deployment()
+    return deployment.url("superset"), *deployment.login("superset")
+
+
+def _warehouse() -> str:
+    """Return the address at which Superset reads the warehouse."""
+    return contract.load_deployment().database_url("dashboards")
 
 
 @app.command()
 def push(
-    folder: Folder = None,
+    folder: Folder = CODE,
     discard_edits: Annotated[
-        bool,
-        typer.Option("--discard-edits", help="Also overwrite edits of unlocked dashboards."),
+        bool, typer.Option("--discard-edits", help="Also overwrite edits of unlocked dashboards.")
     ] = False,
 ) -> None:
     """Make Superset agree with the code: create, change, remove; a second push changes nothing.
@@ -36,19 +53,9 @@ def push(
 
     Example: cityloom dashboards push
     """
-    from dashboards.code import CODE_DIR
     from dashboards.push import push as push_all
-    from infra.contract import load_deployment
 
-    deployment = load_deployment()
-    report = push_all(
-        deployment.url("superset"),
-        *deployment.login("superset"),
-        deployment.database_url("dashboards"),
-        folder or CODE_DIR,
-        discard_edits=discard_edits,
-        lock=True,
-    )
+    report = push_all(*_superset(), _warehouse(), folder, discard_edits=discard_edits, lock=True)
     for change in report.changes:
         if change.action != "unchanged":
             detail = f" ({change.detail})" if change.detail else ""
@@ -60,75 +67,52 @@ def push(
 
 @app.command()
 def pull(
-    folder: Folder = None,
+    folder: Folder = CODE,
     dashboard: Annotated[
-        str | None,
-        typer.Option("--dashboard", help="Only this one, by slug; with --add CHART, where to."),
+        str | None, typer.Option(help="Only this one, by slug; with --add CHART, where to.")
     ] = None,
     chart: Annotated[
-        str | None, typer.Option("--chart", help="Only this one, by title, file's name or id.")
+        str | None, typer.Option(help="Only this one, by title, file's name or id.")
     ] = None,
     add: Annotated[
         list[str] | None,
-        typer.Option(
-            "--add", help="Bring in a dashboard (slug or title), chart (title or id) or metric."
-        ),
+        typer.Option(help="Bring in a dashboard (slug or title), chart (title or id) or metric."),
     ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Show the diff, write nothing.")
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+    json: Json = False,
 ) -> None:
     """Write what people made or changed in Superset into the YAML, and list what is not in it.
 
     Example: cityloom dashboards pull --add "Calls by hour" --dashboard city-overview
     """
-    from dashboards.code import CODE_DIR
     from dashboards.pull import pull as pull_all
-    from infra.contract import load_deployment
 
-    deployment = load_deployment()
     report = pull_all(
-        deployment.url("superset"),
-        *deployment.login("superset"),
-        deployment.database_url("dashboards"),
-        (folder or CODE_DIR).resolve(),
+        *_superset(),
+        _warehouse(),
+        folder,
         dashboard=dashboard,
         chart=chart,
         add=add or (),
         write=not dry_run,
     )
-    if as_json:
-        print_json(_pull_as_json(report))
+    if json:
+        files = [
+            {"path": change.path, "action": change.action, "diff": change.diff(report.folder)}
+            for change in report.files
+        ]
+        print_json({"files": files, "not_in_code": report.offers, "notes": report.notes})
     else:
         _print_pull(report, dry_run=dry_run)
 
 
-def _pull_as_json(report: PullReport) -> dict[str, object]:
-    return {
-        "files": [
-            {
-                "path": str(change.path),
-                "action": change.action,
-                "diff": change.diff(report.folder),
-            }
-            for change in report.files
-        ],
-        "not_in_code": [
-            {"kind": offer.kind, "title": offer.title, "add": offer.add} for offer in report.offers
-        ],
-        "notes": report.notes,
-    }
-
-
 def _print_pull(report: PullReport, *, dry_run: bool) -> None:
-    from infra.home import ROOT
-
     if dry_run and report.diff:
-        typer.echo(printable(report.diff), nl=False)
+        echo(report.diff.rstrip("\n"))
     for change in report.files:
-        path = change.path.relative_to(ROOT) if change.path.is_relative_to(ROOT) else change.path
-        echo(f"{'created' if change.before is None else 'changed':9} {path}")
+        echo(f"{change.action:9} {os.path.relpath(change.path)}")
     for note in dict.fromkeys(report.notes):
         echo(f"note: {note}")
     if not report.files:
@@ -143,7 +127,7 @@ def _print_pull(report: PullReport, *, dry_run: bool) -> None:
 @app.command()
 def unlock(
     slug: Annotated[str, typer.Argument(help="The dashboard's slug, such as city-overview.")],
-    folder: Folder = None,
+    folder: Folder = CODE,
 ) -> None:
     """Open a dashboard of the code and its charts for editing in Superset.
 
@@ -151,24 +135,16 @@ def unlock(
 
     Example: cityloom dashboards unlock city-overview
     """
-    from dashboards.code import CODE_DIR
     from dashboards.push import unlock as unlock_one
-    from infra.contract import load_deployment
 
-    deployment = load_deployment()
-    url, charts = unlock_one(
-        deployment.url("superset"),
-        *deployment.login("superset"),
-        slug,
-        folder or CODE_DIR,
-    )
+    url, charts = unlock_one(*_superset(), slug, folder)
     echo(f"{url}: open for editing, with {charts} charts")
     echo("when done: `cityloom dashboards pull`, look at the diff, `cityloom dashboards push`")
 
 
 @app.command()
 def check(
-    folder: Folder = None,
+    folder: Folder = CODE,
     warehouse: Annotated[
         bool, typer.Option("--warehouse", help="Also try everything on the running warehouse.")
     ] = False,
@@ -178,14 +154,8 @@ def check(
     Example: cityloom dashboards check --warehouse
     """
     from dashboards.check import check as check_all
-    from dashboards.code import CODE_DIR
 
-    url = None
-    if warehouse:
-        from infra.contract import load_deployment
-
-        url = load_deployment().database_url("dashboards")
-    checked = check_all(folder or CODE_DIR, warehouse_url=url)
+    checked = check_all(folder, warehouse_url=_warehouse() if warehouse else None)
     against = "dbt and the warehouse" if checked.against_warehouse else "dbt"
     echo(
         f"{checked.dashboards} dashboard(s), {checked.charts} charts, {checked.datasets} datasets: "
@@ -209,14 +179,7 @@ def picture(
     """
     from dashboards.browser import open_dashboard, save_picture
     from infra.browser import ensure
-    from infra.contract import load_deployment
 
-    deployment = load_deployment()
-    with open_dashboard(
-        deployment.url("superset"),
-        *deployment.login("superset"),
-        dashboard,
-        executable=ensure(),
-    ) as opened:
+    with open_dashboard(*_superset(), dashboard, executable=ensure()) as opened:
         save_picture(opened, path, whole=full)
     echo(f"{path}: {path.stat().st_size / 1024:,.0f} kB")

@@ -6,7 +6,8 @@ from typing import Annotated, Any
 
 import typer
 
-from cli.display import Json, echo, print_json, table, wide_console
+from cli.display import Json, echo, print_json, print_table
+from infra import contract
 
 
 def main(
@@ -25,11 +26,10 @@ def main(
 
     Example: cityloom loads nyc --json
     """
-    from infra.contract import load_deployment
     from warehouse import outcomes
     from warehouse.dbt import FAILED
 
-    url = load_deployment().database_url("analyst")
+    url = contract.load_deployment().database_url("analyst")
     nodes = outcomes.dbt_nodes(url)
     failing = [node for node in nodes if node["status"] in FAILED]
     found = nodes if models else outcomes.loads(url, city, source, every=every, limit=limit)
@@ -37,13 +37,7 @@ def main(
         print_json(found)
     elif models:
         columns = ["name", "resource_type", "status", "rows_affected", "seconds", "failures"]
-        wide_console().print(
-            table(
-                columns,
-                [[node[column] for column in columns] for node in found],
-                text=lambda value: f"{value:.1f}" if isinstance(value, float) else str(value),
-            )
-        )
+        print_table(columns, found)
         for node in failing:
             echo(f"\n{node['name']} {node['status']}: {node['message']}")
     else:
@@ -71,7 +65,7 @@ def _print_loads(loads: list[dict[str, Any]], city: str | None, source: str | No
         ]
         for load in loads
     ]
-    wide_console().print(table(columns, rows))
+    print_table(columns, rows)
     for load in loads:
         if load["message"]:
             echo(f"\nload {load['load_id']} {load['state']}: {load['message']}")

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import os
+import sys
+from dataclasses import asdict, replace
+from datetime import UTC, datetime
+from json import dumps
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from rich.console import Console
 
-from cli.display import Json, echo, print_json, table
+from cli.display import Json, echo, print_json, styled, table
+from infra import contract
 
 if TYPE_CHECKING:
-    from infra.contract import Deployment
     from ml.registry import Version
 
 app = typer.Typer(help="Models in MLflow's registry. Example: `cityloom models list`")
@@ -19,18 +25,9 @@ app = typer.Typer(help="Models in MLflow's registry. Example: `cityloom models l
 _SPLITS = ("validation", "heldout", "test")
 
 
-@app.callback()
-def main() -> None:
-    """Models in MLflow's registry."""
-
-
-def _registry() -> tuple[Deployment, str]:
+def _registry() -> tuple[contract.Deployment, str]:
     """Return the deployment and its MLflow's address, with the login in the environment."""
-    import os
-
-    from infra.contract import load_deployment
-
-    deployment = load_deployment()
+    deployment = contract.load_deployment()
     os.environ.update(deployment.mlflow_environment())
     return deployment, deployment.url("mlflow")
 
@@ -50,18 +47,15 @@ def list_(json: Json = False) -> None:
 
 
 def train(
-    net: Annotated[str, typer.Option("--net", help="Net to train, by name.")] = "subword",
+    net: Annotated[str, typer.Option(help="Net to train, by name.")] = "subword",
     data: Annotated[
-        Path | None,
-        typer.Option("--data", help="Folder of labelled texts; default: the project's corpus."),
+        Path | None, typer.Option(help="Folder of labelled texts; default: the project's corpus.")
     ] = None,
     name: Annotated[
         str | None,
-        typer.Option(
-            "--name", help="Model to add a version to; default: sentiment, or sentiment-FOLDER."
-        ),
+        typer.Option(help="Model to add a version to; default: sentiment, or sentiment-FOLDER."),
     ] = None,
-    seed: Annotated[int, typer.Option("--seed", help="Seed of everything random.")] = 0,
+    seed: Annotated[int, typer.Option(help="Seed of everything random.")] = 0,
     json: Json = False,
 ) -> None:
     """Train a net beside VADER, record both in MLflow, and let the rule choose the champion.
@@ -69,8 +63,6 @@ def train(
     What was already made of the same data, params and code is not made again. Examples:
     cityloom train; cityloom train --data ../shared/data/sentiment/tweeteval
     """
-    from dataclasses import replace
-
     from ml import train as training
 
     deployment, mlflow = _registry()
@@ -107,8 +99,7 @@ def train(
 
 def score(
     model: Annotated[
-        str,
-        typer.Option("--model", help="A model's name (its champion), or a models:/ URI."),
+        str, typer.Option(help="A model's name (its champion), or a models:/ URI.")
     ] = "sentiment",
 ) -> None:
     """Read JSON lines with id and text, write id, label, probability and model version.
@@ -117,9 +108,6 @@ def score(
     command ends with 1. Example:
     echo '{"id": 1, "text": "Thank you!"}' | cityloom score
     """
-    import sys
-    from json import dumps
-
     from ml.score import BadLine, load_model, score_lines
 
     loaded = load_model(_registry()[1], model)
@@ -132,8 +120,7 @@ def score(
             echo(f"line {answer.number}: {answer.message}", err=True)
         else:
             # In ASCII, an id that holds half a character can be written too.
-            sys.stdout.write(dumps(answer) + "\n")
-            sys.stdout.flush()
+            print(dumps(answer), flush=True)
     if bad:
         echo(f"{bad:,} line{'' if bad == 1 else 's'} not scored", err=True)
         raise typer.Exit(1)
@@ -141,18 +128,12 @@ def score(
 
 def as_dict(version: Version) -> dict[str, Any]:
     """Return a version as JSON has it; macro recall in 0..1."""
-    from dataclasses import asdict
-    from datetime import UTC, datetime
-
     created = datetime.fromtimestamp(version.created_at / 1000, UTC)
     return {**asdict(version), "created_at": created.isoformat(timespec="seconds")}
 
 
 def print_versions(versions: list[Version]) -> None:
     """Print a table of versions with macro recall, and recall of each label on validation."""
-    from rich.console import Console
-    from rich.text import Text
-
     splits = [s for s in _SPLITS if any(f"{s}_macro_recall" in v.metrics for v in versions)]
     metrics = {f"{split}\nmacro recall": f"{split}_macro_recall" for split in splits}
     for label in ("negative", "neutral", "positive"):
@@ -160,18 +141,14 @@ def print_versions(versions: list[Version]) -> None:
     rows: list[list[object]] = [
         [
             version.model_name,
-            Text(str(version.version)),
+            styled(version.version),
             version.net,
             version.data,
-            Text("champion" if version.is_champion else "", "green"),
-            *(version.metrics.get(metric) for metric in metrics.values()),
+            styled("champion" if version.is_champion else "", "green"),
+            *(100 * version.metrics[m] if m in version.metrics else None for m in metrics.values()),
         ]
         for version in versions
     ]
-    shown = table(
-        ["model", "version", "net", "data", "", *metrics],
-        rows,
-        text=lambda value: f"{100 * value:.1f}" if isinstance(value, float) else str(value),
-    )
     # Figures that are cut off are worse than a line that the terminal folds.
-    Console(width=max(Console().width, 150)).print(shown)
+    console = Console(width=max(Console().width, 150))
+    console.print(table(["model", "version", "net", "data", "", *metrics], rows))

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from cli.display import echo
+from infra import contract
 
 
 def main(
@@ -26,14 +27,13 @@ def main(
     """
     import simulator
     from extract.manifests import load_cities
-    from infra.contract import drop_dir
 
     simulated = [known.city_id for known in load_cities().cities if known.simulated]
     if city not in simulated:
         raise typer.BadParameter(
             f"{city!r} is not simulated; simulated: {', '.join(simulated)}", param_hint="CITY"
         )
-    folder = into or drop_dir(city)
+    folder = into or contract.drop_dir(city)
     before = simulator.last_day(folder)
     after = simulator.grow(folder, days)
     was = f"until {before}" if before else "absent"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cli.display import Json, echo, print_json, table, wide_console
+from cli.display import Json, echo, print_json, print_table
 
 if TYPE_CHECKING:
     from catalog.models import Source
@@ -16,15 +16,12 @@ app = typer.Typer(
     help="Cities and sources as their manifests say. Example: `cityloom sources list`"
 )
 
-
-@app.callback()
-def main() -> None:
-    """Cities and sources as their manifests say."""
+OnlyCity = Annotated[str | None, typer.Argument(help="Only this city.")]
 
 
 @app.command("list")
 def list_(
-    city: Annotated[str | None, typer.Argument(help="Only this city's sources.")] = None,
+    city: OnlyCity = None,
     json: Json = False,
 ) -> None:
     """List sources: whose they are, how and when they are read. Example: cityloom sources list."""
@@ -53,13 +50,14 @@ def list_(
     if json:
         print_json(rows)
         return
-    columns = ["city", "department", "source", "connector", "snapshot", "key", "cadence", "tier"]
-    wide_console().print(table(columns, [[row[column] for column in columns] for row in rows]))
+    print_table(
+        ["city", "department", "source", "connector", "snapshot", "key", "cadence", "tier"], rows
+    )
 
 
 @app.command()
 def check(
-    city: Annotated[str | None, typer.Argument(help="Only this city.")] = None,
+    city: OnlyCity = None,
     source: Annotated[str | None, typer.Argument(help="Only this source (with --data).")] = None,
     data: Annotated[
         Path | None, typer.Option("--data", help="Also read the sources from this folder.")
@@ -88,19 +86,12 @@ def check(
     good = not problems
     for known in found.cities:
         wrong = sum(broken.city_id == known.city_id for broken in found.broken)
-        echo(
-            f"{known.city_id}: {len(known.sources)} manifests are good"
-            + (f", {wrong} cannot be used" if wrong else "")
-        )
+        rest = f", {wrong} cannot be used" if wrong else ""
+        echo(f"{known.city_id}: {len(known.sources)} manifests are good{rest}")
         if data is not None:
-            try:
-                chosen = [known.source(source)] if source else known.sources
-            except KeyError as error:
-                raise typer.BadParameter(str(error.args[0]), param_hint="SOURCE") from error
-            for one in chosen:
-                good &= _check(one, data, "snapshot" if snapshot else "read")
-    if not good:
-        raise typer.Exit(1)
+            for one in [known.source(source)] if source else known.sources:
+                good &= _check_files(one, data, "snapshot" if snapshot else "read")
+    raise typer.Exit(0 if good else 1)
 
 
 @app.command()
@@ -127,24 +118,15 @@ def connectors(
             }
         )
         return
-    console = wide_console()
     for known, one in found.items():
-        files = "" if one.reads_files else " (no files)"
-        console.print(f"[bold]{known}[/]  {one.summary}{files}", highlight=False)
-        rows = [
-            [
-                option,
-                "required" if field.is_required() else _default(field.default),
-                field.description,
-            ]
-            for option, field in one.options.model_fields.items()
-        ]
-        console.print(table(["option", "default", "meaning"], rows))
-        console.print()
-
-
-def _default(value: object) -> str:
-    return "" if value in (None, []) else repr(value)
+        typer.secho(known, bold=True, nl=False)
+        echo(f"  {one.summary}{'' if one.reads_files else ' (no files)'}")
+        rows = []
+        for option, field in one.options.model_fields.items():
+            default = "" if field.default in (None, []) else repr(field.default)
+            rows.append([option, "required" if field.is_required() else default, field.description])
+        print_table(["option", "default", "meaning"], rows)
+        echo()
 
 
 @app.command()
@@ -162,7 +144,8 @@ def schema(
     print_json(json_schema("city" if city else "source"))
 
 
-def _check(source: Source, data: Path, mode: str) -> bool:
+def _check_files(source: Source, data: Path, mode: str) -> bool:
+    """Say what a load would find in a source's files; return whether they can be read."""
     from extract.dry_run import dry_run
     from extract.errors import ExtractError
 

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import csv
+import json
+import sys
+from contextlib import closing
+from decimal import Decimal
 from enum import StrEnum
+from math import isfinite
 from typing import Annotated, Any
 
 import typer
 
-from cli.display import print_json, printable, spreadsheet_cell, table, wide_console
+from cli.display import print_json, print_table, printable, spreadsheet_cell
+from infra import contract
 
 
 class Format(StrEnum):
@@ -40,17 +47,13 @@ def main(
 
     Example: cityloom sql "select city_id, count(*) from marts.fct_service_request group by 1"
     """
-    import sys
-
-    from infra.contract import load_deployment
-
     if query == "-":
         query = sys.stdin.read()
-    names, rows = ask(load_deployment().database_url("analyst"), query, settings or ())
+    url = contract.load_deployment().database_url("analyst")
+    names, rows = ask(url, query, settings or ())
     if format is Format.table:
-        console = wide_console()
-        console.print(table(names, rows, text=_text))
-        console.print(f"({len(rows)} row{'' if len(rows) == 1 else 's'})", style="dim")
+        print_table(names, rows, text=_text)
+        typer.secho(f"({len(rows)} row{'' if len(rows) == 1 else 's'})", dim=True)
     elif format is Format.csv:
         _print_csv(names, rows, exact)
     else:
@@ -62,8 +65,6 @@ def ask(url: str, query: str, settings: Any = ()) -> tuple[list[str], list[tuple
 
     `settings`: `NAME=VALUE`, for this query. Raises `QueryError`.
     """
-    from contextlib import closing
-
     import psycopg
 
     # Closed without a commit, so that the server rolls back.
@@ -79,40 +80,31 @@ def ask(url: str, query: str, settings: Any = ()) -> tuple[list[str], list[tuple
             if answer.description is None:
                 raise QueryError("the query returns no rows; `sql` only reads")
             return [column.name for column in answer.description], answer.fetchall()
-        except psycopg.errors.SyntaxError as error:
-            if "multiple commands" not in str(error):
-                raise QueryError(str(error).strip()) from error
-            raise QueryError(
-                "these are several statements; ask them one by one, and give settings as "
-                "`--set search_path=marts`"
-            ) from error
         except psycopg.Error as error:
-            raise QueryError(str(error).strip()) from error
+            message = str(error).strip()
+            if isinstance(error, psycopg.errors.SyntaxError) and "multiple commands" in message:
+                message = (
+                    "these are several statements; ask them one by one, and give settings as "
+                    "`--set search_path=marts`"
+                )
+            raise QueryError(message) from error
 
 
-def _plain(value: object) -> object:
+def _plain(value: Any) -> Any:
     """Return a value as JSON can hold it."""
-    from decimal import Decimal
-    from math import isfinite
-
     if isinstance(value, list | tuple):
         return [_plain(one) for one in value]
     if isinstance(value, dict):
         return {key: _plain(one) for key, one in value.items()}
-    if isinstance(value, float | Decimal):
-        if not isfinite(value):  # JSON has no word for it
-            return str(value)
-        if isinstance(value, Decimal):
-            return int(value) if value == value.to_integral_value() else float(value)
-    if value is None or isinstance(value, bool | int | float | str):
-        return value
-    return _text(value)
+    if isinstance(value, float | Decimal) and not isfinite(value):
+        return str(value)  # JSON has no word for it
+    if isinstance(value, Decimal):
+        return int(value) if value == value.to_integral_value() else float(value)
+    return value if value is None or isinstance(value, int | float) else _text(value)
 
 
-def _text(value: object) -> str:
+def _text(value: Any) -> str:
     """Return a value as text: empty for NULL, JSON for an array or an object, hex for bytes."""
-    import json
-
     if isinstance(value, list | tuple | dict):
         return json.dumps(_plain(value), ensure_ascii=False)
     if isinstance(value, bytes | memoryview):
@@ -121,10 +113,6 @@ def _text(value: object) -> str:
 
 
 def _print_csv(names: list[str], rows: list[tuple], exact: bool) -> None:
-    import csv
-    import sys
-    from decimal import Decimal
-
     def cell(value: object) -> str:
         text = _text(value)
         if exact or isinstance(value, int | float | Decimal):

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+import shlex
+from typing import Annotated
 
 import typer
 
-from cli.display import Json, echo, live, print_json, printable, table, wide_console
-
-if TYPE_CHECKING:
-    from infra.contract import StackStatus
+from cli.display import Json, echo, live, print_json, print_table, printable, styled
+from infra import contract
+from infra.home import cityloom_home
 
 
 def up(json: Json = False) -> None:
@@ -17,18 +17,20 @@ def up(json: Json = False) -> None:
 
     Example: cityloom up
     """
-    from infra.contract import Server, operations
-
     with live("Starting Cityloom", stderr=json) as report:
-        deployment = operations().up(report)
-    servers: dict[str, Server] = {"Superset": "superset", "Airflow": "airflow", "MLflow": "mlflow"}
+        deployment = contract.operations().up(report)
     user, place = deployment.user_and_place("superset")
-    facts = {title: deployment.url(server) for title, server in servers.items()}
-    facts |= {"Login": user, "Password in": place}
+    facts = {
+        "Superset": deployment.url("superset"),
+        "Airflow": deployment.url("airflow"),
+        "MLflow": deployment.url("mlflow"),
+        "Login": user,
+        "Password in": place,
+    }
     if json:
         print_json(facts)
     else:
-        wide_console().print(table(["", ""], list(facts.items()), show_header=False))
+        print_table(["", ""], facts.items(), show_header=False)
 
 
 def down() -> None:
@@ -36,10 +38,8 @@ def down() -> None:
 
     Example: cityloom down
     """
-    from infra.contract import operations
-
     with live("Stopping Cityloom") as report:
-        operations().down(report)
+        contract.operations().down(report)
 
 
 def status(json: Json = False) -> None:
@@ -47,39 +47,30 @@ def status(json: Json = False) -> None:
 
     Ends with 0 if, and only if, all are up. Example: cityloom status --json
     """
-    from dataclasses import asdict
-
-    from infra.contract import operations
-
-    found = operations().status()
+    found = contract.operations().status()
     if json:
-        print_json(asdict(found))
+        print_json(found)
     else:
         _print_status(found)
     raise typer.Exit(0 if found.up else 1)
 
 
-def _print_status(found: StackStatus) -> None:
-    from rich.text import Text
-
+def _print_status(found: contract.StackStatus) -> None:
     rows: list[list[object]] = [
         [
             service.name,
-            Text("up", "green")
-            if service.up
-            else Text(printable(f"down: {service.detail}"), "red"),
+            styled("up", "green") if service.up else styled(f"down: {service.detail}", "red"),
             service.version,
             service.url,
             service.pid,
-            Text(f"{service.memory_mb:,.0f} MB" if service.pid else "", justify="right"),
+            styled(f"{service.memory_mb:,.0f} MB", right=True) if service.pid else None,
             service.restarts or None,
         ]
         for service in found.services
     ]
-    memory = Text(f"{found.memory_mb:,.0f} MB", "bold", justify="right")
-    rows.append([Text("total", "bold"), "", "", "", None, memory, None])
-    console = wide_console()
-    console.print(table(["service", "", "version", "address", "pid", "memory", "restarts"], rows))
+    memory = styled(f"{found.memory_mb:,.0f} MB", "bold", right=True)
+    rows.append([styled("total", "bold"), *[None] * 4, memory, None])
+    print_table(["service", "", "version", "address", "pid", "memory", "restarts"], rows)
     echo(f"login      {found.admin_user}, password in {found.admin_password_file}")
     echo(f"data docs  file://{found.data_docs}")
     echo(f"logs       {found.logs}")
@@ -90,13 +81,9 @@ def doctor(json: Json = False) -> None:
 
     Ends with 1 when something must be mended. Example: cityloom doctor
     """
-    from dataclasses import asdict
-
-    from infra.contract import operations
-
-    findings = operations().examine()
+    findings = contract.operations().examine()
     if json:
-        print_json([asdict(finding) for finding in findings])
+        print_json(findings)
     else:
         colours = {"ok": typer.colors.GREEN, "warn": typer.colors.YELLOW, "bad": typer.colors.RED}
         for finding in findings:
@@ -112,10 +99,7 @@ def reset(yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] 
 
     What an external database holds is left alone. Example: cityloom reset --yes
     """
-    from infra.contract import operations
-    from infra.home import cityloom_home
-
-    local = operations()
+    local = contract.operations()
     home = cityloom_home()
     if not home.exists():
         echo(f"nothing to remove: {home} does not exist")
@@ -133,10 +117,7 @@ def env() -> None:
 
     Example: eval "$(cityloom env)" && cd dbt_project && dbt build
     """
-    import shlex
-
-    from infra.contract import load_deployment
     from warehouse.dbt import environment
 
-    for name, value in environment(load_deployment().database_url("warehouse")).items():
+    for name, value in environment(contract.load_deployment().database_url("warehouse")).items():
         print(f"export {name}={shlex.quote(value)}")
