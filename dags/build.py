@@ -6,7 +6,7 @@ From `raw` to marts with dbt, whenever a load was accepted: one build for many l
 accepted load. `marts` is one dbt invocation of all that needs no scores: what every model did is
 in the task's log and in `quality.dbt_results`. A retry goes on where dbt stopped.
 
-Trigger it by hand to build in any case, say after a change of a model.
+Trigger it by hand to build in any case, such as after a change of a model.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ def build_warehouse() -> None:
         warehouse = deployment.database_url("warehouse")
         built = dbt.build(
             warehouse,
-            exclude=["source:ml+"],
+            exclude=[dbt.NEEDS_SCORES],
             target_dir=deployment.scratch_dir / "dbt",
             run_id=run_id,
             retry=ti.try_number > 1,

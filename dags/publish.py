@@ -1,7 +1,7 @@
 """### Publish
 
 `reports` is one dbt invocation of all that depends on scores: sentiment, KPIs, reports.
-`dashboards` changes Superset to what `dashboards/` says.
+`dashboards` makes Superset agree with `dashboards/`.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def publish() -> None:
         watermark = progress.pending_watermark(warehouse, "publish")
         built = dbt.build(
             warehouse,
-            select=["source:ml+"],
+            select=[dbt.NEEDS_SCORES],
             target_dir=deployment.scratch_dir / "dbt",
             run_id=run_id,
             retry=ti.try_number > 1,
@@ -48,7 +48,7 @@ def publish() -> None:
 
     @task(outlets=[PUBLISHED])
     def dashboards(watermark: dict[str, int], run_id: str) -> None:
-        """Push database, datasets, charts and dashboards to Superset, as the code says."""
+        """Push database, datasets, charts and dashboards of the code to Superset."""
         from dashboards.push import push
         from infra.contract import load_deployment
         from warehouse import progress

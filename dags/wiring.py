@@ -19,7 +19,7 @@ SCORES = Asset("scores", "cityloom://warehouse/ml/feedback_score", group="wareho
 PUBLISHED = Asset("published", "cityloom://superset/dashboards", group="dashboards")
 
 #: A task is tried again for what passes by itself (a lock, a restart, the network). What a person
-#: must mend fails at once and says so.
+#: must mend fails at once, with the remedy.
 TRY_AGAIN: dict[str, Any] = {
     "retries": 2,
     "retry_delay": timedelta(seconds=10),
@@ -49,7 +49,7 @@ def raw_asset(source: Source) -> Asset:
 
 def defaults(owner: str) -> dict[str, Any]:
     """Return the default arguments of every task of a DAG."""
-    quiet = {"show_return_value_in_logs": False}  # `conclude` says what came of a task
+    quiet = {"show_return_value_in_logs": False}  # `conclude` logs the result of a task
     return {"owner": owner, "queue": DEFAULT_QUEUE, **TRY_AGAIN, **quiet}
 
 
@@ -64,7 +64,7 @@ def table(rows: Iterable[tuple[str, str]]) -> str:
 
 
 def conclude(line: str) -> None:
-    """Log what came of a task, as the last line of its log before Airflow's own.
+    """Log the result of a task, as the last line of its log before Airflow's own.
 
     By the logger, because printed text reaches the log by another way, and may come late.
     """

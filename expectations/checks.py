@@ -212,12 +212,12 @@ def _raise_if_broken(source: Source, one: Any) -> None:
             raise SuiteError(
                 f"{source.city_id}/{source.source}: {one.expectation_config.type} on "
                 f"{_column(one.expectation_config.kwargs) or 'the table'} could not be "
-                f"evaluated: {_said(source, info['exception_message'])}. "
+                f"evaluated: {_quotable(source, info['exception_message'])}. "
                 f"Mend the rule in {one.expectation_config.meta['place']}; the load stays staged"
             )
 
 
-def _said(source: Source, message: str) -> str:
+def _quotable(source: Source, message: str) -> str:
     """Return an error of the database as a message may quote it."""
     return WITHHELD if has_personal(source) else message
 

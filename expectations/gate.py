@@ -95,8 +95,8 @@ def _decide(
     previous = ledger.last_kept(connection, source, load.mode, before=load.load_id)
     outcomes = thresholds.volume(source, load, previous)
     if thresholds.dropped(outcomes):
-        outcomes = thresholds.volume(source, load, previous, _held(connection, source))
-    outcomes.append(thresholds.quarantined(source, load, 0, _counted(connection, load)))
+        outcomes = thresholds.volume(source, load, previous, _raw_keys(connection, source))
+    outcomes.append(thresholds.quarantined(source, load, 0, _frequent_reasons(connection, load)))
     result = None
     if load.state == "staged" and not _failures(outcomes):
         from expectations.checks import check  # imports Great Expectations
@@ -114,7 +114,7 @@ def _decide(
         connection.execute(
             "update quality.loads set data_docs = %s where load_id = %s", [str(page), load.load_id]
         )
-    _keep(connection, load, outcomes)
+    _record(connection, load, outcomes)
     if message is not None:
         loader.block(load.load_id, warehouse_url, message, _reason(failures))
     elif load.state == "staged":
@@ -130,7 +130,7 @@ def _quarantine(
     The rows never leave the server: the queries that found them are joined into one statement.
     """
     if not failed:
-        return thresholds.quarantined(source, load, 0, _counted(connection, load))
+        return thresholds.quarantined(source, load, 0, _frequent_reasons(connection, load))
     hits = sql.SQL(" union all ").join(
         _HITS.format(
             rule=sql.Literal(number),
@@ -172,7 +172,7 @@ def _reason(failures: Sequence[Outcome]) -> Reason:
     return next(filter(None, codes), Reason.EXPECTATION_FAILED)
 
 
-def _held(connection: psycopg.Connection, source: Source) -> thresholds.Held:
+def _raw_keys(connection: psycopg.Connection, source: Source) -> thresholds.RawKeys:
     """Count the keys in `raw`, in all and by file."""
     rows = connection.execute(
         sql.SQL(
@@ -184,16 +184,16 @@ def _held(connection: psycopg.Connection, source: Source) -> thresholds.Held:
         )
     ).fetchall()
     by_file: Counter[str] = Counter()
-    in_all = 0
+    total = 0
     for path, keys in rows:
         if path is None:
-            in_all = keys
+            total = keys
         else:
             by_file[safe_path(path, source)] += keys
-    return thresholds.Held(in_all, dict(by_file))
+    return thresholds.RawKeys(total, dict(by_file))
 
 
-def _counted(connection: psycopg.Connection, load: LoadReport) -> list[str]:
+def _frequent_reasons(connection: psycopg.Connection, load: LoadReport) -> list[str]:
     """Return the most frequent reasons for which rows of this load are in quarantine so far."""
     found = ledger.quarantine_reasons(connection, load)
     return [f"{reason} ({count})" for reason, count in found]
@@ -203,7 +203,7 @@ def _message(source: Source, load: LoadReport, failures: Sequence[Outcome]) -> s
     parts = [_explain(load, outcome) for outcome in failures]
     name = f"{source.city_id}/{source.source}"
     return (
-        f"{name}: load {load.load_id} is kept out; raw and the marts stay as they were. "
+        f"{name}: load {load.load_id} is blocked; raw and the marts stay as they were. "
         + " ".join(f"{part}." for part in parts)
     )
 
@@ -225,7 +225,7 @@ def _explain(load: LoadReport, outcome: Outcome) -> str:
     )
 
 
-def _keep(connection: psycopg.Connection, load: LoadReport, outcomes: Sequence[Outcome]) -> None:
+def _record(connection: psycopg.Connection, load: LoadReport, outcomes: Sequence[Outcome]) -> None:
     with connection.transaction(), connection.cursor() as cursor:
         cursor.execute("delete from quality.expectation_results where load_id = %s", [load.load_id])
         cursor.executemany(

@@ -1,4 +1,4 @@
-"""A source's expectations: what its manifest says, and what `suites/<city>/<source>.py` adds.
+"""A source's expectations: those of its manifest, and what `suites/<city>/<source>.py` adds.
 
 Each rule of a manifest looks at single rows of the stage. `meta` carries the reason recorded for
 a failing row (`reason`) and where the rule is written (`place`). Keys are not tested for
@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING, Any
 
 from catalog.models import Column, Source
 from expectations.slim_gx import gx
+from extract.errors import SafeError
 
 if TYPE_CHECKING:
     from great_expectations import ExpectationSuite
     from great_expectations.expectations.expectation import Expectation
-from extract.errors import SafeError
 
 #: Severity in a manifest -> in Great Expectations.
 SEVERITIES = {"critical": "critical", "row": "warning", "info": "info"}

@@ -1,4 +1,4 @@
-"""What a manifest's `gate` says about a load as a whole. Needs no Great Expectations."""
+"""The thresholds of a manifest's `gate` on a load as a whole. Needs no Great Expectations."""
 
 from __future__ import annotations
 
@@ -11,28 +11,28 @@ from expectations.outcomes import Outcome
 from extract.load import LoadReport
 
 #: In an increment, up to this many failing rows are never too large a share: one bad row among
-#: the three of a quiet night is no reason to keep out the other two.
+#: the three of a quiet night is no reason to block the other two.
 FEW_ROWS = 10
 #: How many files a message names.
 NAMED = 3
 
 
 @dataclass(frozen=True)
-class Held:
+class RawKeys:
     """How many different keys `raw` holds of a source, in all and by the file they came from."""
 
-    keys: int
+    total: int
     by_file: dict[str, int]
 
 
 def volume(
-    source: Source, load: LoadReport, previous: LoadReport | None, held: Held | None = None
+    source: Source, load: LoadReport, previous: LoadReport | None, raw_keys: RawKeys | None = None
 ) -> list[Outcome]:
     """Check `min_rows` and `max_drop` by the rows read.
 
     `previous`: the last load of the same mode whose rows are in `raw`. `max_drop` holds for all
     rows together, for each file that was read then, and for the number of files: of ten files, a
-    short or missing one hardly shows in the sum. `held`: what a load should have at most; where
+    short or missing one hardly shows in the sum. `raw_keys`: what a load should have at most; where
     the last one had rows twice, having them once is no drop. Only a drop needs it.
 
     A load that reads only what is new since a cursor is checked for neither: a quiet day is no
@@ -53,7 +53,7 @@ def volume(
         )
     ]
     if previous is not None and previous.rows_read:
-        outcomes.append(_drop(source, load, previous, held))
+        outcomes.append(_drop(source, load, previous, raw_keys))
     return outcomes
 
 
@@ -62,13 +62,15 @@ def dropped(outcomes: list[Outcome]) -> bool:
     return any(o.expectation == "gate.max_drop" and not o.success for o in outcomes)
 
 
-def _drop(source: Source, load: LoadReport, previous: LoadReport, held: Held | None) -> Outcome:
+def _drop(
+    source: Source, load: LoadReport, previous: LoadReport, raw_keys: RawKeys | None
+) -> Outcome:
     allowed = _exact(source.gate.max_drop)
     before, origin = previous.rows_read, f"of load {previous.load_id}"
-    if held is not None and held.keys < before:
-        before, origin = held.keys, "that raw holds"
+    if raw_keys is not None and raw_keys.total < before:
+        before, origin = raw_keys.total, "that raw holds"
     drop = 1 - Fraction(load.rows_read, before) if before else Fraction(0)
-    short = _shorter_files(load, previous, held, allowed)
+    short = _shorter_files(load, previous, raw_keys, allowed)
     named = "; ".join(short[:NAMED]) + (f"; and {len(short) - NAMED} more" * (len(short) > NAMED))
     than = f"{_percent(abs(drop))} {'fewer' if drop >= 0 else 'more'} than"
     return Outcome(
@@ -86,14 +88,18 @@ def _drop(source: Source, load: LoadReport, previous: LoadReport, held: Held | N
 
 
 def _shorter_files(
-    load: LoadReport, previous: LoadReport, held: Held | None, allowed: Fraction
+    load: LoadReport, previous: LoadReport, raw_keys: RawKeys | None, allowed: Fraction
 ) -> list[str]:
     """Name the files that lost more rows than allowed; also those that are gone, where more files
     are missing than allowed and no others took their place.
     """
     now, before = _rows_by_file(load), _rows_by_file(previous)
-    if held is not None:  # a file that raw has nothing of, such as a copy of another, is no loss
-        before = {p: min(n, held.by_file[p]) for p, n in before.items() if p in held.by_file}
+    if (
+        raw_keys is not None
+    ):  # a file that raw has nothing of, such as a copy of another, is no loss
+        before = {
+            p: min(n, raw_keys.by_file[p]) for p, n in before.items() if p in raw_keys.by_file
+        }
     short = [
         f"{path} has {now[path]} rows after {rows}"
         for path, rows in before.items()

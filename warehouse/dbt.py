@@ -29,7 +29,7 @@ from catalog import generate
 from catalog.models import City
 from catalog.problems import ManifestError
 
-PROJECT = Path(__file__).resolve().parents[1] / "dbt_project"
+PROJECT = generate.DBT_PROJECT
 #: Models that need the scores of comments; the others are built before them.
 NEEDS_SCORES = "source:ml+"
 FAILED = ("error", "fail", "runtime error")

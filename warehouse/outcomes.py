@@ -1,4 +1,4 @@
-"""What loads, dbt and training led to, as `cityloom loads` and `cityloom run` show it."""
+"""The outcomes of loads, dbt and training, as `cityloom loads` and `cityloom run` show them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Row = dict[str, Any]
 _LOADS = """
 select load_id, city_id, source_id, run_id, mode, state, started_at, finished_at,
   rows_read, rows_accepted, rows_new, rows_changed, rows_unchanged, rows_quarantined,
-  case when state = 'blocked' then rows_new + rows_changed else 0 end as rows_kept_out,
+  case when state = 'blocked' then rows_new + rows_changed else 0 end as rows_blocked,
   cursor_before, cursor_after, files, message, data_docs
 from (select l.*, row_number() over (partition by city_id, source_id order by load_id desc) as nth
       from quality.loads l
@@ -66,7 +66,8 @@ def loads(
 ) -> list[Row]:
     """Return each source's newest load, or `every` one; `limit` at most, the newest first.
 
-    Columns of `quality.loads`, and `rows_kept_out`: those that a blocked load would have added.
+    Columns of `quality.loads`, and `rows_blocked`: those of `rows_quarantined` that have no fault
+    of their own, in a load that was blocked.
     """
     asked = {"city": city, "source": source, "every": every, "limit": limit}
     return _rows(url, _LOADS, asked)

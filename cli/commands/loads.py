@@ -53,8 +53,8 @@ def _print_loads(loads: list[dict[str, Any]], city: str | None, source: str | No
         of = f" of {'/'.join(filter(None, (city, source)))}" if city else ""
         echo(f"no loads{of} yet; `cityloom run {city or 'demo'}` makes some")
         return
-    counts = ["read", "accepted", "unchanged", "quarantined", "kept_out"]
-    columns = ["load", "source", "state", "started", *counts[:-1], "of these kept out"]
+    counts = ["read", "accepted", "unchanged", "quarantined", "blocked"]
+    columns = ["load", "source", "state", "started", *counts[:-1], "of these blocked"]
     rows = [
         [
             load["load_id"],

@@ -90,8 +90,8 @@ select
         when newest.state is null then 'Never loaded'
         when newest.state in ('staging', 'staged') then 'Loading now'
         when checked.problem = 'blocked' and checked.last_good_load_at is null
-            then 'Kept out, nothing to show'
-        when checked.problem = 'blocked' then 'Kept out, last good data shown'
+            then 'Blocked, nothing to show'
+        when checked.problem = 'blocked' then 'Blocked, last good data shown'
         when checked.problem = 'failed' and checked.last_good_load_at is null
             then 'Failed, nothing to show'
         when checked.problem = 'failed' then 'Failed, last good data shown'

@@ -133,10 +133,10 @@ def test_a_load_that_had_its_rows_twice_sets_no_measure():
     twice = load(2200, files=files(a=1000, b=1200))
     once = load(1600, files=files(a=1000, b=600))
     assert thresholds.dropped(thresholds.volume(of, once, twice))
-    held = thresholds.Held(1600, {"a.csv": 1000, "b.csv": 600})
-    assert not thresholds.dropped(thresholds.volume(of, once, twice, held))
+    raw_keys = thresholds.RawKeys(1600, {"a.csv": 1000, "b.csv": 600})
+    assert not thresholds.dropped(thresholds.volume(of, once, twice, raw_keys))
     cut = load(1540, files=files(a=1000, b=540))
-    reason = thresholds.volume(of, cut, twice, held)[-1].reason
+    reason = thresholds.volume(of, cut, twice, raw_keys)[-1].reason
     assert "3.8 % fewer than the 1600 that raw holds (b.csv has 540 rows after 600)" in reason
 
 
@@ -144,9 +144,9 @@ def test_a_copy_of_a_file_may_go_again():
     of = source(Gate(max_drop=0.01))
     copied = load(2000, files=files(a=1000, a_copy=1000))
     once = load(1000, files=files(a=1000))
-    held = thresholds.Held(1000, {"a.csv": 1000})
+    raw_keys = thresholds.RawKeys(1000, {"a.csv": 1000})
     assert thresholds.dropped(thresholds.volume(of, once, copied))
-    assert not thresholds.dropped(thresholds.volume(of, once, copied, held))
+    assert not thresholds.dropped(thresholds.volume(of, once, copied, raw_keys))
 
 
 def test_an_increment_is_not_held_to_volume():

@@ -52,7 +52,7 @@ def test_loads_show_the_outcome_of_each_row(typed, warehouse, tmp_path):
     assert "testville/trees" in shown and "load 2 blocked: too odd; look at it" in shown
     assert "accepted" not in shown.split("\n", 1)[1] and "dbt: 1 nodes; failing: stg_trees" in shown
     (newest,) = json.loads(typed("loads", "--json").output)
-    assert newest["state"] == "blocked" and newest["rows_kept_out"] == 1
+    assert newest["state"] == "blocked" and newest["rows_blocked"] == 1
     every = json.loads(typed("loads", "testville", "trees", "--all", "--json").output)
     assert [load["state"] for load in every] == ["blocked", "accepted"]
     for load in every:

@@ -258,7 +258,7 @@ def test_a_source_stays_stale_until_a_good_load_is_in_the_figures(built):
     progress.advance_watermark(built.url, "publish", {source: first})
     assert _status(built, source) == ("Last load good", False)
     _load(built, source, "blocked")
-    assert _status(built, source) == ("Kept out, last good data shown", True)
+    assert _status(built, source) == ("Blocked, last good data shown", True)
     _load(built, source, "staging")
     assert _status(built, source) == ("Loading now", True)
     # accepted, but the build that was to show it failed, or is to come
