@@ -17,28 +17,17 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
 
+from catalog.text import UNPRINTABLE, printable
+
 #: The option of every command whose output a script may want.
 Json = Annotated[bool, typer.Option("--json", help="Print JSON; progress goes to stderr.")]
 
 #: A row of a table: its values, or a mapping that has the columns.
 Row = Sequence[object] | Mapping[str, Any]
 
-#: Control characters but tab and line feed, those that turn the direction of the text after them,
-#: and halves of characters (bytes of a file name that are not UTF-8).
-_UNPRINTABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 #: What spreadsheets take for the beginning of a formula, in wide letters too; and plain numbers.
 _FORMULA = re.compile(r"[=+\-@\t\r\n＝＋－＠]")
 _NUMBER = re.compile(r"[+-]?[0-9]+([.,][0-9]+)*")
-
-
-def printable(value: object) -> str:
-    r"""Return text for a terminal: escape sequences are shown, as `\x1b[2J`, and not obeyed.
-
-    >>> printable("a\x1b[2Jb"), printable(None)
-    ('a\\x1b[2Jb', '')
-    """
-    text = "" if value is None else str(value)
-    return _UNPRINTABLE.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
 
 
 def spreadsheet_cell(text: str) -> str:
@@ -66,7 +55,7 @@ def print_json(value: object) -> None:
         return asdict(value) if is_object else str(value)
 
     text = dumps(value, indent=2, default=plain, ensure_ascii=False)
-    typer.echo(_UNPRINTABLE.sub(lambda found: f"\\u{ord(found[0]):04x}", text))
+    typer.echo(UNPRINTABLE.sub(lambda found: f"\\u{ord(found[0]):04x}", text))
 
 
 def styled(value: object, style: str = "", *, right: bool = False) -> Text:

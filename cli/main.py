@@ -14,7 +14,7 @@ from typing import Any
 
 import typer
 
-from cli.display import printable
+from catalog.text import printable
 
 #: Name to module and function (or the `typer.Typer` of a command with commands of its own), in
 #: the order of `cityloom --help`. To add a command: write its function, add its name.

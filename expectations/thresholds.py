@@ -94,12 +94,9 @@ def _shorter_files(
     are missing than allowed and no others took their place.
     """
     now, before = _rows_by_file(load), _rows_by_file(previous)
-    if (
-        raw_keys is not None
-    ):  # a file that raw has nothing of, such as a copy of another, is no loss
-        before = {
-            p: min(n, raw_keys.by_file[p]) for p, n in before.items() if p in raw_keys.by_file
-        }
+    if raw_keys is not None:
+        in_raw = raw_keys.by_file  # a file that raw has nothing of, such as a copy, is no loss
+        before = {path: min(n, in_raw[path]) for path, n in before.items() if path in in_raw}
     short = [
         f"{path} has {now[path]} rows after {rows}"
         for path, rows in before.items()

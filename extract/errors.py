@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from catalog.text import printable
 from warehouse.reasons import Reason
-
-#: Characters that a terminal obeys, or that change the direction of the text around them.
-_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 
 
 class ExtractError(Exception):
@@ -33,7 +30,7 @@ class ExtractError(Exception):
         quoted: str = "",
         reason: Reason = Reason.MALFORMED_FILE,
     ) -> None:
-        place, problem, quoted = visible(place), visible(problem), visible(quoted)
+        place, problem, quoted = printable(place), printable(problem), printable(quoted)
         self.place = place
         self.problem = problem
         self.remedy = remedy
@@ -65,12 +62,3 @@ class SafeError(Exception):
 
 class WithheldError(SafeError):
     """Stands for an error whose text may quote personal data."""
-
-
-def visible(text: str) -> str:
-    """Return a text with control characters written as escapes; newlines and tabs stay.
-
-    >>> visible("\\x1b[2J cleared")
-    '\\\\x1b[2J cleared'
-    """
-    return _CONTROL.sub(lambda match: match.group().encode("unicode_escape").decode(), text)

@@ -23,8 +23,9 @@ import polars as pl
 import pyarrow as pa
 
 from catalog.models import Source
+from catalog.text import printable
 from catalog.types import ColumnType
-from extract.errors import ExtractError, SafeError, WithheldError, visible
+from extract.errors import ExtractError, SafeError, WithheldError
 from extract.names import mask_known, mask_signed
 from extract.types import shown, text_of
 from warehouse.reasons import Reason
@@ -156,7 +157,7 @@ def safe_texts(texts: Iterable[str], source: Source) -> list[str]:
     Characters that a terminal obeys are written as escapes. Where the source has personal
     columns, what identifies a person is masked.
     """
-    plain = [visible(text) for text in texts]
+    plain = [printable(text) for text in texts]
     if not plain or not has_personal(source):
         return plain
     return redact(pa.array(plain, pa.string())).to_pylist()
@@ -169,7 +170,7 @@ def safe_text(text: str, source: Source) -> str:
 
 def safe_path(path: str, source: Source) -> str:
     """Return a file's name as it may be stored and shown: addresses and phone numbers masked."""
-    path = visible(path)
+    path = printable(path)
     if not has_personal(source):
         return path
     found = pl.Series([path])

@@ -13,7 +13,8 @@ from typing import Annotated, Any
 
 import typer
 
-from cli.display import print_json, print_table, printable, spreadsheet_cell
+from catalog.text import printable
+from cli.display import print_json, print_table, spreadsheet_cell
 from infra import contract
 
 

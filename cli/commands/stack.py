@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from cli.display import Json, echo, live, print_json, print_table, printable, styled
+from catalog.text import printable
+from cli.display import Json, echo, live, print_json, print_table, styled
 from infra import contract
 from infra.home import cityloom_home
 

@@ -16,9 +16,10 @@ from psycopg import sql
 from psycopg.types.json import Jsonb
 
 from catalog.models import Source
+from catalog.text import printable
 from extract.batches import SourceBatch, SourceFile
 from extract.connectors import connector
-from extract.errors import ExtractError, of_manifest, visible
+from extract.errors import ExtractError, of_manifest
 from extract.hashing import to_text
 from extract.load import ledger, tables
 from extract.load.history import (
@@ -294,5 +295,5 @@ def _record_failure(
     control.execute(
         """update quality.loads set state = 'failed', message = %s, reason_code = %s,
            finished_at = clock_timestamp() where load_id = %s""",
-        [visible(message) or type(error).__name__, reason.value, load_id],
+        [printable(message) or type(error).__name__, reason.value, load_id],
     )
