@@ -25,7 +25,7 @@ RunKey = tuple[str, str]
 
 
 class AirflowError(Exception):
-    """Airflow refused, or does not answer; says what was asked, the answer, and the remedy."""
+    """Airflow refused, or does not answer; has the request, the answer, and the remedy."""
 
 
 class Task(BaseModel, frozen=True, populate_by_name=True):
@@ -55,7 +55,7 @@ class Airflow:
 
     def __init__(self, deployment: Deployment) -> None:
         self.deployment = deployment
-        # Loopback: whatever proxy the machine uses is not for this.
+        # A proxy of the environment is for the world outside, not for our own server.
         self.client = httpx.Client(base_url=deployment.url("airflow"), timeout=60, trust_env=False)
 
     def __enter__(self) -> Airflow:
@@ -151,7 +151,7 @@ class Airflow:
                     raise AirflowError(f"Airflow refused {method} {path}: {problem}")
             except httpx.TransportError as error:
                 problem = str(error) or type(error).__name__
-                # Whoever listens there next proves itself before it is sent a token.
+                # The next server to listen there proves its identity before it is sent a token.
                 self.client.headers.pop("Authorization", None)
             if time.monotonic() > deadline:
                 raise AirflowError(
@@ -198,7 +198,7 @@ def reason_of(lines: list[dict[str, Any]]) -> str:
 
 
 def _is_own(error: dict[str, Any]) -> bool:
-    """Return whether Cityloom raised an error; its message says all, without the class's name."""
+    """Return whether Cityloom raised an error; its message is complete without the class's name."""
     frames = error.get("frames")
     place = frames[-1]["filename"] if frames else "/lib/python"
     return "/lib/python" not in place and not hasattr(builtins, error.get("exc_type", ""))

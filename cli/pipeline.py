@@ -42,12 +42,12 @@ POLL_SECONDS = 1.5
 STALLED_SECONDS = 420
 #: An asset event starts a run sooner than this, or was never emitted.
 EVENT_SECONDS = 20
-#: After this long without a change, a note says why.
+#: After this long without a change, a note gives the reason.
 WARN_SECONDS = 60
 
 
 class RunError(Exception):
-    """The pipeline cannot be run as asked, or makes no progress; says why and what to do."""
+    """The pipeline cannot be run as asked, or makes no progress; has the reason and the remedy."""
 
 
 @dataclass(frozen=True)

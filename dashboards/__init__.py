@@ -1,1 +1,1 @@
-"""Superset's dashboards as code, and the push that makes the server agree with it."""
+"""Superset's dashboards as code: push makes the server agree with it, pull writes it."""

@@ -234,7 +234,7 @@ class Row(Strict):
 
 
 class Tab(Strict):
-    """A tab of a dashboard: its rows stand instead of the dashboard's."""
+    """A tab of a dashboard, with rows of its own."""
 
     title: str
     rows: tuple[Row, ...]
@@ -243,7 +243,7 @@ class Tab(Strict):
 class Dashboard(Part):
     """A dashboard: `dashboard.yml`, the charts beside it, and the datasets that it uses.
 
-    Its charts stand in `rows`, or in `tabs` of rows. Without `show_descriptions`, no chart shows
+    Its charts are in `rows`, or in `tabs` of rows. Without `show_descriptions`, no chart shows
     its description under the title.
     """
 
@@ -373,7 +373,7 @@ def _missing_references(dashboard: Dashboard) -> Iterator[str]:
         if name not in dashboard.charts:
             yield f"{dashboard.path}: rows: {_unknown(name, dashboard.charts, 'charts/')}"
     for name in sorted({name for name in placed if placed.count(name) > 1}):
-        yield f"{dashboard.path}: rows: {name!r} stands twice; Superset shows a chart once"
+        yield f"{dashboard.path}: rows: {name!r} is listed twice; Superset shows a chart once"
     for name in sorted(set(dashboard.charts) - set(placed)):
         yield (
             f"{dashboard.charts[name].path}: no row of {dashboard.path.name} shows it; "

@@ -229,7 +229,7 @@ def _verify(imported: list[Desired], state: State) -> None:
         if left:
             raise SupersetError(
                 f"{item.kind} {item.place}: Superset took the import but still has another "
-                f"{', '.join(left)}; is another push under way? Its log (logs/superset.log) may "
+                f"{', '.join(left)}; is another push under way? Superset's log may "
                 "have the reason"
             )
 

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from catalog.generate import DBT_PROJECT
 from dashboards.code import parse_yaml
 
-DBT_DIR = Path(__file__).resolve().parents[1] / "dbt_project"
+DBT_DIR = DBT_PROJECT
 SCHEMAS = ("marts", "reporting")
 
 #: `{% docs name %} text {% enddocs %}` in a Markdown file, and `{{ doc('name') }}` that shows it.

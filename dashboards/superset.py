@@ -47,8 +47,8 @@ class Superset:
         )
         if answer.status_code == httpx.codes.UNAUTHORIZED:
             raise SupersetError(
-                f"Superset at {self.url} refuses the login of {self._user!r}: is the password the "
-                "one in secrets/admin_password under CITYLOOM_HOME?"
+                f"Superset at {self.url} refuses the login of {self._user!r}: it has another "
+                "password than the deployment describes; `cityloom up` sets that one"
             )
         token = self._read(answer, "log in")["access_token"]
         self._http.headers["Authorization"] = f"Bearer {token}"
@@ -137,7 +137,7 @@ class Superset:
         except httpx.TimeoutException as error:
             raise SupersetError(
                 f"Superset at {self.url} did not answer {method} {path} in time; "
-                "`cityloom status` shows whether it is up, logs/superset.log why not"
+                "`cityloom status` shows whether it is up, and where its log is"
             ) from error
         except httpx.TransportError as error:
             raise SupersetError(
@@ -164,7 +164,7 @@ def _reason(answer: httpx.Response) -> str:
     try:
         content = answer.json()
     except json.JSONDecodeError:
-        return f"{answer.reason_phrase}; its log (logs/superset.log) has more"
+        return f"{answer.reason_phrase}; Superset's log has more"
     if not isinstance(content, dict):
         return str(content)[:500]
     errors = content.get("errors")

@@ -15,7 +15,7 @@ NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable"
 
 
 class NoBrowser(Exception):
-    """No browser is there and none could be installed; says what was tried."""
+    """No browser is there and none could be installed; lists what was tried."""
 
 
 def find() -> Path | None:
@@ -40,7 +40,7 @@ def find() -> Path | None:
 def ensure() -> Path:
     """Return a browser, installed if need be: by apt as root, else by Playwright.
 
-    Raises `NoBrowser` saying what was tried.
+    Raises `NoBrowser` with what was tried.
     """
     apt = ["apt-get", "install", "-q", "-y", "--no-install-recommends", "chromium"]
     commands = [["apt-get", "update", "-q"], apt]

@@ -46,7 +46,7 @@ from infra.home import NotSetUp, cityloom_home, kept_secret
 #: Logins on the warehouse: its owner, people with a SQL client, and Superset.
 Role = Literal["warehouse", "analyst", "dashboards"]
 Server = Literal["airflow", "mlflow", "superset"]
-#: Work that may need a machine of its own kind (a GPU, say).
+#: Work that may need a machine of its own kind, such as one with a GPU.
 Work = Literal["train", "score"]
 
 #: Called for each step of a start or stop: the service, what it is doing, and whether it is done.
@@ -94,7 +94,7 @@ class StackStatus:
 
 
 class DeploymentError(Exception):
-    """The deployment's description is wrong, or a secret cannot be had; names file and remedy."""
+    """The deployment's description is wrong, or a secret cannot be read; names file and remedy."""
 
 
 def _reference(text: str) -> str:
@@ -281,7 +281,7 @@ def operations() -> ModuleType:
     It has `up(report)`, `down(report)`, `status()`, `examine()`, `stop_whatever_runs(report)` and
     `remove_state()`. Raises `DeploymentError` for a kind that is run by other tools.
     """
-    # The local one is what brings the home's own description about, so it needs none.
+    # `up` of the local deployment writes the home's description, so it runs before there is one.
     kind = load_deployment().kind if os.environ.get("CITYLOOM_DEPLOYMENT") else "local"
     found = _module(kind, "operations")
     if found is None:

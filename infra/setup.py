@@ -32,7 +32,7 @@ SUPPORTED = ((3, 11), (3, 13))
 SUPERSET_LAST = (3, 12)
 #: An older uv does not know what it is asked here.
 UV_FIRST = (0, 8)
-#: Printed by an interpreter to say which it is.
+#: Prints an interpreter's version.
 VERSION = ("-c", "import sys; print(sys.version)")
 
 #: pip's settings by the variables in which uv takes the same.
@@ -50,7 +50,7 @@ PIP_SETTINGS = {
 
 
 class SetupError(Exception):
-    """Set-up cannot go on; the message says what to do."""
+    """Set-up cannot go on; the message has the remedy."""
 
 
 @dataclass(frozen=True)
@@ -178,7 +178,7 @@ def fingerprint(*parts: str) -> str:
 
 
 def is_current(venv: Path, wanted: str) -> bool:
-    """Tell whether an environment was completed with this fingerprint and still runs."""
+    """Return whether an environment was completed with this fingerprint and still runs."""
     try:
         made = json.loads((venv / "cityloom.json").read_text())
     except (OSError, ValueError):
@@ -204,7 +204,7 @@ def ensure_venv(uv: str, venv: Path, interpreter: str, variables: dict[str, str]
 
 
 def is_at_home(venv: Path) -> bool:
-    """Tell whether an environment was made where it is: a moved one runs programs elsewhere."""
+    """Return whether an environment was made where it is: a moved one runs programs elsewhere."""
     try:
         script = (venv / "bin" / "activate").read_text()
         found = re.search(r"^\s*(?:export )?VIRTUAL_ENV=(.*)$", script, re.MULTILINE)
@@ -375,7 +375,7 @@ def uv_environment(settings: dict[str, str]) -> dict[str, str]:
 
 
 def is_reachable(link: str) -> bool:
-    """Tell whether a find-links entry is an address, or a path (or file://) that exists."""
+    """Return whether a find-links entry is an address, or a path (or file://) that exists."""
     path = unquote(urlsplit(link).path) if link.startswith("file://") else link
     return "://" in path or Path(path).exists()
 

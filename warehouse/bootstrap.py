@@ -50,7 +50,7 @@ order by 1
 
 
 class BootstrapError(Exception):
-    """The server's login may not make roles or databases; says what is missing."""
+    """The server's login may not make roles or databases; names what is missing."""
 
 
 @dataclass(frozen=True)
@@ -77,10 +77,10 @@ def bootstrap(admin_url: str, passwords: Mapping[str, str], *, own_server: bool 
         connection.execute("set lock_timeout = '1min'")
         connection.execute("select pg_advisory_lock(hashtext('cityloom.bootstrap'))")
         superuser = _check_rights(connection)
-        if own_server:  # its other databases are nobody's: a reader could lock and store there
+        if own_server:  # no service uses its other databases; a reader could lock and store there
             connection.execute("revoke all on database postgres, template1 from public")
         else:
-            _refuse_what_is_anothers(connection)
+            _refuse_foreign_objects(connection)
         for role in (*OWNERS, *READERS):
             _ensure_role(connection, role, passwords[role], superuser and own_server)
         for role in OWNERS:
@@ -151,7 +151,7 @@ def _check_rights(connection: psycopg.Connection) -> bool:
     return superuser
 
 
-def _refuse_what_is_anothers(connection: psycopg.Connection) -> None:
+def _refuse_foreign_objects(connection: psycopg.Connection) -> None:
     """Raise `BootstrapError` before another program's password is changed, or its tables."""
     unmarked = connection.execute(
         "select rolname from pg_roles where rolname = any(%s) "

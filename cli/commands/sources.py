@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from catalog.models import Source
 
 app = typer.Typer(
-    help="Cities and sources as their manifests say. Example: `cityloom sources list`"
+    help="Cities and sources as declared in manifests. Example: `cityloom sources list`"
 )
 
 OnlyCity = Annotated[str | None, typer.Argument(help="Only this city.")]
@@ -66,7 +66,7 @@ def check(
         bool, typer.Option("--snapshot", help="With --data: by the manifests' snapshot reader.")
     ] = False,
 ) -> None:
-    """Check the manifests; with --data, also that the files are what they say. Loads nothing.
+    """Check the manifests; with --data, also the files against them. Loads nothing.
 
     Names each problem by file, line, key and remedy, and ends with 1 if there is one.
 

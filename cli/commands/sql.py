@@ -27,7 +27,7 @@ class Format(StrEnum):
 
 
 class QueryError(Exception):
-    """The query cannot be asked, or has no rows to show; says why."""
+    """The query cannot be asked, or has no rows to show; has the reason."""
 
 
 def main(
@@ -98,7 +98,7 @@ def _plain(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: _plain(one) for key, one in value.items()}
     if isinstance(value, float | Decimal) and not isfinite(value):
-        return str(value)  # JSON has no word for it
+        return str(value)  # JSON cannot express it
     if isinstance(value, Decimal):
         return int(value) if value == value.to_integral_value() else float(value)
     return value if value is None or isinstance(value, int | float) else _text(value)
@@ -128,5 +128,5 @@ def _print_csv(names: list[str], rows: list[tuple], exact: bool) -> None:
 def _print_json(names: list[str], rows: list[tuple]) -> None:
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
-        raise QueryError(f"two columns are called {twice[0]!r}; tell them apart with `as`")
+        raise QueryError(f"two columns are called {twice[0]!r}; rename one with `as`")
     print_json([dict(zip(names, map(_plain, row), strict=True)) for row in rows])

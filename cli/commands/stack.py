@@ -14,7 +14,7 @@ from infra.home import cityloom_home
 
 
 def up(json: Json = False) -> None:
-    """Start what does not run, wait until every server is well, and print their addresses.
+    """Start what does not run, wait until every server is healthy, and print their addresses.
 
     Example: cityloom up
     """
@@ -78,7 +78,7 @@ def _print_status(found: contract.StackStatus) -> None:
 
 
 def doctor(json: Json = False) -> None:
-    """Look for what commonly goes wrong, and say the remedy.
+    """Look for what commonly goes wrong, and print the remedy.
 
     Ends with 1 when something must be mended. Example: cityloom doctor
     """

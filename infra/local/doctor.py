@@ -184,7 +184,7 @@ def _servers() -> Iterator[Finding]:
         if service.name == "postgres" and not settings.embedded_database:
             remedy = "see to that server; the others find it again by themselves"
         if service.up:
-            yield Finding(service.name, "ok", "well")
+            yield Finding(service.name, "ok", "healthy")
         else:
             yield Finding(service.name, "bad", service.detail, remedy)
 

@@ -26,7 +26,7 @@ class ForeignServer(StackError):
 def verify(url: str, home: Path) -> None:
     """Return when the server at a URL is that of the installation in `home`; wait for a restart.
 
-    Raises `ForeignServer` when it is another program, `StackError` when nobody listens there.
+    Raises `ForeignServer` when it is another program, `StackError` when no server listens there.
     """
     port = urlsplit(url).port or 0
     supervisor = Supervisor(home)

@@ -12,8 +12,7 @@ from collections.abc import Callable, Collection
 LOOPBACK = "127.0.0.1"
 #: A listener on one of these is reached at 127.0.0.1.
 REACHED = (LOOPBACK, "0.0.0.0", "::", "::ffff:127.0.0.1")
-
-
+#: A process that starts or ends is not listed with its socket for up to this long.
 SETTLE_SECONDS = 3
 
 
@@ -39,7 +38,7 @@ class Reservations(contextlib.ExitStack):
 
 
 def is_free(port: int) -> bool:
-    """Tell whether a server could listen on the port now."""
+    """Return whether a server could listen on the port now."""
     with socket.socket() as server:
         server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -80,7 +79,7 @@ def holder(port: int) -> str:
 
 
 def is_foreign(port: int, own: Callable[[], Collection[int]]) -> bool:
-    """Tell whether a process that is none of our own listens on a port.
+    """Return whether a process that is none of our own listens on a port.
 
     One that starts or ends just now is not seen with its socket, so the question is repeated for
     `SETTLE_SECONDS` before the answer is yes.

@@ -43,7 +43,7 @@ SERVER_SETTINGS = Path(__file__).with_name("postgresql.conf")
 
 
 class PostgresError(Exception):
-    """The embedded server could not be made or started; says what to do."""
+    """The embedded server could not be made or started; has the remedy."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class Cluster:
     """One embedded server: where it lives and how it is run.
 
     `folder` is what the caller named; `data` and `programs` are resolved. `user` is the system
-    user it runs as, or None for whoever calls.
+    user it runs as, or None for the caller's.
     """
 
     folder: Path
@@ -100,7 +100,7 @@ class Cluster:
             *("--auth=scram-sha-256", "--encoding=UTF8"),
             # Sorts and compares alike on every machine, whatever its locales.
             *("--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C"),
-            # With checksums, whoever first reads a table filled without WAL writes all of it to
+            # With checksums, the first reader of a table filled without WAL writes all of it to
             # the WAL (hint bits); a load and each dbt model would cost that once more.
             "--no-data-checksums",
         ]
@@ -144,7 +144,7 @@ class Cluster:
             (self.data / "postmaster.pid").unlink(missing_ok=True)
 
     def accepts(self) -> bool:
-        """Tell whether this server, and no other, listens on the port and is ready for queries."""
+        """Return whether this server, and no other, listens on the port and takes queries."""
         if self.pid() not in listeners().get(self.port, ()):
             return False
         return self.run("pg_isready", "-q", "-h", LOOPBACK, "-p", str(self.port)).returncode == 0
@@ -168,7 +168,7 @@ def locate(folder: Path, port: int) -> Cluster:
     """Return the cluster of a folder, made reachable for the user that the server runs as.
 
     Makes the folder (or, for root in a private place, the link to one outside) and, as root, the
-    system user `pgserver`. Raises `PostgresError` when that cannot be had.
+    system user `pgserver`. Raises `PostgresError` when that fails.
     """
     shipped = shipped_programs()
     folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -211,7 +211,7 @@ def remove(folder: Path) -> None:
 
 
 def is_ours(folder: Path) -> bool:
-    """Tell whether what a cluster's folder leads to is not another home's, which was copied."""
+    """Return whether what a cluster's folder leads to is not another home's, which was copied."""
     noted = _noted(folder.resolve())
     if noted is None or noted == folder.absolute():
         return True
@@ -249,7 +249,7 @@ def _ensure_system_user() -> None:
 
 
 def is_shut_off(folder: Path) -> bool:
-    """Tell whether a folder made by root lies where its server's user cannot come."""
+    """Return whether a folder made by root lies where its server's user cannot come."""
     if os.geteuid() != 0 or folder.is_symlink() or not folder.is_dir():
         return False
     _ensure_system_user()
@@ -270,7 +270,7 @@ def _move_outside(folder: Path) -> None:
 
 
 def _runs(programs: Path) -> bool:
-    """Tell whether `pgserver` can run these programs (path, mode and libraries)."""
+    """Return whether `pgserver` can run these programs (path, mode and libraries)."""
     for program in ("postgres", "initdb"):  # the second needs the wheel's own libpq
         command = [str(programs / program), "--version"]
         try:

@@ -225,7 +225,7 @@ def version(family: str) -> str:
 
 
 def probe(settings: Settings, own: Callable[[], Collection[int]] = tuple) -> dict[str, str | None]:
-    """Ask every service how it is; map its name to None when well, else to what is wrong.
+    """Ask every service how it is; map its name to None when healthy, else to what is wrong.
 
     `own` returns the pids of this installation's servers; what else answers is foreign.
     """
@@ -243,7 +243,7 @@ def probe_family(
     path = "/api/v2/monitor/health" if family == "airflow" else "/health"
     wrong, answer = None, b""
     try:
-        # Loopback: whatever proxy the machine uses is not for this.
+        # A proxy of the environment is not for servers on loopback.
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
         with opener.open(settings.url(family) + path, timeout=20) as response:
             answer = response.read()

@@ -29,7 +29,7 @@ class Settings:
 
     `ports` maps service to TCP port on loopback: `postgres`, `airflow`, `mlflow`, `superset`,
     and `airflow_worker_log`, `airflow_trigger_log`. With an external database, `database_host`,
-    `ports["postgres"]` and `database_options` (`sslmode=require`, say) are that server's.
+    `ports["postgres"]` and `database_options` (such as `sslmode=require`) are that server's.
     """
 
     home: Path

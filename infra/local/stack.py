@@ -1,4 +1,4 @@
-"""Bringing the stack up and down, and saying how it is.
+"""Bringing the stack up and down, and its status.
 
 `up` ends strays, starts supervisor and PostgreSQL, then prepares and starts Airflow, MLflow and
 Superset side by side. Each step looks first and does nothing where nothing is to be done.
@@ -55,7 +55,7 @@ _STAMP_LOCK = threading.Lock()
 
 
 def up(report: Report) -> Deployment:
-    """Bring every service up and wait until each says that it is well; describe the deployment.
+    """Bring every service up, wait until each is healthy, and describe the deployment.
 
     Raises `StackError` naming the service, with the end of its log.
     """
@@ -92,8 +92,8 @@ def up(report: Report) -> Deployment:
             try:
                 problems = [str(error) for start in starts if (error := start.exception())]
             except KeyboardInterrupt:
-                cancelled.set()  # else leaving the pool waits until all is well
-                report("stack", "not waited for any more; `cityloom down` ends what started", False)
+                cancelled.set()  # else leaving the pool waits until all are healthy
+                report("stack", "cancelled; `cityloom down` ends what was started", False)
                 raise
         if problems:
             raise StackError("\n".join(problems))
@@ -189,7 +189,7 @@ def _start_family(
     report: Report,
     cancelled: threading.Event,
 ) -> None:
-    """Prepare and start a family's services; return when all are well, or nobody waits any more."""
+    """Prepare and start a family's services; return when all are healthy, or on `cancelled`."""
     members = [service for service in wanted if service.family == family]
     try:
         _prepare_family(family, members[0], supervisor, settings, report)
@@ -287,7 +287,7 @@ def _check_alive(
     if state in GIVEN_UP or wrong.startswith("another program"):
         raise StackError(f"{name} does not start: {wrong}\n{log_tail(log)}")
     if time.monotonic() - began > START_SECONDS:
-        raise StackError(f"{name} is not well after {START_SECONDS} s: {wrong}\n{log_tail(log)}")
+        raise StackError(f"{name} is not healthy after {START_SECONDS} s: {wrong}\n{log_tail(log)}")
 
 
 def log_tail(log: Path, lines: int = 15) -> str:
@@ -304,7 +304,7 @@ def down(report: Report) -> None:
 
 
 def stop_whatever_runs(report: Report) -> None:
-    """Stop what runs under this home, whatever its `stack.json` says; see `down`."""
+    """Stop what runs under this home, also without a usable `stack.json`; see `down`."""
     with one_at_a_time():
         supervisor = Supervisor()
         _stop_all(supervisor, report)
@@ -346,7 +346,7 @@ def status() -> StackStatus:
             process = running.get(name, {})
             state = process.get("statename", "not running")
             wrong = answers.get(name, "no answer") if state in ALIVE else state.lower()
-            detail, version = wrong or "well", _version(family)
+            detail, version = wrong or "healthy", _version(family)
             if family == "postgres" and not settings.embedded_database:
                 wrong = catalogue.probe_family(family, settings)[name]
                 detail = "external server" + (f": {wrong}" if wrong else "")
@@ -407,7 +407,7 @@ def memory_mb(pid: int, children: bool = True) -> float:
 
 
 def remove_state() -> list[str]:
-    """Remove what the stopped installation keeps, also outside its home; say what was removed.
+    """Remove what the stopped installation keeps, also outside its home; return what was removed.
 
     Nothing else: `CITYLOOM_HOME` may be a folder that holds more than the stack's state.
     """

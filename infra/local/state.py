@@ -46,7 +46,7 @@ OWNED_PATHS = (
 
 
 class StackError(DeploymentError):
-    """The stack cannot do what was asked; the message says why and what to do."""
+    """The stack cannot do what was asked; the message has the reason and the remedy."""
 
 
 def state_file() -> Path:

@@ -260,7 +260,7 @@ def test_a_login_refused_in_the_browser_is_reported(stack):
 def test_errors_name_the_remedy(stack, code):
     settings = stack.settings
     url, warehouse = settings.url("superset"), settings.database_url("dashboards")
-    with pytest.raises(SupersetError, match=r"refuses the login of 'admin'.*admin_password"):
+    with pytest.raises(SupersetError, match=r"refuses the login of 'admin'.*cityloom up"):
         push(url, "admin", "not the password", warehouse)
     nowhere = f"http://127.0.0.1:{free_port()}"
     with pytest.raises(SupersetError, match=r"no server answers at .*cityloom up"):

@@ -162,7 +162,7 @@ def broken(stack, nyc, nyc_data, tmp_path_factory):
         ("capital_projects", ["totalplannedcommit", "see note", "5"]),
     ],
 )
-def test_each_is_told_with_its_place(broken, source, words):
+def test_each_is_reported_with_its_place(broken, source, words):
     _, outcome, reasons = broken
     assert set(reasons) == {"collisions", "waste_tonnage", "rodent_inspections", "capital_projects"}
     for word in words:

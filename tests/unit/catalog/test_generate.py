@@ -201,7 +201,7 @@ def test_a_feed_of_an_unknown_fact_is_named_with_file_and_remedy(cities, project
     ]
 
 
-def test_a_feed_without_a_staging_model_is_told_where_to_write_it(cities, project):
+def test_a_feed_without_a_staging_model_is_reported_with_its_path(cities, project):
     (project / "models/staging/smalltown/stg_smalltown__potholes.sql").unlink()
     manifest = cities / "smalltown/sources/works/potholes.yml"
     assert problems(project, cities) == [

@@ -100,7 +100,7 @@ def test_what_a_row_tells_of_its_person_is_masked_in_its_texts(person, text, kep
         ("Cheers\n", None),
     ],
 )  # fmt: skip
-def test_names_that_sign_or_are_told(text, kept):
+def test_names_in_signatures_and_introductions(text, kept):
     assert redact.redact_text(text) == (text if kept is None else kept)
 
 

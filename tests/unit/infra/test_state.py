@@ -23,6 +23,10 @@ def home(tmp_path, monkeypatch):
         monkeypatch.delenv(f"CITYLOOM_PORT_{name.upper()}", raising=False)
     monkeypatch.delenv("CITYLOOM_DATABASE_URL", raising=False)
     monkeypatch.setenv("CITYLOOM_HOME", str(tmp_path / "home"))
+    # Ports of this process: another one that chooses ports meanwhile reserves them on the machine.
+    first = 20_000 + os.getpid() % 1000 * 10
+    own = {name: first + number for number, name in enumerate(FIRST_PORTS)}
+    monkeypatch.setattr(state, "FIRST_PORTS", own)
     return tmp_path / "home"
 
 
@@ -48,7 +52,7 @@ def test_ports_are_free_distinct_and_kept(home):
     assert json.loads((home / "stack.json").read_text()) == first
 
 
-def test_port_taken_since_is_moved_and_told(taken):
+def test_port_taken_since_is_moved_and_reported(taken):
     described, _ = decide_state()
     described["ports"]["mlflow"] = taken
     state.write_state(described)

@@ -66,7 +66,7 @@ def test_service_ids_keep_the_letters_of_every_script(built, project):
     }
 
 
-def test_two_services_that_meet_in_one_id_are_told_by_name(built, project):
+def test_two_services_with_one_id_are_reported_by_name(built, project):
     said = [line for line in built.log if "service_ids_are_distinct" in line]
     assert any("WARN 1" in line for line in said)
     assert any(

@@ -308,7 +308,7 @@ def test_models_are_listed_beyond_mlflows_first_page(trained, uri):
     assert "sentiment" in {version.model_name for version in Registry(uri).versions()}
 
 
-def test_what_is_not_there_is_said(trained, uri):
+def test_what_does_not_exist_is_reported(trained, uri):
     with pytest.raises(RegistryError, match="has no champion; train one with `cityloom train`"):
         require_champion(Registry(uri), "nobody")
     with pytest.raises(RegistryError, match="nobody"):
@@ -317,7 +317,7 @@ def test_what_is_not_there_is_said(trained, uri):
         load_model(uri, "models:/sentiment")
 
 
-def test_an_mlflow_that_is_down_is_said_to_be_down(monkeypatch):
+def test_an_mlflow_that_is_down_is_reported(monkeypatch):
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     with pytest.raises(RegistryError, match=r"MLflow at http://127\.0\.0\.1:9"):
         Registry("http://127.0.0.1:9").versions()
