@@ -183,13 +183,14 @@ def safe_path(path: str, source: Source) -> str:
 def safe_records(records: Sequence[dict[str, str]], source: Source) -> list[dict[str, str]]:
     """Return rows under the manifest's names, as text, as quarantine may keep them.
 
-    Where the source has personal columns, a row keeps numbers, dates, listed values, what
-    `protect` has hashed or redacted, and its key, redacted. Any other text is withheld: in a row
-    whose columns have shifted, any of them may hold a name.
+    Where the source has personal columns, a row keeps numbers, dates, listed values, hashes, and
+    its key, redacted. Any other text is withheld, redacted text and undeclared columns too: in a
+    row whose columns have shifted, any of them may hold a name, and the row's column of names
+    something else.
     """
     if not has_personal(source):
         return list(records)
-    keys = [name for name in source.primary_key if _is_open_text(name, source)]
+    keys = [name for name in source.primary_key if not _keeps_any(name, source)]
     safe = [
         {
             name: value if _may_keep(name, value, source) or name in keys else WITHHELD
@@ -205,14 +206,17 @@ def safe_records(records: Sequence[dict[str, str]], source: Source) -> list[dict
     return safe
 
 
-def _is_open_text(name: str, source: Source) -> bool:
-    """Whether a column is declared, holds text, and is not marked as personal."""
+def _keeps_any(name: str, source: Source) -> bool:
+    """Whether quarantine keeps every value of a column: a number, a date, a hash."""
     column = source.columns.get(name)
-    return column is not None and column.type == ColumnType.TEXT and column.personal is None
+    return column is not None and (column.personal == "hash" or column.type != ColumnType.TEXT)
 
 
 def _may_keep(name: str, value: str, source: Source) -> bool:
-    return not _is_open_text(name, source) or value in (source.columns[name].values or ())
+    if _keeps_any(name, source):
+        return True
+    column = source.columns.get(name)
+    return column is not None and value in (column.values or ())
 
 
 def safe_line(text: str, source: Source) -> str:

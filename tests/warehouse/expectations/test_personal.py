@@ -111,6 +111,9 @@ STRAY = {
     "a number out of range, stray name": f"2,2024-01-01,555,open,at {WRITER}'s,{WRITER},x,",
     "an undeclared column": f"2,2024-01-01,-1,open,Elm,{WRITER},x,ask Fuente: ann@lee.org",
     "the key": f"ann@lee.org,2024-01-01,-1,open,Elm,{WRITER},x,",
+    "an undeclared column, of a row shifted by one": f"2,2024-01-01,-1,open,Elm,5,x,{WRITER}",
+    "redacted text, of a row shifted by one": f"2,2024-01-01,many,open,Elm,5,{WRITER},",
+    "a name without its space": f"2,2024-01-01,-1,open,Elm,{WRITER},DoloresFuente,",
     "too many fields": f"2,2024-01-01,1,open,Elm,{WRITER},x,,ann@lee.org,555-123-4567",
     "an older version in the load": f"1,2024-01-01,1,open,ann@lee.org Dolores,{WRITER},fine,",
 }
@@ -152,8 +155,8 @@ def test_what_quarantine_keeps_is_enough_to_find_the_row(town):
         "tons": 555,
         "status": "open",
         "street": "[withheld]",
-        "comment": "call [phone]",
-        "extra": "x",
+        "comment": "[withheld]",
+        "extra": "[withheld]",
     }
 
 
