@@ -38,12 +38,15 @@ READER_SETTINGS = {
     "transaction_timeout": "20min",
     "idle_session_timeout": "1h",
 }
-#: Functions by which a reader could leave large objects behind, or hold the lock of a load.
-#: PostgreSQL grants them to everybody; here only each database's owner has them.
+#: What only a superuser may set, for a role too, so that its owner cannot override it: a sort of
+#: everything would else fill the disk. For each process of a session.
+READER_LIMITS = {"temp_file_limit": "4GB"}
+#: Functions by which a reader could leave large objects behind, hold the lock of a load, or write
+#: to the WAL. PostgreSQL grants them to everybody; here only each database's owner has them.
 OWNER_FUNCTIONS = """
 select p.oid::regprocedure::text from pg_proc p
 where p.pronamespace = 'pg_catalog'::regnamespace
-  and p.proname ~ '^(lo_|loread$|lowrite$|pg_(try_)?advisory_)'
+  and p.proname ~ '^(lo_|loread$|lowrite$|pg_(try_)?advisory_|pg_logical_emit_message$)'
   and has_function_privilege('public', p.oid, 'execute')
 order by 1
 """
@@ -82,7 +85,7 @@ def bootstrap(admin_url: str, passwords: Mapping[str, str], *, own_server: bool 
         else:
             _refuse_foreign_objects(connection)
         for role in (*OWNERS, *READERS):
-            _ensure_role(connection, role, passwords[role], superuser and own_server)
+            _ensure_role(connection, role, passwords[role], superuser, superuser and own_server)
         for role in OWNERS:
             _ensure_database(connection, role, superuser)
         connection.execute(
@@ -172,7 +175,7 @@ def _refuse_foreign_objects(connection: psycopg.Connection) -> None:
 
 
 def _ensure_role(
-    connection: psycopg.Connection, role: str, password: str, may_demote: bool
+    connection: psycopg.Connection, role: str, password: str, superuser: bool, may_demote: bool
 ) -> None:
     name = sql.Identifier(role)
     found = connection.execute(
@@ -215,7 +218,8 @@ def _ensure_role(
             in_database = sql.SQL("alter role {} in database {} reset all")
             connection.execute(in_database.format(name, sql.Identifier(database)))
         connection.execute(sql.SQL("alter role {} reset all").format(name))
-        for setting, value in _reader_settings(connection).items():
+        settings = _reader_settings(connection) | (READER_LIMITS if superuser else {})
+        for setting, value in settings.items():
             connection.execute(
                 sql.SQL("alter role {} set {} = {}").format(name, sql.Identifier(setting), value)
             )
@@ -277,13 +281,14 @@ def _role_faults(connection: psycopg.Connection) -> Iterator[Fault]:
     ):
         name, _, value = setting.partition("=")
         found[role][f"{name} in database {database}" if database else name] = value
-    wanted_settings = _reader_settings(connection)
+    wanted_settings = _reader_settings(connection) | READER_LIMITS
     for role, settings in found.items():
         for name in sorted(settings.keys() | wanted_settings.keys()):
             if settings.get(name) != wanted_settings.get(name):
                 yield Fault(
                     f"{role} begins with {name} = {settings.get(name, 'its default')}, "
-                    f"not {wanted_settings.get(name, 'the default')}"
+                    f"not {wanted_settings.get(name, 'the default')}",
+                    needs_superuser=name in READER_LIMITS,
                 )
 
 
@@ -302,7 +307,7 @@ def _database_faults(connection: psycopg.Connection, database: str) -> Iterator[
     if open_ones:
         yield Fault(
             f"every login that enters database {database} may execute {len(open_ones)} functions "
-            "that hold locks or store large objects",
+            "that hold locks, store large objects or write to the WAL",
             needs_superuser=True,
         )
 

@@ -189,6 +189,19 @@ def _servers() -> Iterator[Finding]:
             yield Finding(service.name, "bad", service.detail, remedy)
 
 
+#: Sessions that keep one of `warehouse` waiting for a lock: a reader's client that overrides its
+#: limits may read on for ever, and keeps the tables that it read from being replaced.
+_HELD_UP_BY = """
+select holder.usename, holder.pid, count(*)
+from pg_stat_activity waiting
+cross join lateral unnest(pg_blocking_pids(waiting.pid)) as blocking(pid)
+join pg_stat_activity holder on holder.pid = blocking.pid
+where waiting.usename = 'warehouse' and holder.usename <> 'warehouse'
+group by 1, 2
+order by 1, 2
+"""
+
+
 def _database() -> Iterator[Finding]:
     import psycopg
 
@@ -201,6 +214,7 @@ def _database() -> Iterator[Finding]:
                 "select pg_size_pretty(pg_database_size('warehouse')), "
                 "(select count(*) from pg_stat_activity), current_setting('max_connections')"
             ).fetchone()
+            held_up = connection.execute(_HELD_UP_BY).fetchall()
     except psycopg.Error as error:
         found = str(error).strip().splitlines()[0]
         yield Finding("warehouse", "bad", found, "`cityloom up`; for an external server see to it")
@@ -211,6 +225,10 @@ def _database() -> Iterator[Finding]:
         yield Finding("warehouse", "warn", found, "end idle clients")
     else:
         yield Finding("warehouse", "ok", found)
+    for role, pid, waiting in held_up:
+        found = f"a session of {role} (pid {pid}) holds up {waiting} of the loads and builds"
+        remedy = f"as a superuser: select pg_terminate_backend({pid})"
+        yield Finding("warehouse", "bad", found, remedy)
     yield from _roles(settings)
 
 

@@ -187,6 +187,9 @@ ATTACKS = (
     "select lo_create(0)",
     "select pg_advisory_lock(hashtext('cityloom.load'), hashtext('demo.permits'))",
     "select pg_try_advisory_xact_lock_shared(1)",
+    "select pg_logical_emit_message(false, 'x', repeat('x', 1000000))",
+    "set temp_file_limit = -1",
+    "alter role current_user set temp_file_limit = -1",
     "create temporary table mine (n int)",
     "create table public.mine (n int)",
 )
@@ -199,6 +202,18 @@ def test_a_reader_neither_stores_nor_locks_anything(warehouse, role, statement):
         connection.execute("set default_transaction_read_only = off")
         with pytest.raises(psycopg.errors.InsufficientPrivilege):
             connection.execute(statement)
+
+
+@pytest.mark.parametrize("role", READERS)
+def test_a_reader_cannot_fill_the_disk_with_temporary_files(own_server, role):
+    by_itself(own_server, role, f"alter role {role} reset all")
+    assert one(own_server.url(role), "show temp_file_limit") == "4GB"
+    own_server.restore()
+    with psycopg.connect(own_server.admin, autocommit=True) as connection:
+        connection.execute(f"alter role {role} set temp_file_limit = '-1'")
+    assert texts(own_server) == [f"{role} begins with temp_file_limit = -1, not 4GB"]
+    own_server.restore()
+    assert texts(own_server) == []
 
 
 def test_a_reader_enters_no_database_but_the_warehouse(own_server):
@@ -260,3 +275,5 @@ def test_without_a_superuser_what_stays_open_is_named():
         found = find_faults(lambda role: role_url(url, role, passwords[role]))
         assert found and all(fault.needs_superuser for fault in found)
         assert "every login that enters database warehouse may execute" in found[0].text
+        unlimited = "analyst begins with temp_file_limit = its default, not 4GB"
+        assert unlimited in [fault.text for fault in found]

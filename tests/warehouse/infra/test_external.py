@@ -1,3 +1,6 @@
+import time
+from concurrent.futures import ThreadPoolExecutor
+
 import psycopg
 import pytest
 
@@ -41,8 +44,10 @@ def test_external_server_is_prepared_once_and_its_login_not_kept(tmp_path, monke
             stack._prepare_database(settings, None)
         (restored,) = stack._prepare_database(settings, deployer)
         assert "analyst cannot log in" in restored
-        assert len(stack._prepare_database(settings, admin)) == 4  # the functions, per database
+        # A superuser takes functions away, in each database, and limits each reader.
+        assert len(stack._prepare_database(settings, admin)) == 6
         assert [finding.verdict for finding in _database()] == ["ok", "ok"]
+        _assert_who_holds_up_a_build_is_named(settings)
 
         found = {service.name: service for service in stack.status().services}
         assert found["postgres"].up and found["postgres"].detail == "external server"
@@ -50,3 +55,25 @@ def test_external_server_is_prepared_once_and_its_login_not_kept(tmp_path, monke
     wrong = {service.name: service for service in stack.status().services}["postgres"]
     assert not wrong.up and "connection" in wrong.detail
     assert Supervisor().pid() is None
+
+
+def _assert_who_holds_up_a_build_is_named(settings):
+    def replace():
+        with psycopg.connect(settings.database_url("warehouse")) as connection:
+            connection.execute("alter table quality.loads rename to loads_2")
+            connection.rollback()
+
+    with psycopg.connect(settings.database_url("analyst")) as reader, ThreadPoolExecutor() as pool:
+        reader.execute("select from quality.loads")
+        build = pool.submit(replace)
+        deadline = time.monotonic() + 60
+        while len(found := list(_database())) < 3 and time.monotonic() < deadline:
+            assert not build.done()
+        pid = reader.info.backend_pid
+        reader.rollback()
+        build.result()
+    assert (found[1].verdict, found[1].found) == (
+        "bad",
+        f"a session of analyst (pid {pid}) holds up 1 of the loads and builds",
+    )
+    assert str(pid) in found[1].remedy
