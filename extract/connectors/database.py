@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from pydantic import AfterValidator, Field, model_validator
 
@@ -32,8 +32,10 @@ def _url(value: str) -> str:
             "is not a URL of a database; write one as SQLAlchemy does, such as "
             "postgresql+psycopg://reader:${LINE_PASSWORD}@host/name or sqlite:///parks/line.db"
         )
-    password = urlsplit(value).password
-    if password and not re.fullmatch(r"(\$\{\w+\})+", password):
+    parts = urlsplit(value)
+    options = unquote(parts.query)
+    passwords = [parts.password, *re.findall(r"(?i)(?:password|passwd|pwd)=([^&;]*)", options)]
+    if any(password and not re.fullmatch(r"(\$\{\w+\})+", password) for password in passwords):
         raise ValueError("holds a password; write ${NAME} and set NAME in the environment")
     return value
 
@@ -111,7 +113,7 @@ def _engine(url: str, base_dir: Path) -> tuple[sa.Engine, SourceFile]:
             reason=Reason.WRONG_MANIFEST,
         )
     try:
-        parsed = sa.make_url(os.path.expandvars(url))
+        parsed = sa.make_url(_expanded(url))
         parsed.get_dialect()
     except (sa.exc.ArgumentError, sa.exc.NoSuchModuleError) as error:
         driver = url.partition(":")[0]
@@ -143,6 +145,16 @@ def _engine(url: str, base_dir: Path) -> tuple[sa.Engine, SourceFile]:
         poolclass=sa.NullPool,
     )
     return engine, SourceFile(str(parsed.database), sha256, path.stat().st_size)
+
+
+def _expanded(url: str) -> str:
+    """Return a URL with each ${NAME} replaced by its value in the environment.
+
+    An @ in a password would end it too early, and the rest be taken, and shown, for the host.
+    """
+    login, at, rest = url.rpartition("@")
+    login = re.sub(r"\$\{(\w+)\}", lambda name: os.environ[name[1]].replace("@", "%40"), login)
+    return login + at + os.path.expandvars(rest)
 
 
 def _check_whole(path: Path, header: bytes) -> None:

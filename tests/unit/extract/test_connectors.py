@@ -397,11 +397,12 @@ def test_sql_errors_name_the_database_and_no_password(database, monkeypatch):
     with pytest.raises(ExtractError, match="no such database"):
         read(database, "sql", url="sqlite:///gone.db", table="requests")
     assert not (database / "gone.db").exists()
-    monkeypatch.setenv("LINE_PASSWORD", "hunter2")
-    with pytest.raises(ExtractError) as caught:
-        url = "postgresql+psycopg://reader:${LINE_PASSWORD}@127.0.0.1:9/line"
-        read(database, "sql", url=url, table="requests")
-    assert "hunter2" not in str(caught.value) and "127.0.0.1:9/line" in str(caught.value)
+    for password in ("hunter2", "p@hunter2", "p%40hunter2"):
+        monkeypatch.setenv("LINE_PASSWORD", password)
+        with pytest.raises(ExtractError) as caught:
+            url = "postgresql+psycopg://reader:${LINE_PASSWORD}@127.0.0.1:9/line"
+            read(database, "sql", url=url, table="requests")
+        assert "hunter2" not in str(caught.value) and "127.0.0.1:9/line" in str(caught.value)
 
 
 # geojson, parquet

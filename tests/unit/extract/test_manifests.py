@@ -126,6 +126,16 @@ def reader(name, files=True, **options):
             ("read.options.url: holds a password; write ${NAME}",),
         ),
         (
+            reader("sql", files=False, url="postgresql://host/db?password=secret", table="t"),
+            ("read.options.url: holds a password; write ${NAME}",),
+        ),
+        (
+            reader(
+                "sql", files=False, url="mssql+pyodbc://?odbc_connect=UID%3Da%3BPWD%3Db", table="t"
+            ),
+            ("read.options.url: holds a password; write ${NAME}",),
+        ),
+        (
             reader("sql", url="sqlite:///a.db", table="t"),
             ("read.files: connector sql reads no files; take it out",),
         ),
