@@ -29,15 +29,20 @@ class AirflowError(Exception):
 
 
 class Task(BaseModel, frozen=True, populate_by_name=True):
-    """A task instance in its newest try. `state` is None before it is scheduled."""
+    """A task instance in its newest try. `state` is None before it is scheduled.
+
+    `reason` and `log`: of one that failed, why, and the place of its log where it has one.
+    """
 
     dag_id: str
     run_id: str = Field(alias="dag_run_id")
     task_id: str
     state: str | None
-    try_number: int
-    duration: float | None
+    try_number: int = 0
+    duration: float | None = None
     end_date: datetime | None = None
+    reason: str = ""
+    log: str = ""
 
     @property
     def key(self) -> tuple[RunKey, str]:
@@ -119,11 +124,12 @@ class Airflow:
         answer = self._ask("GET", path, headers=headers, accepted=(200, 403, 404))
         return answer.json().get("content", []) if answer.is_success else []
 
-    def reason(self, task: Task) -> tuple[str, str]:
-        """Return why a task failed, from the log of its last try, and the log's place."""
+    def explain(self, task: Task) -> Task:
+        """Return a failed task with its reason, from the log of its last try, and its log."""
         lines = self.log(task)
         places = [event for line in lines if (event := str(line.get("event"))).endswith(".log")]
-        return reason_of(lines), (places or [f"{self.deployment.logs} (none was written)"])[0]
+        log = places[0] if places else f"{self.deployment.logs} (none was written)"
+        return task.model_copy(update={"reason": reason_of(lines), "log": log})
 
     def _pages(self, path: str, key: str, **query: Any) -> Iterator[dict[str, Any]]:
         offset, total = 0, 1

@@ -18,8 +18,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import httpx
 import psycopg
+from pydantic import BaseModel
 
 from catalog.models import City, Source
 from cli.airflow import Airflow, RunKey, Task
@@ -50,34 +50,24 @@ class RunError(Exception):
     """The pipeline cannot be run as asked, or makes no progress; has the reason and the remedy."""
 
 
-@dataclass(frozen=True)
-class Failure:
-    """A task that failed for good: why, and the place of its log, where it has one."""
-
-    dag_id: str
-    task_id: str
-    reason: str
-    log: str = ""
-
-
-@dataclass
-class Outcome:
+class Outcome(BaseModel):
     """How a run went."""
 
     city_id: str
     seconds: float = 0.0
     #: Rows of `quality.loads` in the manifests' order; `own` is false for a load that another run
     #: brought in since the reports were last published.
-    loads: list[dict[str, Any]] = field(default_factory=list)
-    failures: list[Failure] = field(default_factory=list)
+    loads: list[dict[str, Any]] = []
+    #: What failed for good.
+    failures: list[Task] = []
     #: Wall seconds of each task, by `dag_id.task_id`.
-    tasks: dict[str, float] = field(default_factory=dict)
+    tasks: dict[str, float] = {}
     champion: dict[str, Any] | None = None
 
 
-#: What happens while a run is followed: a line about the run as a whole, a task whose state
-#: changed, and one that failed for good.
-Event = str | Task | Failure
+#: What happens while a run is followed: a line about the run as a whole, or a task whose state
+#: changed.
+Event = str | Task
 Report = Callable[[Event], None]
 
 
@@ -109,11 +99,14 @@ def run(
                 pipeline.start(dag_id, run_id, {"snapshot": str(snapshot)} if snapshot else None)
             pipeline.follow(run_id)
         decision = airflow.event(TRAIN, pipeline.since).get("reason")
-    loads = outcomes.run_loads(warehouse, sources, run_id, reported)
-    champion = _describe_champion(deployment, city, decision)
-    seconds = (datetime.now(UTC) - began).total_seconds()
-    failures = list(pipeline.failed.values())
-    return Outcome(city.city_id, seconds, loads, failures, pipeline.seconds(), champion)
+    return Outcome(
+        city_id=city.city_id,
+        seconds=(datetime.now(UTC) - began).total_seconds(),
+        loads=outcomes.run_loads(warehouse, sources, run_id, reported),
+        failures=list(pipeline.failed.values()),
+        tasks=pipeline.seconds(),
+        champion=_champion(deployment, city, decision),
+    )
 
 
 @dataclass
@@ -129,7 +122,7 @@ class Pipeline:
     active: set[RunKey] = field(default_factory=set)
     tasks: dict[tuple[RunKey, str], Task] = field(default_factory=dict)
     #: By DAG and task: what failed for good in the newest run that came to it.
-    failed: dict[tuple[str, str], Failure] = field(default_factory=dict)
+    failed: dict[tuple[str, str], Task] = field(default_factory=dict)
 
     def wait_for_dags(self, dag_ids: Sequence[str], seconds: float = 180) -> None:
         """Wait until Airflow has read every DAG; its processor needs a moment after a start."""
@@ -205,13 +198,12 @@ class Pipeline:
         self.tasks[task.key] = task
         if before and (before.state, before.try_number) == (task.state, task.try_number):
             return
-        self.report(task)
+        name = (task.dag_id, task.task_id)
         if task.state == "failed":
-            failure = Failure(task.dag_id, task.task_id, *self.airflow.reason(task))
-            self.failed[task.dag_id, task.task_id] = failure
-            self.report(failure)
+            task = self.failed[name] = self.airflow.explain(task)
         elif task.state in ("running", "success", "skipped"):  # it was cleared, or a later run's
-            self.failed.pop((task.dag_id, task.task_id), None)
+            self.failed.pop(name, None)
+        self.report(task)
 
     def _step_behind(self, run_id: str) -> str | None:
         """Return the first DAG whose step is behind and was not yet started for that.
@@ -280,24 +272,17 @@ def _schedules(
     note.unlink()
 
 
-def _describe_champion(
-    deployment: Deployment, city: City, decision: str | None
-) -> dict[str, Any] | None:
-    """Return the champion with its `description` in MLflow: its net and its metrics."""
+def _champion(deployment: Deployment, city: City, decision: str | None) -> dict[str, Any] | None:
+    """Return the champion: its description in MLflow, and how well it reads a simulated city."""
+    from ml.registry import description
+
     warehouse = deployment.database_url("warehouse")
-    champion = outcomes.champion(warehouse)
-    if champion is None:
+    found = outcomes.champion(warehouse)
+    if found is None:
         return None
-    champion["decision"] = decision
     if city.simulated:
-        champion |= outcomes.agreement(warehouse, city.city_id, champion["version"])
-    # By REST, because importing MLflow's client costs more than all the rest of this.
-    with suppress(httpx.HTTPError, KeyError, DeploymentError):
-        answer = httpx.get(
-            f"{deployment.url('mlflow')}/api/2.0/mlflow/model-versions/get",
-            params={"name": champion["model"], "version": champion["version"]},
-            auth=deployment.login("mlflow"),
-            trust_env=False,
-        )
-        champion["description"] = answer.json()["model_version"]["description"]
-    return champion
+        found |= outcomes.agreement(warehouse, city.city_id, found["version"])
+    with suppress(DeploymentError):
+        mlflow = deployment.url("mlflow"), deployment.login("mlflow")
+        found["description"] = description(*mlflow, found["model"], found["version"])
+    return {**found, "decision": decision}

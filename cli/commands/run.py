@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -18,7 +17,7 @@ from infra.contract import Deployment, started
 if TYPE_CHECKING:
     from catalog.models import City
     from cli.airflow import RunKey, Task
-    from cli.pipeline import Event, Failure, Outcome
+    from cli.pipeline import Event, Outcome
 
 #: How many reasons for quarantine the summary names; JSON has three a load.
 SHOWN_REASONS = 5
@@ -51,7 +50,8 @@ def main(
     Example: cityloom run nyc --snapshot ../shared/data/nyc
     """
     from catalog.problems import ManifestError
-    from cli.pipeline import Failure, run
+    from cli.airflow import Task
+    from cli.pipeline import run
     from extract.load import ensure_raw_tables
     from extract.manifests import load_cities
 
@@ -80,11 +80,12 @@ def main(
         console.print(f"\nAirflow goes on with it: {deployment.url('airflow')}", highlight=False)
         raise typer.Exit(130) from None
     for broken in unusable:
+        name = {"dag_id": f"extract_{city}_{broken.source_id}", "task_id": "manifest"}
         reason = "\n".join(map(str, broken.problems))
-        outcome.failures.append(Failure(f"extract_{city}_{broken.source_id}", "manifest", reason))
+        outcome.failures.append(Task(**name, run_id="", state="failed", reason=reason))
     if json:
         urls = addresses(deployment)
-        print_json({"succeeded": not outcome.failures, **asdict(outcome), "urls": urls})
+        print_json({"succeeded": not outcome.failures, **outcome.model_dump(), "urls": urls})
     else:
         show(console, chosen, outcome, deployment)
     raise typer.Exit(1 if outcome.failures else 0)
@@ -176,11 +177,8 @@ def champion_line(champion: dict[str, Any]) -> str:
     return line
 
 
-def _print_failure(console: Console, failure: Failure) -> None:
-    from cli.airflow import short
-
-    text = f"✗ {short(failure.dag_id)} {failure.task_id}: {failure.reason}"
-    console.print(styled(text, "red"), soft_wrap=True)
+def _print_failure(console: Console, failure: Task) -> None:
+    console.print(styled(f"✗ {failure.label}: {failure.reason}", "red"), soft_wrap=True)
     if failure.log:
         console.print(styled(f"  log: {failure.log}", "dim"), soft_wrap=True)
 
@@ -200,12 +198,8 @@ class Screen:
 
     def show(self, event: Event) -> None:
         """Show an event of `cli.pipeline`."""
-        from cli.pipeline import Failure
-
         if isinstance(event, str):
             self._print("  ", event)
-        elif isinstance(event, Failure):
-            _print_failure(self.console, event)
         else:
             self._show_task(event)
 
@@ -217,6 +211,8 @@ class Screen:
         (self.waiting.add if task.state in WAITING else self.waiting.discard)(task.key)
         waiting = f", {len(self.waiting)} waiting" if self.waiting else ""
         self.running.update(self.clock, description=f"in all{waiting}")
+        if task.state == "failed":
+            _print_failure(self.console, task)
         if task.state in SIGNS:
             took = f" {task.duration:.1f} s" if task.duration is not None else ""
             again = f", try {task.try_number} failed" if task.state == "up_for_retry" else ""

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import csv
-import json
 import sys
-from contextlib import closing
 from decimal import Decimal
 from enum import StrEnum
-from math import isfinite
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -24,10 +21,6 @@ class Format(StrEnum):
     table = "table"
     csv = "csv"
     json = "json"
-
-
-class QueryError(Exception):
-    """The query cannot be asked, or has no rows to show; has the reason."""
 
 
 def main(
@@ -48,12 +41,14 @@ def main(
 
     Example: cityloom sql "select city_id, count(*) from marts.fct_service_request group by 1"
     """
+    from warehouse.query import ask, text_value
+
     if query == "-":
         query = sys.stdin.read()
     url = contract.load_deployment().database_url("analyst")
     names, rows = ask(url, query, settings or ())
     if format is Format.table:
-        print_table(names, rows, text=_text)
+        print_table(names, rows, text=text_value)
         typer.secho(f"({len(rows)} row{'' if len(rows) == 1 else 's'})", dim=True)
     elif format is Format.csv:
         _print_csv(names, rows, exact)
@@ -61,61 +56,11 @@ def main(
         _print_json(names, rows)
 
 
-def ask(url: str, query: str, settings: Any = ()) -> tuple[list[str], list[tuple]]:
-    """Return the column names and rows of one query, and leave nothing behind on the server.
-
-    `settings`: `NAME=VALUE`, for this query. Raises `QueryError`.
-    """
-    import psycopg
-
-    # Closed without a commit, so that the server rolls back.
-    with closing(psycopg.connect(url)) as connection:
-        connection.read_only = True
-        try:
-            for setting in settings:
-                name, _, value = setting.partition("=")
-                connection.execute("select set_config(%s, %s, true)", [name.strip(), value])
-            # The extended protocol takes a single statement: no `commit; ...` can end the
-            # read-only transaction and go on.
-            answer = connection.execute(query, prepare=True)
-            if answer.description is None:
-                raise QueryError("the query returns no rows; `sql` only reads")
-            return [column.name for column in answer.description], answer.fetchall()
-        except psycopg.Error as error:
-            message = str(error).strip()
-            if isinstance(error, psycopg.errors.SyntaxError) and "multiple commands" in message:
-                message = (
-                    "these are several statements; ask them one by one, and give settings as "
-                    "`--set search_path=marts`"
-                )
-            raise QueryError(message) from error
-
-
-def _plain(value: Any) -> Any:
-    """Return a value as JSON can hold it."""
-    if isinstance(value, list | tuple):
-        return [_plain(one) for one in value]
-    if isinstance(value, dict):
-        return {key: _plain(one) for key, one in value.items()}
-    if isinstance(value, float | Decimal) and not isfinite(value):
-        return str(value)  # JSON cannot express it
-    if isinstance(value, Decimal):
-        return int(value) if value == value.to_integral_value() else float(value)
-    return value if value is None or isinstance(value, int | float) else _text(value)
-
-
-def _text(value: Any) -> str:
-    """Return a value as text: empty for NULL, JSON for an array or an object, hex for bytes."""
-    if isinstance(value, list | tuple | dict):
-        return json.dumps(_plain(value), ensure_ascii=False)
-    if isinstance(value, bytes | memoryview):
-        return f"\\x{bytes(value).hex()}"
-    return "" if value is None else str(value)
-
-
 def _print_csv(names: list[str], rows: list[tuple], exact: bool) -> None:
+    from warehouse.query import text_value
+
     def cell(value: object) -> str:
-        text = _text(value)
+        text = text_value(value)
         if exact or isinstance(value, int | float | Decimal):
             return text
         return printable(spreadsheet_cell(text))
@@ -126,7 +71,9 @@ def _print_csv(names: list[str], rows: list[tuple], exact: bool) -> None:
 
 
 def _print_json(names: list[str], rows: list[tuple]) -> None:
+    from warehouse.query import QueryError, json_value
+
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
-        raise QueryError(f"two columns are called {twice[0]!r}; rename one with `as`")
-    print_json([dict(zip(names, map(_plain, row), strict=True)) for row in rows])
+        raise QueryError(f"two columns are called {twice[0]!r}; tell them apart with `as`")
+    print_json([dict(zip(names, map(json_value, row), strict=True)) for row in rows])

@@ -103,8 +103,9 @@ def test_the_reason_and_the_log_of_a_failed_task(airflow):
                 duration=1.0)  # fmt: skip
     lines = [{"event": "/a/logs/try=2.log"}, {"event": "boom", "level": "error"}]
     airflow.answer = lambda request: httpx.Response(200, json={"content": lines})
-    assert airflow.reason(task) == ("boom", "/a/logs/try=2.log")
+    explained = airflow.explain(task)
+    assert (explained.reason, explained.log) == ("boom", "/a/logs/try=2.log")
     assert airflow.asked[0].url.path.endswith("/taskInstances/t/logs/2")
     airflow.answer = lambda request: httpx.Response(404, json={})
-    reason, log = airflow.reason(task)
-    assert "killed" in reason and log == "/a/logs (none was written)"
+    explained = airflow.explain(task)
+    assert "killed" in explained.reason and explained.log == "/a/logs (none was written)"

@@ -42,8 +42,9 @@ class Recorded:
     def unhealthy(self):
         return self.look.get("unhealthy", [])
 
-    def reason(self, task):
-        return f"why {task.task_id} of {task.run_id}", "/a/log"
+    def explain(self, task):
+        reason = f"why {task.task_id} of {task.run_id}"
+        return task.model_copy(update={"reason": reason, "log": "/a/log"})
 
 
 def a_run(dag_id, state, run_id="r"):

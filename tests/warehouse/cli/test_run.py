@@ -9,8 +9,9 @@ import psycopg
 import pytest
 from rich.console import Console
 
+from cli.airflow import Task
 from cli.commands import run as command
-from cli.pipeline import Failure, Outcome
+from cli.pipeline import Outcome
 from warehouse import progress
 from warehouse.outcomes import run_loads
 
@@ -89,9 +90,12 @@ def test_the_summary_ends_with_counts_reasons_and_the_decision(load, warehouse, 
     load("trees", "scheduled__1", "accepted", 1234, reasons=["taken away before planted"] * 2)
     load("trees", "cityloom__1", "unchanged", unchanged=1234)
     champion = {"model": "sentiment", "version": 2, "decision": "version 2 stays"}
-    failure = Failure("extract_testville_pools", "gate", "pools\x1b[2J.csv is empty", "/a/log")
+    failure = Task(
+        dag_id="extract_testville_pools", run_id="r", task_id="gate", state="failed",
+        reason="pools\x1b[2J.csv is empty", log="/a/log",
+    )  # fmt: skip
     outcome = Outcome(
-        "testville", loads=run_loads(warehouse.url, SOURCES, "cityloom__1", {}),
+        city_id="testville", loads=run_loads(warehouse.url, SOURCES, "cityloom__1", {}),
         champion=champion, failures=[failure],
     )  # fmt: skip
     text = shown(monkeypatch, outcome)
@@ -104,6 +108,7 @@ def test_the_summary_ends_with_counts_reasons_and_the_decision(load, warehouse, 
 def test_a_run_without_loads_of_others_has_no_column_for_them(load, warehouse, monkeypatch):
     load("trees", "cityloom__1", "accepted", 3)
     text = shown(
-        monkeypatch, Outcome("t", loads=run_loads(warehouse.url, SOURCES, "cityloom__1", {}))
+        monkeypatch,
+        Outcome(city_id="t", loads=run_loads(warehouse.url, SOURCES, "cityloom__1", {})),
     )
     assert "trees" in text and "loaded" not in text and "quarantined most" not in text

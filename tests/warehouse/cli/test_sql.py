@@ -10,10 +10,10 @@ import pytest
 from typer.testing import CliRunner
 
 from cli import main as cli
-from cli.commands.sql import QueryError
 from infra.local.settings import describe, settings_from
 from infra.local.state import FIRST_PORTS
 from warehouse.bootstrap import find_faults
+from warehouse.query import QueryError
 
 ODD = """
 select 1::int as n, 1.50::numeric as amount, 'NaN'::numeric as unknown, 'Infinity'::float8 as far,
