@@ -14,6 +14,7 @@ from typing import Any
 import httpx
 from pydantic import BaseModel, Field
 
+from catalog.cities import city_ids
 from infra.contract import Deployment
 
 #: A server that was killed is back within this time, or not at all.
@@ -185,9 +186,12 @@ def short(dag_id: str) -> str:
     >>> short("extract_demo_call_log"), short("score_feedback")
     ('demo/call_log', 'score')
     """
-    if dag_id.startswith("extract_"):
-        return dag_id.removeprefix("extract_").replace("_", "/", 1)
-    return dag_id.partition("_")[0]
+    if not dag_id.startswith("extract_"):
+        return dag_id.partition("_")[0]
+    name = dag_id.removeprefix("extract_")
+    # Ids of cities may hold the separator: the longest one that fits.
+    city = max((c for c in city_ids() if name.startswith(f"{c}_")), key=len, default="")
+    return f"{city}/{name.removeprefix(f'{city}_')}" if city else name
 
 
 def reason_of(lines: list[dict[str, Any]]) -> str:

@@ -73,9 +73,9 @@ class Stack:
             text=True,
             timeout=seconds,
         )
-        said = f"cityloom {' '.join(arguments)} ended with {done.returncode}:\n"
-        said += done.stdout[-4000:] + done.stderr[-4000:]
-        assert (done.returncode == 0) is succeeds, said
+        output = f"cityloom {' '.join(arguments)} ended with {done.returncode}:\n"
+        output += done.stdout[-4000:] + done.stderr[-4000:]
+        assert (done.returncode == 0) is succeeds, output
         return done
 
     def run(self, *arguments: str, succeeds: bool = True) -> dict[str, Any]:
@@ -83,7 +83,6 @@ class Stack:
         done = self.command("run", *arguments, "--json", succeeds=succeeds)
         outcome = json.loads(done.stdout)
         outcome["loads"] = {load["source_id"]: load for load in outcome["loads"]}
-        outcome["said"] = done.stderr
         return outcome
 
     def sql(self, query: str) -> list[tuple]:

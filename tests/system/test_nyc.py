@@ -216,10 +216,10 @@ def test_the_dashboard_says_in_words_what_new_york_does_not_have(stack, nyc):
     )
     with opened as page:
         empty = {chart.title: chart.empty for chart in look(page) if chart.problem}
-        said = page.evaluate(
+        lines = page.evaluate(
             "() => [...document.querySelectorAll('.ant-empty-description')]"
             ".map(line => getComputedStyle(line, '::after').content)"
         )
     words = {chart.title: chart.empty for chart in overview.charts.values() if chart.empty}
     assert set(empty) == set(words), empty
-    assert {line.strip('"') for line in said} == set(words.values())
+    assert {line.strip('"') for line in lines} == set(words.values())

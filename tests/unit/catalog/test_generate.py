@@ -222,7 +222,7 @@ def test_a_staging_model_that_lacks_a_column_is_named_with_it(cities, project):
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "said"),
+    ("old", "new", "message"),
     [
         ("key: hole_id", "key: id", "key 'id' is not under columns"),
         ("          key: hole_id\n", "", "key is missing"),
@@ -230,11 +230,11 @@ def test_a_staging_model_that_lacks_a_column_is_named_with_it(cities, project):
         (", data_type: double precision", "", "column 'depth' has no data_type"),
     ],
 )
-def test_a_fact_that_is_declared_wrongly_is_named(cities, project, old, new, said):
+def test_a_fact_that_is_declared_wrongly_is_named(cities, project, old, new, message):
     (project / "models/intermediate/int_hole.yml").write_text(FACT.replace(old, new))
     (problem,) = problems(project, cities)
     assert problem.startswith(str(project / "models/intermediate/int_hole.yml"))
-    assert said in problem
+    assert message in problem
 
 
 def test_a_wrong_manifest_does_not_keep_the_others_from_being_built(cities, project, monkeypatch):
@@ -313,15 +313,15 @@ def test_targets_come_with_their_city_and_without_empty_ones(cities: Path):
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ("metric_id,from_date\nx,2024-01-01\n", "targets.csv: line 1: has no column target"),
         ("metric_id,target,from_date\nx,much,2024-01-01\n", "targets.csv: line 2: target 'much'"),
     ],
 )
-def test_a_bad_targets_file_is_named_with_its_line(cities: Path, text: str, said: str):
+def test_a_bad_targets_file_is_named_with_its_line(cities: Path, text: str, message: str):
     (cities / "smalltown" / "targets.csv").write_text(text)
-    with pytest.raises(ManifestError, match=said):
+    with pytest.raises(ManifestError, match=message):
         generate.rendered([load_city("smalltown", cities)], {})
 
 

@@ -109,3 +109,11 @@ def test_the_reason_and_the_log_of_a_failed_task(airflow):
     airflow.answer = lambda request: httpx.Response(404, json={})
     explained = airflow.explain(task)
     assert "killed" in explained.reason and explained.log == "/a/logs (none was written)"
+
+
+def test_a_city_whose_id_has_an_underscore_is_named_whole(monkeypatch):
+    monkeypatch.setattr(cli.airflow, "city_ids", lambda: ["san", "san_francisco", "demo"])
+    assert cli.airflow.short("extract_san_francisco_permits") == "san_francisco/permits"
+    assert cli.airflow.short("extract_demo_call_log") == "demo/call_log"
+    assert cli.airflow.short("extract_gone_permits") == "gone_permits"
+    assert cli.airflow.short("score_feedback") == "score"

@@ -73,7 +73,7 @@ def facts(dag):
 
 found = {
     "errors": bag.import_errors,
-    "warnings": {file: list(said) for file, said in bag.captured_warnings.items()},
+    "warnings": {file: list(messages) for file, messages in bag.captured_warnings.items()},
     "seconds": seconds,
     "imported": imported,
     "dags": {dag_id: facts(dag) for dag_id, dag in bag.dags.items()},

@@ -118,7 +118,7 @@ def test_csv_that_is_whole_is_not_called_truncated(tmp_path, end, newline):
 
 
 @pytest.mark.parametrize(
-    ("data", "says"),
+    ("data", "message"),
     [
         (b"", "is empty"),
         (b"\n\n", "no header"),
@@ -140,22 +140,22 @@ def test_csv_that_is_whole_is_not_called_truncated(tmp_path, end, newline):
         (DAMAGED, "gzip data are damaged"),
     ],
 )
-def test_csv_that_is_no_data_is_refused_with_the_place(tmp_path, data, says):
-    with pytest.raises(ExtractError, match=says) as caught:
+def test_csv_that_is_no_data_is_refused_with_the_place(tmp_path, data, message):
+    with pytest.raises(ExtractError, match=message) as caught:
         csv(tmp_path, data)
     assert caught.value.place.startswith(str(tmp_path / "f.csv")) and caught.value.remedy
 
 
 @pytest.mark.parametrize(
-    ("data", "says"),
+    ("data", "message"),
     [
         (b"<html><title>Sorry</title></html>", "HTML page titled 'Sorry'"),
         (b"a,b\n1,2\n", "is not utf-16.*byte-order mark"),
         ("a,b\n1,2\n".encode("utf-16") + b"3", r"line 3: ends in half a character.*truncated"),
     ],
 )
-def test_utf_16_that_is_none_or_is_cut_is_reported(tmp_path, data, says):
-    with pytest.raises(ExtractError, match=says):
+def test_utf_16_that_is_none_or_is_cut_is_reported(tmp_path, data, message):
+    with pytest.raises(ExtractError, match=message):
         csv(tmp_path, data, encoding="utf-16")
 
 
@@ -210,7 +210,7 @@ def test_jsonl_lines_that_are_no_object_are_rejected(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("name", "data", "says"),
+    ("name", "data", "message"),
     [
         ("jsonl", '{"a": 1}\n{"a": ', "record 2: the last, is cut off"),
         ("jsonl", "no\njson\n", "none of its 2 lines"),
@@ -223,9 +223,9 @@ def test_jsonl_lines_that_are_no_object_are_rejected(tmp_path):
         ("geojson", '{"features": 3}', "no GeoJSON feature collection"),
     ],
 )
-def test_json_that_is_no_data_is_refused(tmp_path, name, data, says):
+def test_json_that_is_no_data_is_refused(tmp_path, name, data, message):
     (tmp_path / "f").write_text(data)
-    with pytest.raises(ExtractError, match=says):
+    with pytest.raises(ExtractError, match=message):
         read(tmp_path, name, "f")
 
 
@@ -332,7 +332,7 @@ def test_excel_that_is_none_or_lacks_the_sheet_is_refused(tmp_path):
     with pytest.raises(ExtractError, match=r"no sheet 'Tonage'; it has Notes, Tonnage.*'Tonnage'"):
         read(tmp_path, "excel", "f.xlsx", sheet="Tonage")
     whole = (tmp_path / "f.xlsx").read_bytes()
-    for data, says in (
+    for data, message in (
         (b"", "is empty"),
         (b"<html>", "HTML page"),
         (b"\n<!-- 502 -->\n<!DOCTYPE html>\n<html>", "HTML page"),
@@ -340,7 +340,7 @@ def test_excel_that_is_none_or_lacks_the_sheet_is_refused(tmp_path):
         (whole[:-200], "no readable workbook"),
     ):
         (tmp_path / "g.xlsx").write_bytes(data)
-        with pytest.raises(ExtractError, match=says):
+        with pytest.raises(ExtractError, match=message):
             read(tmp_path, "excel", "g.xlsx")
 
 
@@ -376,7 +376,7 @@ def test_sql_goes_on_from_the_cursor_with_its_ties(database, origin):
 
 
 @pytest.mark.parametrize(
-    ("cut", "says"),
+    ("cut", "message"),
     [
         (lambda data: data[:-1], "8191 of 8192 bytes: the database is truncated"),
         (lambda data: data[:4096], "the database is truncated"),
@@ -384,10 +384,10 @@ def test_sql_goes_on_from_the_cursor_with_its_ties(database, origin):
         (lambda data: b"<!DOCTYPE html><html>", "no SQLite database"),
     ],
 )
-def test_a_database_file_that_is_not_whole_is_refused(database, cut, says):
+def test_a_database_file_that_is_not_whole_is_refused(database, cut, message):
     path = database / "line.db"
     path.write_bytes(cut(path.read_bytes()))
-    with pytest.raises(ExtractError, match=says):
+    with pytest.raises(ExtractError, match=message):
         read(database, "sql", url="sqlite:///line.db", table="requests")
 
 

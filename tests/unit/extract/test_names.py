@@ -212,14 +212,14 @@ def test_no_name_of_who_wrote_survives_in_the_demos_comments(name, drop):
         found = preparer.prepare(batch)
         place = {int(row): number for number, row in enumerate(batch.rows)}
         for row, kept in zip(found.rows, found.table.to_pylist(), strict=True):
-            told = batch.table.slice(place[int(row)], 1).to_pylist()[0]
-            writer = " ".join(told[c] or "" for c in WRITERS[name]).split("@")[0]
-            before = " ".join(told[c] or "" for c in TEXTS if c in told)
+            original = batch.table.slice(place[int(row)], 1).to_pylist()[0]
+            writer = " ".join(original[c] or "" for c in WRITERS[name]).split("@")[0]
+            before = " ".join(original[c] or "" for c in TEXTS if c in original)
             stored = " ".join(str(value) for value in kept.values())
             for word in re.findall(r"[^\W\d_]{2,}", writer):
                 whole = re.compile(rf"(?i)(?<![^\W\d_]){word}(?![^\W\d_])")
                 signed += bool(whole.search(before))
-                assert not whole.search(stored), (told, kept)
+                assert not whole.search(stored), (original, kept)
             rows += 1
     assert rows > 200
     assert signed > 200 or name != "email_comments"

@@ -83,15 +83,15 @@ def test_rows_that_all_lack_fields_are_refused():
 
 
 @pytest.mark.parametrize(
-    ("file", "says"),
+    ("file", "message"),
     [
         ("messytables/horror/encrypted_no_password.xls", "protected by a password"),
         ("messytables/horror/simple.zip", "no readable workbook"),
         ("messytables/horror/html.html", "HTML page"),
     ],
 )
-def test_what_is_no_open_workbook_is_refused(file, says):
-    with pytest.raises(ExtractError, match=says):
+def test_what_is_no_open_workbook_is_refused(file, message):
+    with pytest.raises(ExtractError, match=message):
         read("excel", file)
 
 

@@ -147,7 +147,7 @@ def test_a_portal_that_is_busy_is_asked_again(serve):
 
 
 @pytest.mark.parametrize(
-    ("answer", "says"),
+    ("answer", "message"),
     [
         ((404, b'{"code":"not_found","error":true,"message":"Cannot find view"}', {}),
          "answered 404 in place of rows: Cannot find view"),
@@ -158,10 +158,10 @@ def test_a_portal_that_is_busy_is_asked_again(serve):
         ((200, b"[]", {"X-SODA2-Data-Out-Of-Date": "true"}), "out of date"),
     ],
 )  # fmt: skip
-def test_an_answer_that_is_no_data_is_reported(serve, answer, says):
+def test_an_answer_that_is_no_data_is_reported(serve, answer, message):
     portal = Portal([])
     portal.answers = [answer]
-    with pytest.raises(ExtractError, match=says):
+    with pytest.raises(ExtractError, match=message):
         read(serve(portal))
 
 

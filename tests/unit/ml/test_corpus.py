@@ -136,7 +136,7 @@ def test_residents_grammar_says_nothing_that_a_model_learns_from_or_is_chosen_by
     runs = {
         f" {' '.join(text[at : at + 6])} " for text in taught for at in range(len(text) - 5)
     } | {f" {' '.join(text)} " for text in taught if len(text) < 6}
-    assert [(said, run) for said in spoken for run in runs if run in said] == []
+    assert [(comment, run) for comment in spoken for run in runs if run in comment] == []
 
 
 def strings(value):

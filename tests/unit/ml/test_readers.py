@@ -94,7 +94,7 @@ def test_fingerprint_is_of_the_content_alone(tweeteval, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("file", "content", "said"),
+    ("file", "content", "message"),
     [
         ("val_labels.txt", b"0\n1\n7\n", "val_labels.txt:3: label '7'; use 0, 1, 2"),
         ("val_labels.txt", b"0\n1\n", "val_text.txt:3: has no partner: val_text.txt has 3 lines"),
@@ -113,11 +113,11 @@ def test_fingerprint_is_of_the_content_alone(tweeteval, tmp_path):
         ),
     ],
 )
-def test_mistakes_are_named(tweeteval, file, content, said):
+def test_mistakes_are_named(tweeteval, file, content, message):
     (tweeteval / file).write_bytes(content)
     with pytest.raises(DataError) as caught:
         read_dataset(tweeteval)
-    assert said in str(caught.value)
+    assert message in str(caught.value)
 
 
 def test_a_missing_partner_is_named(tweeteval):
@@ -159,18 +159,18 @@ def test_a_table_tells_languages_where_it_has_them(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("body", "said"),
+    ("body", "message"),
     [
         ("train\tnegative\ta\tb\n", ":2: has 4 columns, the header 3"),
         ("later\tnegative\ta\n", ":2: split 'later'"),
         ("train\tangry\ta\n", ":2: sentiment 'angry'; use negative"),
     ],
 )
-def test_mistakes_in_a_table_of_ones_own(tmp_path, body, said):
+def test_mistakes_in_a_table_of_ones_own(tmp_path, body, message):
     (tmp_path / "ours.tsv").write_text("split\tsentiment\ttext\n" + body)
     with pytest.raises(DataError) as caught:
         read_dataset(tmp_path)
-    assert said in str(caught.value)
+    assert message in str(caught.value)
 
 
 def test_a_table_without_its_columns(tmp_path):

@@ -41,7 +41,7 @@ def service_requests(drop) -> pl.DataFrame:
 
 
 @pytest.fixture(scope="module")
-def said(drop) -> pl.DataFrame:
+def feedback(drop) -> pl.DataFrame:
     """All comments: feedback_id, day, district, topic, text, sentiment, written_by."""
     parts = []
     for source, key, text in (
@@ -155,9 +155,9 @@ def test_points_lie_in_the_district_that_the_row_names(service_requests):
         assert MplPath(places.CORNERS[at]).contains_points(here.to_numpy()).all()
 
 
-def test_the_numbers_are_those_of_a_mid_size_city(drop, service_requests, said):
+def test_the_numbers_are_those_of_a_mid_size_city(drop, service_requests, feedback):
     assert 95_000 <= service_requests.height <= 112_000
-    assert 14_000 <= said["feedback_id"].n_unique() <= 16_500
+    assert 14_000 <= feedback["feedback_id"].n_unique() <= 16_500
     assert 90_000 <= len(read(drop, "call_log")) <= 150_000
     assert service_requests["opened_at"].min().date() == FIRST_DAY
     assert service_requests["updated_at"].max().date() == simulator.LAST_DAY
@@ -240,7 +240,7 @@ def test_a_missed_collection_is_complained_of_two_days_later(service_requests):
     assert together(2) > 3 * max(together(0), together(4))
 
 
-def test_storms_flood_streets_fill_the_queue_and_are_spoken_of(drop, service_requests, said):
+def test_storms_flood_streets_fill_the_queue_and_are_spoken_of(drop, service_requests, feedback):
     days = days_between(FIRST_DAY, simulator.LAST_DAY)
     stormy = [day for day in days if conditions(day).storm > 0.8]
     dry = [d for d in days if not any(conditions(d - timedelta(back)).storm for back in range(4))]
@@ -248,7 +248,7 @@ def test_storms_flood_streets_fill_the_queue_and_are_spoken_of(drop, service_req
     assert _a_day(flooded["opened_at"].dt.date(), stormy) > 5 * _a_day(
         flooded["opened_at"].dt.date(), dry
     )
-    water = said.filter(pl.col("topic") == "water")["day"]
+    water = feedback.filter(pl.col("topic") == "water")["day"]
     after = [day + timedelta(1) for day in stormy]
     assert _a_day(water, after) > 2 * _a_day(water, dry)
     calls = pl.Series([row["call_id"][1:9] for row in read(drop, "call_log")]).str.to_date("%Y%m%d")
@@ -259,7 +259,7 @@ def _a_day(dates: pl.Series, days: list[date]) -> float:
     return dates.is_in(days).sum() / len(days)
 
 
-def test_who_waits_longer_is_less_happy(service_requests, said):
+def test_who_waits_longer_is_less_happy(service_requests, feedback):
     waits = (
         service_requests.drop_nulls(["closed_at", "opened_at", "district"])
         .with_columns(
@@ -270,13 +270,13 @@ def test_who_waits_longer_is_less_happy(service_requests, said):
         .group_by("district", "quarter")
         .agg(pl.col("ratio").clip(upper_bound=4).mean())
     )
-    moods = said.with_columns(quarter=pl.col("day").dt.truncate("1q")).group_by(
+    moods = feedback.with_columns(quarter=pl.col("day").dt.truncate("1q")).group_by(
         "district", "quarter"
     )
     both = waits.join(moods.agg(pl.col("feels").mean(), pl.len()), on=["district", "quarter"])
     both = both.filter(pl.col("len") >= 30)
     assert np.corrcoef(both["ratio"], both["feels"])[0, 1] < -0.5
-    by_district = said.group_by("district").agg(pl.col("feels").mean()).drop_nulls()
+    by_district = feedback.group_by("district").agg(pl.col("feels").mean()).drop_nulls()
     mood = dict(by_district.iter_rows())
     assert mood["D07"] < mood["D11"] - 0.3
 
@@ -289,20 +289,20 @@ def test_weekdays_and_seasons_show(service_requests):
     assert heat.is_in([12, 1, 2]).sum() > 5 * heat.is_in([6, 7, 8]).sum()
 
 
-def test_every_comment_has_its_answer_and_keeps_it(said):
-    assert said["sentiment"].null_count() == 0
-    shares = said["sentiment"].value_counts(normalize=True)
+def test_every_comment_has_its_answer_and_keeps_it(feedback):
+    assert feedback["sentiment"].null_count() == 0
+    shares = feedback["sentiment"].value_counts(normalize=True)
     assert shares["proportion"].min() > 0.15
-    assert 0.05 < (said["written_by"] == "corpus").mean() < 0.12
-    assert said["text"].n_unique() > 0.85 * said.height
+    assert 0.05 < (feedback["written_by"] == "corpus").mean() < 0.12
+    assert feedback["text"].n_unique() > 0.85 * feedback.height
 
 
-def test_no_resident_says_what_a_model_trains_on(said):
+def test_no_resident_says_what_a_model_trains_on(feedback):
     with comments.CORPUS.open(encoding="utf-8", newline="") as file:
         corpus = list(csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE))
     taught = {_bare(row["text"]) for row in corpus if row["split"] in ("train", "validation")}
     assert len(taught) > 500
-    spoken = {_bare(text) for text in said["text"].drop_nulls()}
+    spoken = {_bare(text) for text in feedback["text"].drop_nulls()}
     assert not spoken & taught
     # Nor as a part of a longer comment: signatures and greetings are put around texts.
     long = [text for text in taught if len(text) > 30]
@@ -314,8 +314,8 @@ def _bare(text: str) -> str:
     return " ".join(text.casefold().split())
 
 
-def test_emails_carry_what_has_to_be_taken_out(said):
-    emails = said.filter(pl.col("feedback_id").str.starts_with("E"))["text"].drop_nulls()
+def test_emails_carry_what_has_to_be_taken_out(feedback):
+    emails = feedback.filter(pl.col("feedback_id").str.starts_with("E"))["text"].drop_nulls()
     assert emails.str.contains(r"@example\.(org|net|com)").mean() > 0.1
     assert emails.str.contains(r"\(308\) 555-01\d\d").mean() > 0.15
 

@@ -288,8 +288,8 @@ def test_a_source_without_a_load_for_longer_than_its_cadence_allows_is_overdue(
             "delete from quality.loads where city_id || '.' || source_id = %s", [source]
         )
     _load(built, source, "unchanged", age=age, mode=mode)
-    said = "Overdue, last good data shown" if overdue else "Last load good"
-    assert _status(built, source) == (said, overdue)
+    expected = "Overdue, last good data shown" if overdue else "Last load good"
+    assert _status(built, source) == (expected, overdue)
 
 
 def test_each_channel_of_comments_has_its_own_newest_event(built):

@@ -67,8 +67,8 @@ def test_service_ids_keep_the_letters_of_every_script(built, project):
 
 
 def test_two_services_with_one_id_are_reported_by_name(built, project):
-    said = [line for line in built.log if "service_ids_are_distinct" in line]
-    assert any("WARN 1" in line for line in said)
+    warnings = [line for line in built.log if "service_ids_are_distinct" in line]
+    assert any("WARN 1" in line for line in warnings)
     assert any(
         "service_id=noise_residential, service_names=Noise - Residential | Noise: Residential"
         in line

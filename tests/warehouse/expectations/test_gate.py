@@ -521,10 +521,10 @@ def test_rows_always_add_up(warehouse, tmp_path, first, then):
             "status = 'lost' or tons < 0 or opened_at < '2020-01-01'"
         ) == [(0,)]
     # The third load is the second again: nothing new, and the same rows are quarantined.
-    aside = town.query(
+    quarantined = town.query(
         f"select count(*) from quality.quarantine where last_load_id = {report.load_id}"
     )
-    assert aside == [(report.rows_quarantined,)]
+    assert quarantined == [(report.rows_quarantined,)]
     assert report.rows_accepted == 0
 
 

@@ -197,8 +197,8 @@ def test_of_rows_with_one_key_the_last_counts(url, tmp_path):
     assert rows(url, "select request_id, street from raw.testville__requests order by 1") == [
         (1, "newest"), (2, "same"),
     ]  # fmt: skip
-    aside = rows(url, "select record->>'street', reasons from quality.quarantine order by 1")
-    assert aside == [("new", [loader.SUPERSEDED]), ("old", [loader.SUPERSEDED])]
+    quarantined = rows(url, "select record->>'street', reasons from quality.quarantine order by 1")
+    assert quarantined == [("new", [loader.SUPERSEDED]), ("old", [loader.SUPERSEDED])]
     again = load(url, tmp_path)
     assert (again.state, again.rows_unchanged, again.rows_quarantined) == ("unchanged", 4, 2)
     assert rows(url, "select count(*) from quality.quarantine") == [(2,)]
@@ -235,7 +235,7 @@ def test_a_large_load_is_attached_and_small_ones_are_copied(url, tmp_path, monke
 
 
 @pytest.mark.parametrize(
-    ("text", "says"),
+    ("text", "message"),
     [
         ("<html><title>Sign in</title></html>", "HTML page titled 'Sign in'"),
         ("", "the file is empty"),
@@ -244,12 +244,12 @@ def test_a_large_load_is_attached_and_small_ones_are_copied(url, tmp_path, monke
         ("Unique Key,request_id,Opened At,Street\n1,1,2024-01-01,A\n", "both mean request_id"),
     ],
 )
-def test_a_file_that_is_not_what_it_should_be_leaves_only_a_record(url, tmp_path, text, says):
+def test_a_file_that_is_not_what_it_should_be_leaves_only_a_record(url, tmp_path, text, message):
     write(tmp_path, THREE, "requests_1.csv")
     load(url, tmp_path)
     write(tmp_path, HEADER + "8,2024-01-01,1,A\nbad,2024-01-01,1,A\n", "requests_0.csv")
     write(tmp_path, text, "requests_2.csv")
-    with pytest.raises(ExtractError, match=says) as caught:
+    with pytest.raises(ExtractError, match=message) as caught:
         loader.stage(source(), url, tmp_path)
     assert "requests_2.csv" in str(caught.value)
     last = rows(url, "select state, message, rows_read from quality.loads order by 1 desc limit 1")
@@ -379,9 +379,9 @@ def test_quarantine_rows_moves_rows_and_counts(url, tmp_path):
     report = loader.commit(staged.load_id, url, source())
     counts = (report.rows_new, report.rows_changed, report.rows_unchanged, report.rows_quarantined)
     assert counts == (1, 0, 2, 2)
-    aside = rows(url, "select reasons, record from quality.quarantine order by source_row")
-    assert aside[0][0] == ["street: is odd"] and aside[0][1]["street"] == "Oak Street"
-    assert not any(key.startswith("_") for key in aside[0][1])
+    quarantined = rows(url, "select reasons, record from quality.quarantine order by source_row")
+    assert quarantined[0][0] == ["street: is odd"] and quarantined[0][1]["street"] == "Oak Street"
+    assert not any(key.startswith("_") for key in quarantined[0][1])
 
 
 def test_quarantining_everything_leaves_an_unchanged_load(url, tmp_path):
@@ -429,8 +429,10 @@ def test_nothing_personal_is_stored_anywhere(url, tmp_path):
     report = load(url, tmp_path, personal_source(), salt=b"salt")
     assert (report.rows_new, report.rows_quarantined) == (2, 3)
     found = rows(url, "select row_to_json(r) from raw.testville__requests r")
-    aside = rows(url, "select record from quality.quarantine")
-    stored = json.dumps([found, aside, rows(url, "select row_to_json(l) from quality.loads l")])
+    quarantined = rows(url, "select record from quality.quarantine")
+    stored = json.dumps(
+        [found, quarantined, rows(url, "select row_to_json(l) from quality.loads l")]
+    )
     assert "lee" not in stored.lower() and "555" not in stored
     assert "call [phone] or [email]" in stored and "name" not in found[0][0]
     assert len({row["address"] for (row,) in found}) == 1
