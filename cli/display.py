@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import re
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, is_dataclass
@@ -24,19 +23,6 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON; progress goes to
 
 #: A row of a table: its values, or a mapping that has the columns.
 Row = Sequence[object] | Mapping[str, Any]
-
-#: What spreadsheets take for the beginning of a formula, in wide letters too; and plain numbers.
-_FORMULA = re.compile(r"[=+\-@\t\r\n＝＋－＠]")
-_NUMBER = re.compile(r"[+-]?[0-9]+([.,][0-9]+)*")
-
-
-def spreadsheet_cell(text: str) -> str:
-    """Return text for a CSV cell: what a spreadsheet would run as a formula begins with `'`.
-
-    >>> spreadsheet_cell("=1+1"), spreadsheet_cell("-1.5"), spreadsheet_cell("a=b")
-    ("'=1+1", '-1.5', 'a=b')
-    """
-    return f"'{text}" if _FORMULA.match(text) and not _NUMBER.fullmatch(text) else text
 
 
 def echo(text: object = "", err: bool = False) -> None:

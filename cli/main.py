@@ -39,6 +39,7 @@ COMMANDS = {
 CHECKOUT = Path(__file__).resolve().parents[1]
 FULL = "free some space, or set CITYLOOM_HOME to a larger disk"
 FORBIDDEN = "run as its owner, or set CITYLOOM_HOME to a folder that you may write to"
+UNREACHABLE = "`cityloom doctor` finds the cause, `cityloom up` starts servers and restores logins"
 #: What a machine refuses, and the remedy.
 MACHINE_ERRORS = {
     errno.ENOSPC: FULL,
@@ -98,16 +99,11 @@ def explain(error: Exception) -> str | None:
     if (CHECKOUT / room / "__init__.py").is_file():
         return str(error)
     bases = [base.__name__ for base in type(error).__mro__]
-    if "DiskFull" in bases:
-        return f"{str(error).strip()}\n{FULL}"
     if room == "psycopg" and "OperationalError" in bases:
-        remedy = (
-            "`cityloom doctor` finds the cause, `cityloom up` starts servers and restores logins"
-        )
-        return f"{str(error).strip()}\n{remedy}"
+        return f"{str(error).strip()}\n{FULL if 'DiskFull' in bases else UNREACHABLE}"
     if isinstance(error, OSError) and error.errno in MACHINE_ERRORS:
-        remedy = MACHINE_ERRORS[error.errno]
-        return f"{error.strerror}: {error.filename or 'a file could not be written'}; {remedy}"
+        place = error.filename or "a file could not be written"
+        return f"{error.strerror}: {place}; {MACHINE_ERRORS[error.errno]}"
     return None
 
 

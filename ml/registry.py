@@ -13,6 +13,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, redirect_stderr, suppress
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from functools import partial
 from importlib.metadata import version as installed
 from pathlib import Path
@@ -38,7 +39,8 @@ class RegistryError(Exception):
 class Version:
     """One registered version of a model.
 
-    `metrics` are those of its run: `validation_macro_recall` and so on, in 0..1.
+    `metrics` are those of its run: `validation_macro_recall` and so on, in 0..1. `created_at` is
+    in ISO 8601, UTC.
     """
 
     model_name: str
@@ -47,7 +49,7 @@ class Version:
     data: str
     data_fingerprint: str
     run_id: str
-    created_at: int
+    created_at: str
     metrics: dict[str, float] = field(default_factory=dict)
     is_champion: bool = False
     reused: bool = False
@@ -245,6 +247,7 @@ class Registry:
 
     def _version(self, entry: Any, champion: int | None, reused: bool = False) -> Version:
         run = self._client.get_run(entry.run_id) if entry.run_id else None
+        created = datetime.fromtimestamp(entry.creation_timestamp / 1000, UTC)
         return Version(
             model_name=entry.name,
             version=int(entry.version),
@@ -252,7 +255,7 @@ class Registry:
             data=entry.tags.get("data", "?"),
             data_fingerprint=entry.tags.get("data_fingerprint", ""),
             run_id=entry.run_id or "",
-            created_at=entry.creation_timestamp,
+            created_at=created.isoformat(timespec="seconds"),
             metrics=dict(run.data.metrics) if run else {},
             is_champion=int(entry.version) == champion,
             reused=reused,

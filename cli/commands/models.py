@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import os
 import sys
-from dataclasses import asdict, replace
-from datetime import UTC, datetime
+from dataclasses import replace
 from json import dumps
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
@@ -39,7 +38,7 @@ def list_(json: Json = False) -> None:
 
     versions = Registry(_registry()[1]).versions()
     if json:
-        print_json([as_dict(version) for version in versions])
+        print_json(versions)
     elif versions:
         print_versions(versions)
     else:
@@ -88,7 +87,7 @@ def train(
                 "data_fingerprint": trained.dataset.fingerprint,
                 "champion": champion.version,
                 "reason": trained.decision.reason,
-                "versions": [as_dict(version) for version in versions[: len(trained.versions)]],
+                "versions": versions[: len(trained.versions)],
             }
         )
         return
@@ -124,12 +123,6 @@ def score(
     if bad:
         echo(f"{bad:,} line{'' if bad == 1 else 's'} not scored", err=True)
         raise typer.Exit(1)
-
-
-def as_dict(version: Version) -> dict[str, Any]:
-    """Return a version as JSON has it; macro recall in 0..1."""
-    created = datetime.fromtimestamp(version.created_at / 1000, UTC)
-    return {**asdict(version), "created_at": created.isoformat(timespec="seconds")}
 
 
 def print_versions(versions: list[Version]) -> None:

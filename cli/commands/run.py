@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 SHOWN_REASONS = 5
 #: How a task that ended is shown; one that failed is shown with its reason.
 SIGNS = {"success": "[green]✓[/]", "up_for_retry": "[yellow]↻[/]"}
+#: Of a load; any other state is red.
+STATE_STYLES = {"accepted": "green", "unchanged": ""}
 WAITING = (None, "scheduled", "queued")
 
 
@@ -130,24 +132,18 @@ def show(console: Console, city: City, outcome: Outcome, deployment: Deployment)
 
 
 def _loads_table(city: City, outcome: Outcome) -> Table:
-    """Return the loads as a table; with a column on those of earlier runs, where there are any."""
     counts = ["read", "accepted", "unchanged", "quarantined"]
     rows = []
     for load in outcome.loads:
-        state = load["state"]
-        style = {"accepted": "green", "unchanged": ""}.get(state, "red")
         numbers = [styled(f"{load[f'rows_{count}']:,}", right=True) for count in counts]
         if load["rows_quarantined"]:
             numbers[-1].stylize("yellow")
-        rows.append([load["source_id"], *numbers, styled(state, style)])
-    columns = ["source", *counts, "state"]
-    if not all(load["own"] for load in outcome.loads):
-        columns.append("loaded")
-        for row, load in zip(rows, outcome.loads, strict=True):
-            ended = f"{load['finished_at'].astimezone():%H:%M}"
-            row.append(None if load["own"] else f"by an earlier run, {ended}")
+        state = styled(load["state"], STATE_STYLES.get(load["state"], "red"))
+        if not load["own"]:
+            state.append(f" by an earlier run, {load['finished_at'].astimezone():%H:%M}", "dim")
+        rows.append([load["source_id"], *numbers, state])
     title = styled(f"{city.name}, {outcome.seconds:.0f} s")
-    return table(columns, rows, title=title, title_justify="left")
+    return table(["source", *counts, "state"], rows, title=title, title_justify="left")
 
 
 def _print_reasons(console: Console, outcome: Outcome) -> None:

@@ -10,8 +10,8 @@ from typing import Annotated
 
 import typer
 
-from catalog.text import printable
-from cli.display import print_json, print_table, spreadsheet_cell
+from catalog.text import printable, spreadsheet_cell
+from cli.display import print_json, print_table
 from infra import contract
 
 

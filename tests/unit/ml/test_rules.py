@@ -108,7 +108,7 @@ def version(number: int, recall: float, fingerprint: str = "f", net: str = "subw
         data="d",
         data_fingerprint=fingerprint,
         run_id="",
-        created_at=0,
+        created_at="2026-01-01T00:00:00+00:00",
         metrics={"validation_macro_recall": recall, "heldout_macro_recall": 1 - recall},
     )
 

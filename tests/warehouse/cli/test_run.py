@@ -105,10 +105,10 @@ def test_the_summary_ends_with_counts_reasons_and_the_decision(load, warehouse, 
     assert r"✗ testville/pools gate: pools\x1b[2J.csv is empty" in text and "\x1b" not in text
 
 
-def test_a_run_without_loads_of_others_has_no_column_for_them(load, warehouse, monkeypatch):
+def test_a_run_without_loads_of_others_names_none(load, warehouse, monkeypatch):
     load("trees", "cityloom__1", "accepted", 3)
     text = shown(
         monkeypatch,
         Outcome(city_id="t", loads=run_loads(warehouse.url, SOURCES, "cityloom__1", {})),
     )
-    assert "trees" in text and "loaded" not in text and "quarantined most" not in text
+    assert "trees" in text and "earlier run" not in text and "quarantined most" not in text
