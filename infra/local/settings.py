@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 from urllib.parse import quote
 
 from infra.home import NotSetUp, cityloom_home, kept_secret
@@ -59,7 +59,7 @@ class Settings:
         The embedded server must prove by SCRAM that it knows the password's verifier, and is sent
         nothing else: another server on its port learns no password, and is not taken for it.
         """
-        name = role if role in ("airflow", "mlflow", "superset") else "warehouse"
+        name = role if role in get_args(Database) else "warehouse"
         host = f"[{self.database_host}]" if ":" in self.database_host else self.database_host
         required = "require_auth=scram-sha-256" if self.embedded_database else ""
         options = self.database_options or required

@@ -57,7 +57,7 @@ def test_extract_dag_is_as_its_manifest_says(parsed, dag_id):
     assert dag["tasks"]["gate"]["outlets"] == [f"cityloom://raw/{city.city_id}/{source.source}"]
     assert dag["tasks"]["gate"]["after"] == ["stage"]
     assert dag["params"] == ["snapshot"]
-    # Nobody's portal is called before the city's first run.
+    # No portal is called before the city's first run.
     assert dag["paused_at_first"] is True
 
 

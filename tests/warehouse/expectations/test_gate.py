@@ -271,7 +271,7 @@ def test_five_percent_bad_rows(town, share, state):
         assert "gate.max_quarantined allows 4.0 %" in report.message
         assert "status: is not one of open, closed (3)" in report.message
         assert town.raw() == []
-        # What could not be read at all is kept for whoever mends the file; the rest is not.
+        # Rows that could not be read at all are kept, for those who mend the file; the rest is not.
         assert town.query("select source_row from quality.quarantine order by 1") == [(99,), (100,)]
 
 
