@@ -90,7 +90,10 @@ def _dataset(config: dict[str, Any], _: State) -> dict[str, Any]:
         **{key: config.get(key) for key in keys},
         "extra": (config.get("extra") or {}).get("certification"),
         "columns": {
-            column["column_name"]: {key: column.get(key) or None for key in COLUMN_KEYS}
+            column["column_name"]: {
+                **{key: column.get(key) or None for key in COLUMN_KEYS},
+                "description": one_line(column.get("description")),
+            }
             for column in config["columns"]
         },
         "metrics": {
@@ -101,6 +104,14 @@ def _dataset(config: dict[str, Any], _: State) -> dict[str, Any]:
             for metric in config["metrics"]
         },
     }
+
+
+def one_line(text: str | None) -> str | None:
+    """Return a description without its line breaks, which Superset's "sync columns" brings in.
+
+    It takes the comments of the database, which dbt writes as its YAML has them.
+    """
+    return " ".join((text or "").split()) or None
 
 
 def _chart(config: dict[str, Any], state: State) -> dict[str, Any]:

@@ -21,7 +21,7 @@ from dashboards.code import (
     parse_uuid,
     read_yaml,
 )
-from dashboards.compare import as_json, chart_uuids
+from dashboards.compare import as_json, chart_uuids, one_line
 from dashboards.decompile import (
     TYPES,
     Unsupported,
@@ -300,12 +300,12 @@ class Puller:
         relation = self.relations.get(dataset.relation)
         name = column["column_name"]
         known = dataset.columns.get(name) or DatasetColumn()
-        documented_text = relation.columns.get(name) if relation else None
+        documented_text = one_line(relation.columns.get(name)) if relation else None
         changed: dict[str, Any] = {}
         if (column.get("verbose_name") or None) != known.label:
             changed["label"] = column.get("verbose_name") or None
-        description = column.get("description") or None
-        if description != (known.description or documented_text or None):
+        description = one_line(column.get("description"))
+        if description != (one_line(known.description) or documented_text):
             changed["description"] = None if description == documented_text else description
         if bool(column.get("filterable")) != known.filter:
             changed["filter"] = None if column.get("filterable") else False

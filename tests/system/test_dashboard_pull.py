@@ -235,6 +235,15 @@ def test_an_unlocked_dashboard_keeps_its_edits_until_they_are_code(stack, supers
     assert actions(push_code(stack, code)) == {}
 
 
+def test_columns_synced_by_superset_are_no_edit(stack, superset, code):
+    """Superset does so, unless told not to, whenever somebody saves a dataset in its pages."""
+    for dataset in list(superset.items("dataset")):
+        answer = superset._ask("PUT", f"/api/v1/dataset/{dataset['id']}/refresh")
+        assert answer.is_success, answer.text
+    assert pull_code(stack, code).files == []
+    assert actions(push_code(stack, code)) == {}
+
+
 def test_a_persons_metric_is_offered_and_added(stack, superset, code):
     dataset = next(d for d in superset.items("dataset") if d["table_name"] == "rpt_city_status")
     metrics = superset.get(f"/api/v1/dataset/{dataset['id']}")["result"]["metrics"]

@@ -8,9 +8,11 @@ import yaml
 from dashboards.bundle import explore_defaults, form_data
 from dashboards.check import CheckFailed, check
 from dashboards.code import CODE_DIR, Chart, load_code, place_uuid, read_yaml
+from dashboards.compare import differences
 from dashboards.decompile import chart_content, clean, slug_of, split_filters, unique
 from dashboards.pull import pulled_changes
 from dashboards.puller import Puller
+from dashboards.relations import DBT_DIR
 from dashboards.state import Asset
 from dashboards.yamlfile import render
 
@@ -331,6 +333,34 @@ def test_labels_and_metrics_changed_on_a_dataset(state, pulled, code):
             '+  refuse: {sql: MAX(value), label: Refuse, format: ",d"}',
         ]
     }
+
+
+def test_column_comments_that_superset_synced_are_no_edit(state, compiled, pulled, code):
+    config = state.dataset[place_uuid("datasets/area_kpi_month")].config
+    wrapped = {
+        column["column_name"]: column["description"].replace(" ", "\n", 1) + "\n"
+        for column in config["columns"]
+        if column["description"]
+    }
+    assert wrapped
+    for column in config["columns"]:
+        column["description"] = wrapped.get(column["column_name"])
+    assert diff(pulled(state), code) == {}
+    (desired,) = [d for d in compiled(code, state) if d.place == "datasets/area_kpi_month"]
+    assert differences(desired, state.dataset[desired.uuid], state) == []
+
+
+def test_a_dataset_with_a_date_names_its_time_column():
+    """Superset's "sync columns" takes the first date for a dataset that has none."""
+    dated = set()
+    for path in (DBT_DIR / "models").rglob("*.yml"):
+        for model in read_yaml(path).get("models") or []:
+            types = [str(column.get("data_type")) for column in model.get("columns") or []]
+            if any(kind.startswith(("date", "timestamp")) for kind in types):
+                dated.add(model["name"])
+    datasets = [d for d in load_code(CODE_DIR).datasets.values() if d.table_name in dated]
+    assert len(datasets) > 5
+    assert [d.name for d in datasets if d.time_column is None] == []
 
 
 def test_a_persons_dashboard_comes_in_whole(state, pulled, code):
