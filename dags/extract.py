@@ -3,8 +3,8 @@
 A city's DAGs are paused until its first `cityloom run`, so that an installation calls only
 portals that its owner asked for.
 
-A source whose manifest (or city.yml) is wrong has a DAG too, tagged `broken`, that says what to
-mend; it costs the other sources nothing.
+A source whose manifest (or city.yml) is wrong has a DAG too, tagged `broken`, that fails with what
+to mend; the other sources are loaded as ever.
 """
 
 from __future__ import annotations
@@ -120,12 +120,12 @@ def about(city: City, source: Source) -> str:
 {facts}
 
 `stage` reads what is new or changed, `gate` checks it by its expectations and commits it.
-A blocked load leaves `raw` and the marts as they were: `cityloom loads` says why.
+A blocked load leaves `raw` and the marts as they were: `cityloom loads` shows the reason.
 """
 
 
 def broken_dag(dag_id: str, manifest: BrokenManifest) -> DAG:
-    """Return the DAG that stands for a source that cannot be loaded, and says why."""
+    """Return the DAG of a source that cannot be loaded: its one task fails with the reason."""
     problems = "\n".join(map(str, manifest.problems))
     city, source = normalise(manifest.city_id), normalise(manifest.source_id)
 

@@ -180,8 +180,8 @@ class Preparer:
                 raise ExtractError(
                     f"{path}, header",
                     f"is one field, where {name!r} and {len(self.source.columns) - 1} more are "
-                    "due: the columns are parted by another character, or the file is no table",
-                    "set read.options.delimiter to the character that parts them, or fetch the "
+                    "expected: another character separates the columns, or the file is no table",
+                    "set read.options.delimiter to the character between them, or fetch the "
                     "file again",
                 )
             raise ExtractError(

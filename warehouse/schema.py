@@ -70,8 +70,8 @@ create table if not exists quality.quarantine (
     quarantine_id bigint generated always as identity primary key,
     city_id text not null,
     source_id text not null,
-    load_id bigint not null references quality.loads,       -- the load that first met the row
-    last_load_id bigint not null references quality.loads,  -- the newest load that met it again
+    load_id bigint not null references quality.loads,       -- the first load that read the row
+    last_load_id bigint not null references quality.loads,  -- the newest load that read it
     reasons text[] not null,
     source_file text,
     source_row bigint,

@@ -7,6 +7,7 @@ import hashlib
 import io
 import re
 import zlib
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -60,6 +61,18 @@ def find(reader: Reader, base_dir: Path) -> list[Path]:
 def relative(path: Path, base_dir: Path) -> str:
     """Return a file's name below `base_dir`, as `raw._source_file` holds it."""
     return path.relative_to(base_dir).as_posix()
+
+
+def refuse_html_page(path: Path, texts: Iterable[str], expected: str) -> None:
+    """Raise `ExtractError` if a file, of which `texts` are readings, is a page, not `expected`."""
+    for text in filter(_HTML.match, texts):
+        title = _TITLE.search(text)
+        titled = f" titled {title.group(1)!r}" if title else ""
+        raise ExtractError(
+            str(path),
+            f"is an HTML page{titled} in place of {expected}",
+            "the source answered with a page (an error or a login); fetch the file again",
+        )
 
 
 class TextStream(io.RawIOBase):
@@ -193,14 +206,7 @@ class TextStream(io.RawIOBase):
             head[:16384].decode(encoding, errors="ignore").lstrip("\ufeff")
             for encoding in (self.encoding, "latin-1")
         ]
-        for sample in filter(_HTML.match, samples):
-            title = _TITLE.search(sample)
-            titled = f" titled {title.group(1)!r}" if title else ""
-            raise ExtractError(
-                str(self.path),
-                f"is an HTML page{titled} in place of data",
-                "the source answered with a page (an error or a login); fetch the file again",
-            )
+        refuse_html_page(self.path, samples, "data")
         self._refuse_other_formats(head, samples)
 
     def _refuse_other_formats(self, head: bytes, samples: list[str]) -> None:

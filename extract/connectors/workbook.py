@@ -15,7 +15,7 @@ from catalog.fields import Regex
 from catalog.models import Reader, Source
 from extract.batches import SourceBatch, SourceFile
 from extract.connectors.declare import Connector, Options
-from extract.connectors.files import find, relative
+from extract.connectors.files import find, refuse_html_page, relative
 from extract.connectors.records import from_rows, text_of_value
 from extract.errors import ExtractError
 
@@ -86,14 +86,7 @@ def _cells(path: Path, file: SourceFile, sheet_name: str | None) -> list[list[An
     file.bytes, file.sha256 = len(data), hashlib.sha256(data).hexdigest()
     if not data:
         raise ExtractError(str(path), "the file is empty", "fetch it from the source again")
-    if re.match(
-        rb"\s*(<\?xml[^>]*>\s*)?(<!--.*?-->\s*)*<(!doctype\s+html|html)", data[:4096], re.I
-    ):
-        raise ExtractError(
-            str(path),
-            "is an HTML page in place of a workbook",
-            "the source answered with a page (an error or a login); fetch the file again",
-        )
+    refuse_html_page(path, [data[:16384].decode("latin-1")], "a workbook")
     try:
         with CalamineWorkbook.from_path(path) as workbook:
             names = workbook.sheet_names

@@ -90,7 +90,7 @@ class _Batches:
             yield following[1]
 
     def take_added(self) -> list[str]:
-        """Return the columns that were met since the last call and that the stage lacks."""
+        """Return the columns that came up since the last call and that the stage lacks."""
         added, self._added = self._added, []
         return added
 

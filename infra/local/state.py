@@ -37,7 +37,7 @@ ADMIN_URL = "CITYLOOM_DATABASE_URL"
 #: A Unix socket's path must fit in 108 bytes, and supervisor adds a suffix while it binds.
 SOCKET_PATH_LIMIT = 90
 
-#: What stands in the state folder; `reset` removes these and nothing else.
+#: What belongs to Cityloom in the state folder; `reset` removes these and nothing else.
 OWNED_PATHS = (
     *("stack.json", "deployment.json", "prepared.json", "dags-to-pause.json", "lock", "run.lock"),
     *("secrets", "postgres", "airflow", "mlflow", "superset", "supervisor", "dbt"),

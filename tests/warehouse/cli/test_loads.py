@@ -135,5 +135,5 @@ def test_sources_are_listed_and_checked(typed, tmp_path):
     assert "the column 'from_date' is missing" in shown
     (tmp_path / "finance/targets.csv").write_text(header.replace(",", ";") + "m;1;lower;2024-01;")
     shown = typed("sources", "check", "demo", "targets", "--data", str(tmp_path)).output
-    assert "is one field, where 'metric_id' and 3 more are due" in shown
+    assert "is one field, where 'metric_id' and 3 more are expected" in shown
     assert "read.options.delimiter" in shown
