@@ -9,12 +9,12 @@ import errno
 import os
 import sys
 from importlib import import_module
-from pathlib import Path
 from typing import Any
 
 import typer
 
 from catalog.text import printable
+from infra.home import ROOT
 
 #: Name to module and function (or the `typer.Typer` of a command with commands of its own), in
 #: the order of `cityloom --help`. To add a command: write its function, add its name.
@@ -36,18 +36,12 @@ COMMANDS = {
     "score": "models:score",
 }
 
-CHECKOUT = Path(__file__).resolve().parents[1]
 FULL = "free some space, or set CITYLOOM_HOME to a larger disk"
 FORBIDDEN = "run as its owner, or set CITYLOOM_HOME to a folder that you may write to"
 UNREACHABLE = "`cityloom doctor` finds the cause, `cityloom up` starts servers and restores logins"
 #: What a machine refuses, and the remedy.
-MACHINE_ERRORS = {
-    errno.ENOSPC: FULL,
-    errno.EDQUOT: FULL,
-    errno.EROFS: FORBIDDEN,
-    errno.EACCES: FORBIDDEN,
-    errno.EPERM: FORBIDDEN,
-}
+MACHINE_ERRORS = dict.fromkeys([errno.ENOSPC, errno.EDQUOT], FULL)
+MACHINE_ERRORS |= dict.fromkeys([errno.EROFS, errno.EACCES, errno.EPERM], FORBIDDEN)
 
 
 def build() -> typer.Typer:
@@ -96,7 +90,7 @@ def explain(error: Exception) -> str | None:
     An exception class that a package of this checkout defines carries a message for people.
     """
     room = type(error).__module__.partition(".")[0]
-    if (CHECKOUT / room / "__init__.py").is_file():
+    if (ROOT / room / "__init__.py").is_file():
         return str(error)
     bases = [base.__name__ for base in type(error).__mro__]
     if room == "psycopg" and "OperationalError" in bases:

@@ -10,7 +10,6 @@ import typer
 
 from cli.display import Json, echo, print_json
 from infra import contract
-from infra.home import ROOT
 
 if TYPE_CHECKING:
     from dashboards.pull import PullReport
@@ -19,14 +18,6 @@ app = typer.Typer(
     help="Superset's dashboards, kept as code in dashboards/. Example: `cityloom dashboards push`",
     no_args_is_help=True,
 )
-
-CODE = ROOT / "dashboards"
-Folder = Annotated[
-    Path,
-    typer.Option(
-        help="Other code than dashboards/ of the checkout.", resolve_path=True, show_default=False
-    ),
-]
 
 
 def _superset() -> tuple[str, str, str]:
@@ -42,7 +33,6 @@ def _warehouse() -> str:
 
 @app.command()
 def push(
-    folder: Folder = CODE,
     discard_edits: Annotated[
         bool, typer.Option("--discard-edits", help="Also overwrite edits of unlocked dashboards.")
     ] = False,
@@ -55,7 +45,7 @@ def push(
     """
     from dashboards.push import push as push_all
 
-    report = push_all(*_superset(), _warehouse(), folder, discard_edits=discard_edits, lock=True)
+    report = push_all(*_superset(), _warehouse(), discard_edits=discard_edits, lock=True)
     for change in report.changes:
         if change.action != "unchanged":
             detail = f" ({change.detail})" if change.detail else ""
@@ -67,7 +57,6 @@ def push(
 
 @app.command()
 def pull(
-    folder: Folder = CODE,
     dashboard: Annotated[
         str | None, typer.Option(help="Only this one, by slug; with --add CHART, where to.")
     ] = None,
@@ -92,7 +81,6 @@ def pull(
     report = pull_all(
         *_superset(),
         _warehouse(),
-        folder,
         dashboard=dashboard,
         chart=chart,
         add=add or (),
@@ -127,7 +115,6 @@ def _print_pull(report: PullReport, *, dry_run: bool) -> None:
 @app.command()
 def unlock(
     slug: Annotated[str, typer.Argument(help="The dashboard's slug, such as city-overview.")],
-    folder: Folder = CODE,
 ) -> None:
     """Open a dashboard of the code and its charts for editing in Superset.
 
@@ -137,14 +124,13 @@ def unlock(
     """
     from dashboards.push import unlock as unlock_one
 
-    url, charts = unlock_one(*_superset(), slug, folder)
+    url, charts = unlock_one(*_superset(), slug)
     echo(f"{url}: open for editing, with {charts} charts")
     echo("when done: `cityloom dashboards pull`, look at the diff, `cityloom dashboards push`")
 
 
 @app.command()
 def check(
-    folder: Folder = CODE,
     warehouse: Annotated[
         bool, typer.Option("--warehouse", help="Also try everything on the running warehouse.")
     ] = False,
@@ -155,7 +141,7 @@ def check(
     """
     from dashboards.check import check as check_all
 
-    checked = check_all(folder, warehouse_url=_warehouse() if warehouse else None)
+    checked = check_all(warehouse_url=_warehouse() if warehouse else None)
     against = "dbt and the warehouse" if checked.against_warehouse else "dbt"
     echo(
         f"{checked.dashboards} dashboard(s), {checked.charts} charts, {checked.datasets} datasets: "
@@ -169,11 +155,8 @@ def picture(
         "docs/images/city-overview.png"
     ),
     dashboard: Annotated[str, typer.Option(help="The dashboard's slug.")] = "city-overview",
-    full: Annotated[
-        bool, typer.Option("--full", help="The whole page, not the first screen.")
-    ] = False,
 ) -> None:
-    """Open a dashboard in a headless browser and take its picture.
+    """Open a dashboard in a headless browser and take a picture of its first screen.
 
     Example: cityloom dashboards picture
     """
@@ -181,5 +164,5 @@ def picture(
     from infra.browser import ensure
 
     with open_dashboard(*_superset(), dashboard, executable=ensure()) as opened:
-        save_picture(opened, path, whole=full)
+        save_picture(opened, path, whole=False)
     echo(f"{path}: {path.stat().st_size / 1024:,.0f} kB")

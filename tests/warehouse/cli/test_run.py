@@ -80,6 +80,7 @@ def test_before_the_first_reports_every_accepted_load_is_new(load, warehouse):
 
 def shown(monkeypatch, outcome):
     monkeypatch.setattr(command, "addresses", lambda deployment: {"Superset": "http://x"})
+    monkeypatch.setattr("cli.airflow.city_ids", lambda: ["testville"])
     deployment = SimpleNamespace(user_and_place=lambda server: ("admin", "/a/file"))
     console = Console(file=io.StringIO(), width=300)
     command.show(console, SimpleNamespace(name="Testville"), outcome, deployment)
