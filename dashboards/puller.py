@@ -39,7 +39,7 @@ from dashboards.decompile import (
     unique,
     without_none,
 )
-from dashboards.relations import Relation
+from dashboards.relations import SCHEMAS, Relation
 from dashboards.state import Asset, State, placed
 from dashboards.yamlfile import render
 
@@ -329,7 +329,7 @@ class Puller:
         """Return the name of the dataset that a chart uses, made if the code has none."""
         uuid = chart.config.get("dataset_uuid")
         relation = self.state.relation(uuid)
-        if relation is None or relation.partition(".")[0] not in ("marts", "reporting"):
+        if relation is None or relation.partition(".")[0] not in SCHEMAS:
             asset = self.state.dataset.get(parse_uuid(uuid)) if uuid else None
             self.unsupported.problems.append(
                 f"chart {chart.title!r}: its dataset {asset.title if asset else '?'!r} is not a "
