@@ -23,6 +23,7 @@ from typing import IO, Any
 from urllib.parse import unquote
 
 import psycopg
+from psycopg import pq
 from psycopg.conninfo import conninfo_to_dict
 
 from catalog import generate
@@ -116,9 +117,20 @@ class DbtFailed(Exception):
 
 
 def environment(warehouse_url: str) -> dict[str, str]:
-    """Return the variables that `dbt_project/profiles.yml` reads, for a `postgresql://` URL."""
+    """Return the variables that `dbt_project/profiles.yml` reads, for a `postgresql://` URL.
+
+    The URL's other options (`require_auth`, `sslmode`, ...) are for libpq, which dbt's profile has
+    no place for: without them the password would be sent to any server on the port that asks.
+    """
     parts = conninfo_to_dict(warehouse_url)
+    options = {
+        option.envvar.decode(): str(parts[option.keyword.decode()])
+        for option in pq.Conninfo.get_defaults()
+        if option.envvar and option.keyword.decode() in parts
+    }
+    login = ("PGHOST", "PGPORT", "PGUSER", "PGPASSWORD", "PGDATABASE")
     return {
+        **{name: value for name, value in options.items() if name not in login},
         "CITYLOOM_DBT_HOST": unquote(str(parts.get("host") or "127.0.0.1")),
         "CITYLOOM_DBT_PORT": str(parts.get("port") or 5432),
         "CITYLOOM_DBT_USER": str(parts.get("user") or "warehouse"),

@@ -1,5 +1,11 @@
 from __future__ import annotations
 
+import socket
+import threading
+
+import psycopg2
+import pytest
+
 from warehouse.dbt import DbtSummary, NodeOutcome, environment
 
 
@@ -16,6 +22,45 @@ def test_profile_gets_what_the_url_says_unescaped():
     assert variables["CITYLOOM_DBT_PASSWORD"] == "p@ss/word"
     assert variables["CITYLOOM_DBT_DBNAME"] == "city"
     assert variables["DBT_SEND_ANONYMOUS_USAGE_STATS"] == "false"
+
+
+def test_another_server_on_the_port_is_sent_no_password(monkeypatch):
+    """dbt's profile has no place for `require_auth`, so libpq takes it from the environment."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        received = []
+
+        def ask_for_the_password():
+            client, _ = server.accept()
+            with client:
+                received.append(client.recv(1000))
+                client.sendall(b"R\0\0\0\x08\0\0\0\x03")  # AuthenticationCleartextPassword
+                received.append(client.recv(1000))
+
+        thread = threading.Thread(target=ask_for_the_password, daemon=True)
+        thread.start()
+        port = server.getsockname()[1]
+        options = "require_auth=scram-sha-256&sslmode=disable"
+        url = f"postgresql://warehouse:hunter2@127.0.0.1:{port}/warehouse?{options}"
+        for name, value in environment(url).items():
+            monkeypatch.setenv(name, value)
+        with pytest.raises(psycopg2.OperationalError, match="scram-sha-256"):  # as dbt connects
+            psycopg2.connect(
+                host="127.0.0.1",
+                port=port,
+                user="warehouse",
+                password="hunter2",
+                dbname="warehouse",
+            )
+        thread.join(30)
+        assert b"warehouse" in received[0]
+        assert b"hunter2" not in b"".join(received)
+
+
+def test_options_of_the_url_reach_dbt():
+    url = "postgresql://w:p@db.example/city?sslmode=verify-full&sslrootcert=/ca.pem"
+    variables = environment(url)
+    assert variables["PGSSLMODE"] == "verify-full" and variables["PGSSLROOTCERT"] == "/ca.pem"
+    assert not {"PGPASSWORD", "PGHOST", "PGUSER"} & variables.keys()
 
 
 def test_summary_counts_what_was_built_tested_skipped_and_failed():
