@@ -30,6 +30,7 @@ from urllib.parse import quote
 
 import psutil
 
+from infra.home import write_private
 from infra.local.ports import LOOPBACK, free_port, listeners
 
 SYSTEM_USER = "pgserver"
@@ -85,8 +86,8 @@ class Cluster:
             )
         self._write(self.data / "cityloom.conf", SERVER_SETTINGS.read_text() + settings)
         main = self.data / "postgresql.conf"
-        if "cityloom.conf" not in main.read_text():
-            self._write(main, main.read_text() + "\ninclude_if_exists = 'cityloom.conf'\n")
+        if "cityloom.conf" not in (found := self._read(main)):
+            self._write(main, found + "\ninclude_if_exists = 'cityloom.conf'\n")
 
     def _initdb(self, password: str) -> None:
         # Made under another name: a killed initdb leaves what looks like a cluster and is none.
@@ -118,11 +119,20 @@ class Cluster:
         )
 
     def _write(self, path: Path, text: str) -> None:
-        path.unlink(missing_ok=True)
-        path.touch(mode=0o600)
-        path.write_text(text)
-        if self.user:
-            shutil.chown(path, self.user, pwd.getpwnam(self.user).pw_gid)
+        """Write a file as the server's user: root would follow that user's links to anywhere."""
+        self._shell('umask 077 && rm -f -- "$1" && cat > "$1"', path, text)
+
+    def _read(self, path: Path) -> str:
+        return self._shell('cat -- "$1"', path)
+
+    def _shell(self, script: str, path: Path, text: str = "") -> str:
+        command = ["sh", "-c", script, "sh", str(path)]
+        done = subprocess.run(
+            command, input=text, capture_output=True, text=True, cwd="/", **_as_user(self.user)
+        )
+        if done.returncode:
+            raise PostgresError(f"{path}: {done.stderr.strip()}")
+        return done.stdout
 
     def pid(self) -> int | None:
         """Return the pid in `postmaster.pid`, or None; the process may be gone."""
@@ -190,7 +200,7 @@ def locate(folder: Path, port: int) -> Cluster:
                 "a copy of that one. Replace the link by a copy of the folder it leads to, made "
                 "while that stack is down; or `cityloom reset` here, which leaves the other alone"
             )
-        (real / NOTE).write_text(str(folder.absolute()))
+        write_private(real / NOTE, str(folder.absolute()))  # a link there is not followed
     programs = shipped if _runs(shipped) else _copied_programs(shipped, real)
     if programs != shipped and not _runs(programs):
         raise PostgresError(

@@ -114,6 +114,35 @@ def test_pid_file_whose_pid_is_another_programs_is_dropped(private):
 
 
 @as_root
+def test_links_of_the_servers_user_lead_root_nowhere(private, tmp_path):
+    folder = private / "home" / "postgres"
+    cluster = locate(folder, 5432)
+    cluster.initialise("p")
+    victim, elsewhere = tmp_path / "victim", tmp_path / "elsewhere"
+    victim.write_text("secret")
+    victim.chmod(0o600)
+    elsewhere.mkdir()
+
+    def plant(path, target):
+        # As the server's user, who owns the folder.
+        path.rename(path.with_name(f"{path.name}.kept"))
+        path.symlink_to(target)
+
+    plant(cluster.data.parent / postgres.NOTE, victim)
+    locate(folder, 5432)
+    assert victim.read_text() == "secret"
+    plant(cluster.data / "postgresql.conf", victim)
+    with pytest.raises(PostgresError, match="Permission denied"):
+        cluster.initialise("p")
+    plant(cluster.data, elsewhere)
+    (elsewhere / "PG_VERSION").write_text(str(postgres.MAJOR))
+    with pytest.raises(PostgresError, match="Permission denied"):
+        cluster.initialise("p")
+    assert [path.name for path in elsewhere.iterdir()] == ["PG_VERSION"]
+    assert victim.read_text() == "secret"
+
+
+@as_root
 def test_copied_home_does_not_share_the_others_database(private):
     """`cp -a` copies the link; only the home that made the database may use and remove it."""
     ours, copy = private / "home" / "postgres", private / "copy" / "postgres"
