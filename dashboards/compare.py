@@ -19,6 +19,7 @@ WORDS = {
     "position": "rows",
     "native_filter_configuration": "filters",
     "label_colors": "colours",
+    "cross_filters_enabled": "cross_filters",
     "is_managed_externally": "lock",
     "certification_details": "certification",
     "certified_by": "certification",

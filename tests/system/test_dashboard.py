@@ -10,7 +10,15 @@ from pathlib import Path
 import pytest
 import yaml
 
-from dashboards.browser import PageError, choose, look, open_dashboard, problems, save_picture
+from dashboards.browser import (
+    PageError,
+    choose,
+    look,
+    open_dashboard,
+    problems,
+    save_picture,
+    wait_until_drawn,
+)
 from dashboards.code import CODE_DIR, load_dashboards, place_uuid
 from dashboards.push import PushReport, push
 from dashboards.superset import Superset, SupersetError
@@ -147,6 +155,16 @@ def test_a_district_chosen_changes_the_figures_to_that_districts(stack, overview
     assert (
         name in shown["Districts against target"] and "Target" in shown["Districts against target"]
     )
+
+
+def test_a_click_on_a_bar_empties_no_chart(stack):
+    with opened(stack) as page:
+        holder = page.locator(".dashboard-component-chart-holder", has_text="wait longest")
+        box = holder.locator("canvas").first.bounding_box()
+        page.mouse.click(box["x"] + box["width"] / 2, box["y"] + 30)
+        page.wait_for_timeout(3000)
+        wait_until_drawn(page)
+        assert problems(look(page)) == []
 
 
 def test_a_second_push_changes_nothing(stack):
