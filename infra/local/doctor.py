@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import platform
+import re
 import shutil
 import sys
 from collections.abc import Callable, Iterator
@@ -62,7 +64,7 @@ def _environments() -> Iterator[Finding]:
 
 def _not_as_pinned(venv: Path, pins: Path) -> list[str]:
     (packages,) = venv.glob("lib/python3*/site-packages")
-    wanted = read_pins(pins, packages.parent.name.removeprefix("python"))
+    wanted = read_pins(pins, _python_of(venv))
     return [
         f"{one.name} {one.version} instead of {version}"
         for one in metadata.distributions(path=[str(packages)])
@@ -71,9 +73,17 @@ def _not_as_pinned(venv: Path, pins: Path) -> list[str]:
     ]
 
 
+def _python_of(venv: Path) -> str:
+    """Return the full version of an environment's Python, such as `3.12.4`."""
+    found = re.search(
+        r"^version(?:_info)?\s*=\s*(\d+\.\d+\.\d+)", (venv / "pyvenv.cfg").read_text(), re.MULTILINE
+    )
+    return found[1] if found else platform.python_version()
+
+
 def read_pins(path: Path, python: str) -> dict[str, str]:
-    """Return package to version for the pins that hold on this system and a Python (`3.12`)."""
-    holds = {"python_version": python, "python_full_version": f"{python}.0"}
+    """Return package to version for the pins that hold on this system and a Python (`3.12.4`)."""
+    holds = {"python_version": python.rpartition(".")[0], "python_full_version": python}
     lines = [line for line in path.read_text().splitlines() if line and not line.startswith("#")]
     pins = [Requirement(line) for line in lines]
     return {
@@ -84,12 +94,17 @@ def read_pins(path: Path, python: str) -> dict[str, str]:
 
 
 def _manifests() -> Iterator[Finding]:
+    from catalog.facts import feed_problems, load_facts
+    from catalog.generate import DBT_PROJECT
     from extract.manifests import load_cities
 
     found = load_cities()
     for problem in found.problems:
         yield Finding("manifests", "bad", str(problem), "mend the file; its source is not loaded")
-    if not found.problems:
+    unmodelled = feed_problems(found.sources, load_facts(DBT_PROJECT), DBT_PROJECT)
+    for line in unmodelled:
+        yield Finding("manifests", "bad", line, "mend the file; its source is not in the marts")
+    if not (found.problems or unmodelled):
         yield Finding("manifests", "ok", f"{len(found.sources)} in {len(found.cities)} cities")
 
 
