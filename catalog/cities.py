@@ -271,4 +271,6 @@ class _Lines:
             reason = "it is indented with a tab; use spaces"
         elif "mapping values" in reason:
             reason += "; put a text that holds a colon in quotes"
+        elif "start any token" in reason or "alphabetic or numeric" in reason:
+            reason += "; put a text that begins with @, %, *, & or ` in quotes"
         return _NotYaml(self.path, f"is not YAML: {reason}", number + 1)

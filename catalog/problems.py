@@ -24,6 +24,16 @@ _MUST_BE = {
     "model": "a group of keys",
     "tuple": "a list, such as [a, b]",
 }
+#: What other tools call a type of a column. The closest spelling would lose a datetime's time.
+_OTHER_NAMES = {
+    "bool": "boolean",
+    "datetime": "timestamp",
+    "decimal": "numeric",
+    "float": "double",
+    "int": "integer",
+    "str": "text",
+    "string": "text",
+}
 
 
 @dataclass(frozen=True)
@@ -108,6 +118,9 @@ def _message(item: Any, model: type[BaseModel]) -> str:
         return f"must be a text, not {_brief(given)}{meaning}"
     if kind in ("literal_error", "enum"):
         allowed = re.findall(r"'([^']*)'", item["ctx"]["expected"])
+        other_name = _OTHER_NAMES.get(str(given).lower())
+        if other_name in allowed:
+            return f"is {given!r}, which is not known; write {other_name!r}"
         return f"is {given!r}, which is not known; {did_you_mean(given, allowed)}"
     must_be = _MUST_BE.get(kind.removesuffix("_type").removesuffix("_parsing"))
     if must_be:

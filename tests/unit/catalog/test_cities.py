@@ -99,7 +99,10 @@ def test_a_good_city_is_read_whole(write):
         ({"cadence": ""}, ("cadence: '' is not a cron expression",)),
         # columns
         (column(typ="text"), ("columns.x.typ: is not a known key", "did you mean 'type'?")),
-        (column(type="string"), ("columns.x.type: is 'string'", "boolean, date, double")),
+        (column(type="string"), ("columns.x.type: is 'string'", "write 'text'")),
+        (column(type="xyz"), ("columns.x.type: is 'xyz'", "boolean, date, double")),
+        (column(type="datetime"), ("columns.x.type: is 'datetime'", "write 'timestamp'")),
+        (column(type="float"), ("columns.x.type: is 'float'", "write 'double'")),
         (column(type="integr"), ("columns.x.type: is 'integr'", "did you mean 'integer'?")),
         (column(required="often"), ("columns.x.required: must be true or false, not 'often'",)),
         (column(pattern="("), ("columns.x.pattern: '(' is not a regular expression",)),
@@ -187,6 +190,8 @@ def test_a_mistake_in_city_yml_is_reported_with_file_key_and_remedy(write, chang
             2,
             "put a text that holds a colon in quotes",
         ),
+        ("source: pools\ncadence: @daily\n", 2, "put a text that begins with @, %"),
+        ("source: pools\ncadence: * 6 * * *\n", 2, "put a text that begins with @, %"),
         ("source: pools\ncolumns:\n\tpool_id: {}\n", 3, "indented with a tab; use spaces"),
         (
             "source: pools\ntier: open\ntier: internal\n",
