@@ -142,7 +142,14 @@ def _feed_problems(source: Source, facts: dict[str, Fact], project: Path) -> lis
             f"{source.path}: feeds: {source.feeds!r} needs a staging model; "
             f"write {project.name}/{model} with the columns of {fact.path.name}"
         ]
-    missing = _missing_columns((project / model).read_text(encoding="utf-8"), fact)
+    words = _words((project / model).read_text(encoding="utf-8"))
+    if source.raw_table not in words:
+        return [
+            f"{project.name}/{model}: does not read the source's table; begin it with "
+            f"{{{{ newest_version('{source.raw_table}') }}}}"
+        ]
+    # What the text names, dbt still compares with the table it makes (macro `check_feed`).
+    missing = [column for column in fact.columns if column not in words]
     if missing:
         return [
             f"{project.name}/{model}: has no column {', '.join(missing)}, which fact "
@@ -151,11 +158,7 @@ def _feed_problems(source: Source, facts: dict[str, Fact], project: Path) -> lis
     return []
 
 
-def _missing_columns(sql: str, fact: Fact) -> list[str]:
-    """Return the fact's columns that a model's text does not name, so that it cannot have them.
-
-    What it names, dbt still compares with the table it makes (macro `check_feed`).
-    """
+def _words(sql: str) -> set[str]:
+    """Return the words of a model's text, without its comments."""
     text = re.sub(r"--[^\n]*|/\*.*?\*/|\{#.*?#\}", " ", sql, flags=re.DOTALL)
-    words = set(re.findall(r"\w+", text))
-    return [column for column in fact.columns if column not in words]
+    return set(re.findall(r"\w+", text))

@@ -18,33 +18,41 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from pydantic import TypeAdapter, ValidationError
 
-from catalog.cities import CITIES_DIR, read_cities
+from catalog.cities import Cities, read_cities
 from catalog.facts import Fact, feed_problems, load_facts
 from catalog.fields import CRON_PRESETS
 from catalog.models import City, Source
-from catalog.problems import ManifestError
+from catalog.problems import ManifestError, Problem
 from catalog.types import LOADER_COLUMNS
 
 DBT_PROJECT = Path(__file__).resolve().parents[1] / "dbt_project"
 GENERATED = Path("generated")
 RAW_SOURCES = GENERATED / "models/raw.yml"
+TARGETS = GENERATED / "seeds/target.csv"
+#: What the other files were made of: where a manifest is wrong, its last good declaration.
+DECLARED = GENERATED / "declared.json"
 HEADER = "Made from cities/ by `make generate`; a change here is lost."
+#: city_id, metric_id, target, from_date
+TargetRow = tuple[str, str, float, str]
+_CITIES = TypeAdapter(tuple[City, ...])
 
 
-def all_cities(cities_dir: Path = CITIES_DIR) -> tuple[City, ...]:
-    """Return every city as its files are now; raise `ManifestError` with all their problems."""
-    found = read_cities(cities_dir)
-    if found.problems:
-        raise ManifestError(found.problems)
-    return found.cities
+def rendered(
+    cities: Iterable[City],
+    facts: dict[str, Fact],
+    targets: Callable[[City], list[TargetRow]] | None = None,
+) -> dict[Path, str]:
+    """Return the text of each generated file by its path inside the dbt project.
 
-
-def rendered(cities: Iterable[City], facts: dict[str, Fact]) -> dict[Path, str]:
-    """Return the text of each generated file by its path inside the dbt project."""
+    `targets` returns a city's rows of the seed `target`; those of its targets.csv if not given.
+    """
+    targets = targets or _targets
     cities = tuple(cities)
     sources = [source for city in cities for source in _by_name(city)]
     return {
+        DECLARED: _CITIES.dump_json(cities, indent=1).decode() + "\n",
         RAW_SOURCES: _sources(cities),
         GENERATED / "macros/raw_tables.sql": _raw_tables_macro(sources),
         GENERATED / "macros/facts_by_name.sql": _facts_macro(sources, facts),
@@ -94,9 +102,9 @@ def rendered(cities: Iterable[City], facts: dict[str, Fact]) -> dict[Path, str]:
                 for source in sources
             ),
         ),
-        GENERATED / "seeds/target.csv": _table(
+        TARGETS: _table(
             "city_id metric_id target from_date",
-            (row for city in cities for row in _targets(city)),
+            (row for city in cities for row in targets(city)),
         ),
     }
 
@@ -116,19 +124,31 @@ def refresh(
 ) -> None:
     """Write the generated files before a build.
 
-    A wrong manifest does not keep the other sources from being built. It is named to `echo`, and
-    the files generated before it was wrong are used; where there are none, its source is left out.
-    Raises `ManifestError` for facts that are declared wrongly.
+    A wrong manifest does not keep the other sources from being built, nor what is new in theirs.
+    It is named to `echo`, and its source is built as it was declared before; one that was not, or
+    whose staging model is wrong, is left out. Raises `ManifestError` for facts that are declared
+    wrongly.
     """
     try:
         write(project, cities)
+        return
     except ManifestError as error:
-        for problem in error.problems:
-            echo(f"warning: {problem}")
-        if (project / RAW_SOURCES).is_file():
-            echo("warning: built as declared before; mend the files named above for what is new")
-        else:
-            write(project, _usable(project, cities))
+        named = list(error.problems)
+    for problem in named:
+        echo(f"warning: {problem}")
+    echo("warning: what is named above is built as declared before, or left out")
+
+    def targets(city: City) -> list[TargetRow]:
+        try:
+            return _targets(city)
+        except ManifestError as error:
+            for problem in error.problems:
+                if problem not in named:
+                    echo(f"warning: {problem}")
+            return _targets_before(project, city.city_id)
+
+    usable = _usable(project, cities)
+    _replace(project, rendered(usable, load_facts(project), targets))
 
 
 def max_staleness_days(cadence: str) -> int:
@@ -149,11 +169,13 @@ def max_staleness_days(cadence: str) -> int:
 
 
 def _checked(project: Path, cities: Iterable[City] | None) -> dict[Path, str]:
-    cities = all_cities() if cities is None else tuple(cities)
+    found = read_cities() if cities is None else Cities(tuple(cities))
     facts = load_facts(project)
-    if problems := feed_problems((s for city in cities for s in city.sources), facts, project):
+    problems: list[Problem | str] = list(found.problems)
+    problems += feed_problems(found.sources, facts, project)
+    if problems:
         raise ManifestError(problems)
-    return rendered(cities, facts)
+    return rendered(found.cities, facts)
 
 
 def _replace(project: Path, texts: dict[Path, str]) -> list[Path]:
@@ -176,13 +198,33 @@ def _replace(project: Path, texts: dict[Path, str]) -> list[Path]:
 
 
 def _usable(project: Path, cities: Iterable[City] | None) -> list[City]:
-    """Return the cities with those of their sources in which nothing is wrong."""
+    """Return the cities with their good sources, and wrong ones as they were declared before."""
     facts = load_facts(project)
+    now = {city.city_id: city for city in (read_cities().cities if cities is None else cities)}
+    before = {city.city_id: city for city in _declared_before(project) if city.path.is_file()}
     usable = []
-    for city in read_cities().cities if cities is None else cities:
-        sources = [s for s in city.sources if not feed_problems([s], facts, project)]
-        usable.append(city.model_copy(update={"sources": tuple(sources)}))
+    for city_id in sorted({*now, *before}):
+        city = now.get(city_id, before.get(city_id))
+        assert city is not None
+        known = {source.source for source in city.sources}
+        kept = before[city_id].sources if city_id in before else ()
+        sources = [
+            source
+            for source in (*city.sources, *(old for old in kept if old.source not in known))
+            if source.path.is_file() and not feed_problems([source], facts, project)
+        ]
+        departments = {s.department: s.department for s in sources} | city.departments
+        changes = {"sources": tuple(sources), "departments": departments}
+        usable.append(city.model_copy(update=changes))
     return usable
+
+
+def _declared_before(project: Path) -> tuple[City, ...]:
+    """Return the cities as the files in `generated/` were made of; none where that is unknown."""
+    try:
+        return _CITIES.validate_json((project / DECLARED).read_bytes())
+    except (FileNotFoundError, ValidationError):  # the first build, or another version's file
+        return ()
 
 
 def _by_name(city: City) -> list[Source]:
@@ -288,7 +330,20 @@ def _literal(value: Any) -> Any:
     return value
 
 
-def _targets(city: City) -> list[tuple[str, str, float, str]]:
+def _targets_before(project: Path, city_id: str) -> list[TargetRow]:
+    """Rows of a city's targets in the generated seed, from before its targets.csv was wrong."""
+    path = project / TARGETS
+    if not path.is_file():
+        return []
+    with path.open(encoding="utf-8", newline="") as file:
+        return [
+            (row["city_id"], row["metric_id"], float(row["target"]), row["from_date"])
+            for row in csv.DictReader(file)
+            if row["city_id"] == city_id
+        ]
+
+
+def _targets(city: City) -> list[TargetRow]:
     """Rows of `cities/<city>/targets.csv` (metric_id, target, from_date) that set a target."""
     path = city.path.parent / "targets.csv"
     if not path.is_file():

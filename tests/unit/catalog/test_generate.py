@@ -12,6 +12,7 @@ import pytest
 import yaml
 
 from catalog import generate
+from catalog.cities import read_cities
 from catalog.facts import load_facts
 from catalog.problems import ManifestError
 from extract.manifests import load_cities, load_city
@@ -177,7 +178,7 @@ def test_a_changed_manifest_is_written_once_and_what_is_gone_is_removed(cities, 
     manifest.write_text(SOURCE.replace("depth: {type: double}", "depth: {type: numeric}"))
     (project / "generated/seeds/old.csv").write_text("x\n")
     changed = load_city("smalltown", cities)
-    assert generate.write(project, [changed]) == [RAW]
+    assert set(generate.write(project, [changed])) == {RAW, generate.DECLARED}
     assert generate.write(project, [changed]) == []
     assert not (project / "generated/seeds/old.csv").exists()
 
@@ -221,6 +222,15 @@ def test_a_staging_model_that_lacks_a_column_is_named_with_it(cities, project):
     )
 
 
+def test_a_staging_model_that_reads_another_table_is_told_which_to_read(cities, project):
+    staging = project / "models/staging/smalltown/stg_smalltown__potholes.sql"
+    staging.write_text(STAGING.replace("smalltown__potholes", "smalltown__pothole"))
+    assert problems(project, cities) == [
+        "dbt_project/models/staging/smalltown/stg_smalltown__potholes.sql: does not read the "
+        "source's table; begin it with {{ newest_version('smalltown__potholes') }}"
+    ]
+
+
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
@@ -238,7 +248,7 @@ def test_a_fact_that_is_declared_wrongly_is_named(cities, project, old, new, mes
 
 
 def test_a_wrong_manifest_does_not_keep_the_others_from_being_built(cities, project, monkeypatch):
-    monkeypatch.setattr(generate, "all_cities", lambda: (load_city("smalltown", cities),))
+    monkeypatch.setattr(generate, "read_cities", lambda: read_cities(cities))
     lines: list[str] = []
     generate.refresh(project, echo=lines.append)
     before = (project / RAW).read_text()
@@ -248,6 +258,77 @@ def test_a_wrong_manifest_does_not_keep_the_others_from_being_built(cities, proj
     assert lines[0].startswith(f"warning: {manifest}:")
     assert "tier" in lines[0]
     assert (project / RAW).read_text() == before
+
+
+def tables(project: Path) -> list[str]:
+    document = yaml.safe_load((project / RAW).read_text())
+    return [table["name"] for table in document["sources"][0]["tables"]]
+
+
+@pytest.fixture
+def two_cities(cities, project, monkeypatch):
+    """A city that is declared well and was generated, and a second that comes later."""
+    monkeypatch.setattr(generate, "read_cities", lambda: read_cities(cities))
+    generate.refresh(project, echo=print)
+    shutil.copytree(cities / "smalltown", cities / "newtown")
+    staging = project / "models/staging/smalltown/stg_smalltown__potholes.sql"
+    (project / "models/staging/newtown").mkdir()
+    (project / "models/staging/newtown/stg_newtown__potholes.sql").write_text(
+        staging.read_text().replace("smalltown", "newtown")
+    )
+    return cities
+
+
+@pytest.mark.parametrize("wrong", ["sources/works/potholes.yml", "city.yml"])
+def test_a_new_city_is_built_beside_one_that_is_wrong_now(two_cities, project, wrong):
+    """What is wrong is as it was declared before, so that its rows stay in the marts."""
+    file = two_cities / "smalltown" / wrong
+    file.write_text(file.read_text() + "surprise: 1\n")
+    lines: list[str] = []
+    generate.refresh(project, echo=lines.append)
+    assert "surprise: is not a known key" in lines[0]
+    assert tables(project) == ["newtown__potholes", "smalltown__potholes"]
+    generate.refresh(project, echo=lines.append)
+    assert tables(project) == ["newtown__potholes", "smalltown__potholes"]
+
+
+def test_a_wrong_staging_model_is_named_beside_a_wrong_manifest(two_cities, project):
+    """It was left out without a word while any manifest was wrong."""
+    manifest = two_cities / "smalltown/sources/works/potholes.yml"
+    manifest.write_text(SOURCE.replace("tier: open", "tier: secret"))
+    (project / "models/staging/newtown/stg_newtown__potholes.sql").unlink()
+    lines: list[str] = []
+    generate.refresh(project, echo=lines.append)
+    assert any("tier: is 'secret'" in line for line in lines)
+    assert any("'hole' needs a staging model" in line for line in lines)
+    assert tables(project) == ["smalltown__potholes"]
+
+
+def test_targets_that_are_wrong_now_are_as_before(two_cities, project):
+    targets = two_cities / "smalltown/targets.csv"
+    targets.write_text("metric_id,target,from_date\nholes,5,2024-01-01\n")
+    generate.refresh(project, echo=print)
+    targets.write_text("metric_id,target,from_date\nholes,five,2024-01-01\n")
+    lines: list[str] = []
+    generate.refresh(project, echo=lines.append)
+    assert "target 'five' is not a number" in lines[0]
+    assert (project / generate.TARGETS).read_text().splitlines()[1:] == [
+        "smalltown,holes,5.0,2024-01-01"
+    ]
+
+
+def test_a_source_that_was_taken_out_does_not_come_back(two_cities, project):
+    (two_cities / "smalltown/sources/works/potholes.yml").unlink()
+    manifest = two_cities / "newtown/sources/works/potholes.yml"
+    manifest.write_text(SOURCE.replace("tier: open", "tier: secret"))
+    generate.refresh(project, echo=print)
+    assert tables(project) == []
+
+
+def test_a_staging_model_that_is_wrong_now_does_not_stop_the_others(two_cities, project):
+    (project / "models/staging/smalltown/stg_smalltown__potholes.sql").unlink()
+    generate.refresh(project, echo=print)
+    assert tables(project) == ["newtown__potholes"]
 
 
 def test_without_files_from_before_a_wrong_source_is_left_out(cities, project):
@@ -329,7 +410,7 @@ def test_check_names_the_file_and_writes_nothing(monkeypatch, capsys, cities, pr
     manifest = cities / "smalltown/sources/works/potholes.yml"
     manifest.write_text(SOURCE.replace("feeds: hole", "feeds: gap"))
     monkeypatch.setattr(generate, "DBT_PROJECT", project)
-    monkeypatch.setattr(generate, "all_cities", lambda: (load_city("smalltown", cities),))
+    monkeypatch.setattr(generate, "read_cities", lambda: read_cities(cities))
     assert generate.main(["--check"]) == 2
     assert (
         f"{manifest}: feeds: there is no fact 'gap'; known facts: hole" in capsys.readouterr().out

@@ -107,6 +107,31 @@ def test_a_fact_that_no_source_feeds_is_empty_and_typed(built, project: Path, tm
     ) == [("boolean",), ("timestamp without time zone",), ("bigint",)]
 
 
+def test_a_source_that_was_never_loaded_has_no_rows_and_stops_no_build(
+    built, project: Path, tmp_path: Path
+):
+    """As after a manifest is pulled: the next build comes before the source's first load."""
+    demo = next(city for city in load_cities().cities if city.city_id == "demo")
+    hotline = demo.source("call_log").model_copy(update={"source": "hotline"})
+    staging = project / "models/staging/demo/stg_demo__call_log.sql"
+    added = staging.with_name("stg_demo__hotline.sql")
+    added.write_text(staging.read_text().replace("demo__call_log", "demo__hotline"))
+    try:
+        summary = dbt.build(
+            built.url,
+            select=["stg_demo__hotline", "stg_demo__call_log", "int_call"],
+            target_dir=tmp_path,
+            echo=built.log.append,
+            project=project,
+            cities=[demo.model_copy(update={"sources": (*demo.sources, hotline)})],
+        )
+    finally:
+        added.unlink()
+    assert not summary.failures
+    assert built.rows("select to_regclass('raw.demo__hotline')") == [(None,)]
+    assert built.rows("select count(*) from staging.stg_demo__hotline") == [(0,)]
+
+
 def test_a_column_that_a_staging_model_lacks_is_named_with_its_file(
     built, project: Path, tmp_path: Path
 ):
