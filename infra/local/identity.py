@@ -7,9 +7,12 @@ password's verifier, and receives nothing else (`require_auth` in `infra.local.s
 
 from __future__ import annotations
 
+import contextlib
 import time
 from pathlib import Path
 from urllib.parse import urlsplit
+
+import psutil
 
 from infra.local.ports import foreign, is_foreign, listeners
 from infra.local.state import StackError
@@ -23,12 +26,19 @@ class ForeignServer(StackError):
     """Another program answers at an address of this installation."""
 
 
+#: By port, the processes that were proven to be an installation's servers. One that still runs
+#: still has its port, so it is not looked up for each request.
+_proven: dict[int, list[psutil.Process]] = {}
+
+
 def verify(url: str, home: Path) -> None:
     """Return when the server at a URL is that of the installation in `home`; wait for a restart.
 
     Raises `ForeignServer` when it is another program, `StackError` when no server listens there.
     """
     port = urlsplit(url).port or 0
+    if port in _proven and all(_runs(process) for process in _proven[port]):
+        return
     supervisor = Supervisor(home)
     deadline = time.monotonic() + RESTART_SECONDS
     while not listeners().get(port):
@@ -37,3 +47,15 @@ def verify(url: str, home: Path) -> None:
         time.sleep(0.2)
     if is_foreign(port, supervisor.tree):
         raise ForeignServer(foreign(port))
+    _proven.pop(port, None)
+    own = listeners().get(port, set()) & set(supervisor.tree())
+    with contextlib.suppress(psutil.NoSuchProcess):
+        if own:
+            _proven[port] = [psutil.Process(pid) for pid in own if pid is not None]
+
+
+def _runs(process: psutil.Process) -> bool:
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False

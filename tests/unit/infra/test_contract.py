@@ -44,9 +44,11 @@ def test_servers_on_other_hosts_need_no_home_folder(elsewhere, monkeypatch, tmp_
     )
     assert deployment.mlflow_environment() == {
         "MLFLOW_TRACKING_URI": "https://mlflow.example",
-        "MLFLOW_TRACKING_USERNAME": "cityloom",
-        "MLFLOW_TRACKING_PASSWORD": "secret",
+        "MLFLOW_TRACKING_AUTH": "cityloom",
+        "MLFLOW_TRACKING_USERNAME": "",
+        "MLFLOW_TRACKING_PASSWORD": "",
     }
+    assert deployment.login("mlflow") == ("cityloom", "secret")
     assert deployment.salt_for("nyc") == b"pepper"
     assert deployment.drop_dir("nyc") == Path("/mnt/drops/nyc")
     assert deployment.reports_dir == Path("/mnt/reports")

@@ -10,13 +10,14 @@ import sys
 import threading
 import time
 
+import psutil
 import psycopg
 import pytest
 
 from cli.airflow import Airflow
 from infra.contract import load_deployment
 from infra.home import ROOT
-from infra.local import ports
+from infra.local import identity, ports
 from infra.local.identity import ForeignServer
 from infra.local.ports import Reservations, free_port
 from infra.local.services import Service
@@ -88,6 +89,43 @@ def test_no_password_is_sent_to_another_program(installation, monkeypatch):
         with Airflow(deployment) as airflow, pytest.raises(ForeignServer):
             airflow.dags()
         assert settings.admin_password not in "".join(other.received)
+
+
+def test_mlflows_client_proves_the_server_before_each_request(installation, monkeypatch):
+    from mlflow.exceptions import MlflowException
+    from mlflow.utils.credentials import get_default_host_creds
+    from mlflow.utils.rest_utils import http_request
+
+    def search():
+        creds = get_default_host_creds(deployment.url("mlflow"))
+        return http_request(creds, "/api/2.0/mlflow/experiments/search", "GET", max_retries=0)
+
+    monkeypatch.setattr(ports, "SETTLE_SECONDS", 0)
+    with Listening() as other:
+        _, deployment = installation(mlflow=other.port)
+        with monkeypatch.context() as ours:  # at first it counts as our own
+            ours.setattr(identity, "is_foreign", lambda *_: False)
+            environment = deployment.mlflow_environment()
+            for name, value in environment.items():
+                monkeypatch.setenv(name, value)
+            search()
+        with pytest.raises(MlflowException, match="another program answers"):
+            search()
+        assert len(other.received) == 1
+        assert "Authorization: Basic" in other.received[0], "the first was sent the login"
+
+
+def test_proof_ends_with_the_process_that_gave_it(installation, monkeypatch):
+    monkeypatch.setattr(ports, "SETTLE_SECONDS", 0)
+    with Listening() as other:
+        _, deployment = installation(mlflow=other.port)
+        proven = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+        monkeypatch.setitem(identity._proven, other.port, [psutil.Process(proven.pid)])
+        deployment.login("mlflow")
+        proven.kill()
+        proven.communicate()
+        with pytest.raises(ForeignServer):
+            deployment.login("mlflow")
 
 
 def test_token_is_not_kept_for_whoever_listens_next(installation):
