@@ -1,9 +1,12 @@
 # Cityloom. `make` lists the targets; docs/operations.md says more.
 PYTHON ?= python3
 BIN := .venv/bin
+PYTEST := $(BIN)/python -m pytest -q --durations=5
 export PYTHONUNBUFFERED := 1
 
 .DEFAULT_GOAL := help
+# The tiers share two cores and their servers: one at a time, also under `make -j`.
+.NOTPARALLEL:
 .PHONY: help setup browser run stop test test-unit test-warehouse test-system lint docs format bench pins generate picture clean
 
 help: ## List the targets
@@ -20,19 +23,20 @@ stop: ## Stop the servers; what is stored stays
 	@if [ -x $(BIN)/cityloom ]; then $(BIN)/cityloom down; fi
 
 browser: setup ## Find or install a headless browser for the tests
-	@$(BIN)/python -m infra.browser
+	@$(BIN)/python -m dashboards.chromium
 
-test: setup browser ## Run every tier: unit, warehouse, system
-	@$(BIN)/python -m infra.tiers unit warehouse system
+test: setup browser ## Run every tier: unit, warehouse, system; also after one that failed
+	@$(MAKE) --no-print-directory --keep-going test-unit test-warehouse test-system
 
+# The unit tier has no server to share: a file of tests goes to whichever core is free.
 test-unit: setup ## Run the unit tier (seconds, no server)
-	@$(BIN)/python -m infra.tiers unit
+	@$(PYTEST) tests/unit -n 2 --dist loadfile
 
 test-warehouse: setup ## Run the warehouse tier (embedded PostgreSQL)
-	@$(BIN)/python -m infra.tiers warehouse
+	@$(PYTEST) tests/warehouse
 
 test-system: setup browser ## Run the system tier (the real servers and a browser)
-	@$(BIN)/python -m infra.tiers system
+	@$(PYTEST) tests/system
 
 lint: setup ## Check style, types, dependencies, rooms, generated files: .pre-commit-config.yaml
 	@$(BIN)/pre-commit run --all-files --color=auto
@@ -52,8 +56,15 @@ generate: setup ## Write dbt_project/generated/ from cities/, for dbt by hand
 picture: browser ## Take the README's picture of the running dashboard, docs/images/city-overview.png
 	@$(BIN)/cityloom dashboards picture
 
+# find-links are left out, and a local build's suffix (+cpu): they are one machine's, no pin's.
+COMPILE := UV_FIND_LINKS= $(PYTHON) infra/setup.py uv pip compile --quiet --universal --python-version 3.11 \
+	--overrides constraints/overrides.txt --no-header --no-annotate --no-emit-index-url --no-emit-find-links
+
 pins: ## Resolve constraints/*.txt for what pyproject.toml asks (UPGRADE=1: newest versions)
-	@$(PYTHON) infra/setup.py pins $(if $(UPGRADE),--upgrade)
+	@$(COMPILE) $(if $(UPGRADE),--upgrade) pyproject.toml --group dev --output-file constraints/platform.txt
+	@$(COMPILE) $(if $(UPGRADE),--upgrade) constraints/superset.in --output-file constraints/superset.txt
+	@sed -E -i.before 's/==([^ ;+]+)\+[^ ;]+/==\1/' constraints/platform.txt constraints/superset.txt
+	@rm constraints/*.before
 
 clean: ## Stop the servers, remove environments and caches; the data under CITYLOOM_HOME stays
 	@$(MAKE) --no-print-directory stop || echo "clean: servers that still run are ended by the next 'cityloom up'"

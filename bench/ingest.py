@@ -110,7 +110,7 @@ def run(rows: int, rounds: int, *, with_dlt: bool) -> dict:
 @contextmanager
 def _server() -> Iterator[str]:
     """Start a server that flushes to disk, as the stack's own does; yield its URL."""
-    from infra.local.postgres import throwaway
+    from bench.server import throwaway
 
     with throwaway() as url:
         with psycopg.connect(url, autocommit=True) as connection:

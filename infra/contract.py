@@ -195,29 +195,29 @@ class Deployment(_Part):
         """Return a web server's user, and where a person finds the password."""
         web = self._web(server)
         scheme, _, rest = web.password.partition(":")
-        place = self._path(rest) if scheme == "file" else f"the variable {rest}"
+        place = self.folder / rest if scheme == "file" else f"the variable {rest}"
         return web.user, str(place)
 
     def salt_for(self, city_id: str) -> bytes:
         """Return the salt of a city's hashed columns; one kept in a file is made on first use."""
         scheme, _, rest = self.salt.partition(":")
         if scheme == "file":
-            return kept_secret(self._path(rest.format(city=city_id))).encode()
+            return kept_secret(self.folder / rest.format(city=city_id)).encode()
         return self._secret(self.salt.format(city=city_id)).encode()
 
     def drop_dir(self, city_id: str) -> Path:
         """Return the folder where a city's departments leave their files."""
-        return self._path(self.drops.format(city=city_id))
+        return self.folder / self.drops.format(city=city_id)
 
     @property
     def reports_dir(self) -> Path:
         """Folder of the gates' HTML reports (Data Docs)."""
-        return self._path(self.reports)
+        return self.folder / self.reports
 
     @property
     def scratch_dir(self) -> Path:
         """Folder for what one machine needs while it works; made where missing."""
-        folder = self._path(self.scratch)
+        folder = self.folder / self.scratch
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         return folder
 
@@ -228,19 +228,17 @@ class Deployment(_Part):
     def _web(self, server: Server) -> Web:
         return getattr(self, server)
 
-    def _path(self, text: str | Path) -> Path:
-        return self.folder / text
-
     def _secret(self, reference: str) -> str:
         scheme, _, rest = reference.partition(":")
+        file = self.folder / rest
+        cause: Exception
         try:
-            return os.environ[rest] if scheme == "env" else self._path(rest).read_text().strip()
+            return os.environ[rest] if scheme == "env" else file.read_text().strip()
         except KeyError as error:
-            reason = f"the variable {rest} is not set"
-            raise DeploymentError(f"{reason}; the deployment keeps a secret in it") from error
+            wrong, cause = f"the variable {rest} is not set", error
         except OSError as error:
-            reason = f"{self._path(rest)} cannot be read ({error.strerror})"
-            raise DeploymentError(f"{reason}; the deployment keeps a secret in it") from error
+            wrong, cause = f"{file} cannot be read ({error.strerror})", error
+        raise DeploymentError(f"{wrong}; the deployment keeps a secret in it") from cause
 
 
 def load_deployment(path: Path | None = None) -> Deployment:
@@ -287,8 +285,7 @@ def operations() -> ModuleType:
     It has `up(report)`, `down(report)`, `status()`, `examine()`, `stop_whatever_runs(report)` and
     `remove_state()`. Raises `DeploymentError` for a kind that is run by other tools.
     """
-    # `up` of the local deployment writes the home's description, so it runs before there is one.
-    kind = load_deployment().kind if os.environ.get("CITYLOOM_DEPLOYMENT") else "local"
+    kind = _kind()
     found = _module(kind, "operations")
     if found is None:
         raise DeploymentError(
@@ -299,11 +296,14 @@ def operations() -> ModuleType:
 
 def started(report: Report) -> Deployment:
     """Return the deployment, brought up first where that is done from here."""
-    if os.environ.get("CITYLOOM_DEPLOYMENT"):
-        deployment = load_deployment()
-        if _module(deployment.kind, "operations") is None:
-            return deployment
+    if _module(_kind(), "operations") is None:
+        return load_deployment()
     return operations().up(report)
+
+
+def _kind() -> str:
+    # `up` of the local deployment writes the home's description, so it runs before there is one.
+    return load_deployment().kind if os.environ.get("CITYLOOM_DEPLOYMENT") else "local"
 
 
 def _module(kind: str, name: str) -> ModuleType | None:

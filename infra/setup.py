@@ -2,10 +2,10 @@
 
 Run by the machine's own Python (3.11 to 3.13), so it needs nothing but the standard library:
 
-    python3 infra/setup.py            # make setup
-    python3 infra/setup.py pins       # make pins [UPGRADE=1]
+    python3 infra/setup.py                        # make setup
+    python3 infra/setup.py uv pip compile ...     # uv as set-up runs it: `make pins`
 
-uv installs; where it is not on PATH, it is put into `.venv` by pip. pip's settings (indexes,
+uv installs; where it is not on PATH, pip puts it into `.cache/uv`. pip's settings (indexes,
 find-links, certificates, proxy) are handed to uv. torch: see `choose_torch`.
 """
 
@@ -16,7 +16,6 @@ import hashlib
 import json
 import os
 import re
-import shlex
 import shutil
 import subprocess
 import sys
@@ -30,10 +29,12 @@ CONSTRAINTS = ROOT / "constraints"
 SUPPORTED = ((3, 11), (3, 13))
 #: Superset's pinned pandas and numpy have no ready builds past this one.
 SUPERSET_LAST = (3, 12)
+#: What `is_current` and `ensure_venv` read, in each environment.
+STAMP = "cityloom.json"
+#: An environment for uv alone, where it is not on PATH: the others can then be made anew.
+OWN_UV = ROOT / ".cache" / "uv"
 #: An older uv does not know what it is asked here.
 UV_FIRST = (0, 8)
-#: Prints an interpreter's version.
-VERSION = ("-c", "import sys; print(sys.version)")
 
 #: pip's settings by the variables in which uv takes the same.
 PIP_SETTINGS = {
@@ -81,11 +82,12 @@ SUPERSET = Environment(
 
 
 def main(arguments: list[str]) -> int:
-    """Run `setup` (default) or `pins`; return the exit status."""
+    """Set up, or run `uv` with arguments; return the exit status."""
     try:
         check_python()
-        if arguments[:1] == ["pins"]:
-            make_pins(upgrade="--upgrade" in arguments)
+        if arguments[:1] == ["uv"]:
+            use_pip_settings()
+            run([find_uv(), *arguments[1:], *no_index()])
         elif arguments:
             raise SetupError(f"unknown argument {arguments[0]!r}; see the head of {__file__}")
         else:
@@ -110,132 +112,90 @@ def make_environments() -> None:
     """Make or bring up to date both environments; return at once when nothing changed."""
     began = time.monotonic()
     backend = torch_backend()
-    wanted = {one: fingerprint(*one.decided_by) for one in (PLATFORM, SUPERSET)}
-    wanted[PLATFORM] += f" torch={backend}"
-    todo = [one for one, stamp in wanted.items() if not is_current(one.venv, stamp)]
+    stamps = {PLATFORM: stamp(PLATFORM, torch=backend), SUPERSET: stamp(SUPERSET)}
+    todo = {one: wanted for one, wanted in stamps.items() if not is_current(one.venv, wanted)}
     if not todo:
         print(f"setup: environments are current ({time.monotonic() - began:.1f} s)")
         return
     uv = find_uv()
-    variables = uv_environment(pip_settings())
-    for one in todo:
-        interpreter = superset_interpreter() if one is SUPERSET else sys.executable
-        python = ensure_venv(uv, one.venv, interpreter, variables)
+    use_pip_settings()
+    for one, wanted in todo.items():
+        python = ensure_venv(uv, one.venv, wanted, superset=one is SUPERSET)
         torch: list[str] = []
-        chosen = ""
         if one is PLATFORM:
-            torch, chosen = choose_torch(uv, python, variables, backend)
+            torch, chosen = choose_torch(uv, python, backend)
             print(f"setup: torch: {chosen}", flush=True)
-        (one.venv / "cityloom.json").unlink(missing_ok=True)
         print(f"setup: installing {one.title} into {one.venv.name} ...", flush=True)
         # The list of packages that uv prints as it goes is for a terminal.
         quiet = [] if sys.stderr.isatty() else ["--quiet"]
         command = [uv, "pip", "install", *quiet, "--python", python, *one.options, *torch]
-        run([*command, *no_index(variables)], variables)
-        remember(one.venv, wanted[one], {"torch": chosen})
+        run([*command, *no_index()])
+        (one.venv / STAMP).write_text(json.dumps(wanted) + "\n")
     print(f"setup: done in {time.monotonic() - began:.0f} s")
-
-
-def make_pins(upgrade: bool) -> None:
-    """Resolve the pins anew, for every supported Python; keep what still fits unless `upgrade`.
-
-    find-links are left out: what one machine has lying about is no pin for another.
-    """
-    uv = find_uv()
-    variables = uv_environment(pip_settings())
-    variables.pop("UV_FIND_LINKS", None)
-    for target, sources in {
-        "platform.txt": ["pyproject.toml", "--group", "dev"],
-        "superset.txt": ["constraints/superset.in"],
-    }.items():
-        run(
-            [
-                *(uv, "pip", "compile", *sources, "--output-file", f"constraints/{target}"),
-                *("--universal", "--python-version", f"{SUPPORTED[0][0]}.{SUPPORTED[0][1]}"),
-                *("--overrides", "constraints/overrides.txt"),
-                *("--no-header", "--no-annotate", "--no-emit-index-url", "--no-emit-find-links"),
-                *("--quiet", *(["--upgrade"] if upgrade else [])),
-                *no_index(variables),
-            ],
-            variables,
-        )
-        path = CONSTRAINTS / target
-        # A local build's suffix (+cpu) is this machine's, not the project's.
-        path.write_text(re.sub(r"==([^\s;+]+)\+\S+", r"==\1", path.read_text()))
-        print(f"pins: {path.relative_to(ROOT)}")
 
 
 # --- environments ---------------------------------------------------------------------------
 
 
-def fingerprint(*parts: str) -> str:
-    """Return a hash of files of the checkout (by path), of other words, and of this Python."""
-    made = hashlib.sha256(f"{ROOT} {sys.version} {sys.executable}".encode())
-    for part in parts:
-        path = ROOT / part
-        made.update(path.read_bytes() if path.is_file() else part.encode())
-    return made.hexdigest()
+def stamp(one: Environment, **more: str) -> dict[str, str]:
+    """Return what decides an environment: its files under `constraints/`, and who made it where.
 
-
-def is_current(venv: Path, wanted: str) -> bool:
-    """Return whether an environment was completed with this fingerprint and still runs."""
-    try:
-        made = json.loads((venv / "cityloom.json").read_text())
-    except (OSError, ValueError):
-        return False
-    return made.get("fingerprint") == wanted and os.access(venv / "bin" / "python", os.X_OK)
-
-
-def remember(venv: Path, made: str, more: dict[str, str]) -> None:
-    """Leave the stamp that `is_current` reads."""
-    (venv / "cityloom.json").write_text(json.dumps({"fingerprint": made, **more}) + "\n")
-
-
-def ensure_venv(uv: str, venv: Path, interpreter: str, variables: dict[str, str]) -> str:
-    """Make an environment unless it was made here, for that version of Python; return its python.
-
-    uv itself may live there, and is kept.
+    The programs of an environment that was moved run those of the old place.
     """
-    python = str(venv / "bin" / "python")
-    if ask([interpreter, *VERSION]) != ask([python, *VERSION]) or not is_at_home(venv):
-        how = "--allow-existing" if Path(uv).is_relative_to(venv) else "--clear"
-        run([uv, "venv", "--quiet", "--python", interpreter, how, str(venv)], variables)
-    return python
+    decided_by = b"".join((ROOT / name).read_bytes() for name in one.decided_by)
+    made = f"{one.venv.absolute()}, by Python {sys.version} ({sys.executable})"
+    return {"made": made, "decided_by": hashlib.sha256(decided_by).hexdigest(), **more}
 
 
-def is_at_home(venv: Path) -> bool:
-    """Return whether an environment was made where it is: a moved one runs programs elsewhere."""
+def read_stamp(venv: Path) -> dict[str, str]:
+    """Return the stamp that an environment was completed with."""
     try:
-        script = (venv / "bin" / "activate").read_text()
-        found = re.search(r"^\s*(?:export )?VIRTUAL_ENV=(.*)$", script, re.MULTILINE)
-        return found is not None and shlex.split(found[1]) == [str(venv.absolute())]
+        return json.loads((venv / STAMP).read_text())
     except (OSError, ValueError):
-        return False
+        return {}
 
 
-def find_uv(venv: Path = PLATFORM.venv) -> str:
-    """Return uv's path: the one on PATH if new enough, else one that pip puts into `.venv`."""
+def is_current(venv: Path, wanted: dict[str, str]) -> bool:
+    """Return whether an environment was completed with this stamp and still runs."""
+    return read_stamp(venv) == wanted and os.access(venv / "bin" / "python", os.X_OK)
+
+
+def ensure_venv(uv: str, venv: Path, wanted: dict[str, str], superset: bool = False) -> str:
+    """Make an environment unless it was made here, by this Python; return its python.
+
+    It counts as unfinished from here on.
+    """
+    python = venv / "bin" / "python"
+    if read_stamp(venv).get("made") != wanted["made"] or not ask([str(python), "--version"]):
+        interpreter = superset_interpreter(uv) if superset else sys.executable
+        run([uv, "venv", "--quiet", "--python", interpreter, "--clear", str(venv)])
+    (venv / STAMP).write_text(json.dumps({"made": wanted["made"]}))
+    return str(python)
+
+
+def find_uv(own: Path = OWN_UV) -> str:
+    """Return uv's path: the one on PATH if new enough, else one that pip installs for set-up."""
     found = shutil.which("uv")
     if found and uv_version(found) >= UV_FIRST:
         return found
-    inside = str(venv / "bin" / "uv")
-    if uv_version(inside) >= UV_FIRST and is_at_home(venv):
+    inside = str(own / "bin" / "uv")
+    if uv_version(inside) >= UV_FIRST:
         return inside
     why = "is older than {}.{}".format(*UV_FIRST) if found else "is not on PATH"
-    print(f"setup: uv {why}; pip puts it into .venv", flush=True)
+    print(f"setup: uv {why}; pip installs it in {own}", flush=True)
     made = subprocess.run(
-        [sys.executable, "-m", "venv", "--clear", str(venv)], capture_output=True, text=True
+        [sys.executable, "-m", "venv", "--clear", str(own)], capture_output=True, text=True
     )
     if made.returncode:
-        shutil.rmtree(venv, ignore_errors=True)
+        shutil.rmtree(own, ignore_errors=True)
         reason = (made.stdout + made.stderr).strip()
         raise SetupError(
             f"{sys.executable} cannot make virtual environments ({reason.splitlines()[0]}). "
             "On Debian and Ubuntu: `apt-get install python3-venv`; or install uv "
             "(`pip install uv`) and try again"
         )
-    pip = [str(venv / "bin" / "python"), "-m", "pip", "install", "--quiet"]
-    run([*pip, f"uv=={pinned('uv')}"], dict(os.environ))
+    pip = [str(own / "bin" / "python"), "-m", "pip", "install", "--quiet"]
+    run([*pip, f"uv=={pinned('uv')}"])
     return inside
 
 
@@ -253,14 +213,13 @@ def pinned(package: str) -> str:
     raise SetupError(f"constraints/platform.txt pins no {package}; run `make pins`")
 
 
-def superset_interpreter() -> str:
+def superset_interpreter(uv: str) -> str:
     """Return the Python for Superset: this one, or an older one where Superset needs it."""
     if sys.version_info[:2] <= SUPERSET_LAST:
         return sys.executable
-    for minor in range(SUPERSET_LAST[1], SUPPORTED[0][1] - 1, -1):
-        found = shutil.which(f"python3.{minor}")
-        if found and ask([found, *VERSION]):
-            return found
+    wanted = f">=3.{SUPPORTED[0][1]},<3.{SUPERSET_LAST[1] + 1}"
+    if found := ask([uv, "python", "find", "--system", wanted]):
+        return found
     print(
         f"setup: Superset has ready builds up to Python 3.{SUPERSET_LAST[1]} and none was found; "
         "some of its packages are compiled now, which needs a C compiler",
@@ -285,9 +244,7 @@ def torch_backend() -> str:
     return "auto" if choice == "cuda" else choice
 
 
-def choose_torch(
-    uv: str, python: str, variables: dict[str, str], backend: str
-) -> tuple[list[str], str]:
+def choose_torch(uv: str, python: str, backend: str) -> tuple[list[str], str]:
     """Return what to add to the installation for the right build of torch, and which that is.
 
     Without a GPU, in this order: a build without CUDA that pip's own indexes and find-links
@@ -295,13 +252,28 @@ def choose_torch(
     """
     version = pinned("torch")
     plain = f"torch=={version}"
-    resolved, reason = resolve(uv, python, variables, plain)
+    option = f"--torch-backend={backend}"
+
+    def resolve(*options: str) -> tuple[str, str]:
+        done = subprocess.run(
+            [
+                *(uv, "pip", "compile", "-", "--python", python, *options, *no_index()),
+                *("--quiet", "--no-header", "--no-annotate"),
+                *("--constraints", str(CONSTRAINTS / "platform.txt")),
+            ],
+            input=plain,
+            capture_output=True,
+            text=True,
+            env=os.environ | {"UV_HTTP_RETRIES": "1"},  # fail soon where there is no network
+        )
+        return (done.stdout if done.returncode == 0 else "", done.stderr)
+
+    resolved, reason = resolve()
     build = re.search(r"^torch==(\S+)", resolved, re.MULTILINE)
     if backend == "cpu" and build and not re.search(r"^(nvidia|cuda)-", resolved, re.MULTILINE):
         return [f"torch=={build[1]}"], f"{build[1]}, a CPU build"
-    option = f"--torch-backend={backend}"
     print("setup: torch: asking PyTorch's own index ...", flush=True)
-    if resolve(uv, python, variables, plain, option)[0]:
+    if resolve(option)[0]:
         return [plain, option], f"{version}, the {backend.upper()} build of PyTorch's index"
     if not resolved:  # not for want of a build: a network, a certificate, uv's cache
         raise SetupError(f"uv cannot resolve torch {version}:\n{reason.strip()}")
@@ -319,30 +291,20 @@ def choose_torch(
     return [plain], f"{version} with CUDA, for want of a CPU build"
 
 
-def resolve(
-    uv: str, python: str, variables: dict[str, str], requirement: str, *options: str
-) -> tuple[str, str]:
-    """Return what a requirement resolves to under the pins (or nothing), and uv's messages."""
-    command = [uv, "pip", "compile", "-", "--python", python, "--quiet", "--no-header"]
-    pins = ["--no-annotate", "--constraints", str(CONSTRAINTS / "platform.txt")]
-    done = subprocess.run(
-        [*command, *pins, *options, *no_index(variables)],
-        input=requirement,
-        capture_output=True,
-        text=True,
-        # Fail soon where there is no network.
-        env=variables | {"UV_HTTP_RETRIES": "1"},
-    )
-    return (done.stdout if done.returncode == 0 else "", done.stderr)
-
-
 # --- pip's settings, for uv -----------------------------------------------------------------
 
 
-def pip_settings(venv: Path = PLATFORM.venv) -> dict[str, str]:
+def use_pip_settings() -> None:
+    """Let every uv that is run from here on do what pip would with its settings."""
+    os.environ.update(uv_environment(pip_settings()))
+    for name in ("VIRTUAL_ENV", "PYTHONPATH"):
+        os.environ.pop(name, None)
+
+
+def pip_settings(own: Path = OWN_UV) -> dict[str, str]:
     """Return pip's settings by name (`find-links`), as pip itself would use them to install."""
     listed = ""
-    for python in (sys.executable, str(venv / "bin" / "python"), "/usr/bin/python3"):
+    for python in (sys.executable, str(own / "bin" / "python"), "/usr/bin/python3"):
         listed = listed or ask([python, "-m", "pip", "config", "list"])
     found: dict[str, str] = {}
     for section in ("global", "install", ":env:"):  # the later one wins
@@ -352,7 +314,7 @@ def pip_settings(venv: Path = PLATFORM.venv) -> dict[str, str]:
 
 
 def uv_environment(settings: dict[str, str]) -> dict[str, str]:
-    """Return an environment in which uv does what pip would with its settings.
+    """Return the environment in which uv does what pip would with its settings.
 
     What is set for uv itself wins. pip takes the best version from all indexes together, and
     passes over a find-links folder that is not there; so does uv after this.
@@ -371,7 +333,7 @@ def uv_environment(settings: dict[str, str]) -> dict[str, str]:
         found["CITYLOOM_NO_INDEX"] = "1"
     # Packages come from indexes; interpreters are the machine's own.
     found |= {"UV_PYTHON_DOWNLOADS": "never", "UV_NO_CONFIG": "1"}
-    return found | {k: v for k, v in os.environ.items() if k not in ("VIRTUAL_ENV", "PYTHONPATH")}
+    return found | os.environ
 
 
 def is_reachable(link: str) -> bool:
@@ -380,9 +342,9 @@ def is_reachable(link: str) -> bool:
     return "://" in path or Path(path).exists()
 
 
-def no_index(variables: dict[str, str]) -> list[str]:
+def no_index() -> list[str]:
     """Return uv's option for pip's `no-index`, which uv reads from no variable."""
-    return ["--no-index"] if variables.get("CITYLOOM_NO_INDEX") else []
+    return ["--no-index"] if os.environ.get("CITYLOOM_NO_INDEX") else []
 
 
 def ask(command: list[str]) -> str:
@@ -393,9 +355,9 @@ def ask(command: list[str]) -> str:
         return ""
 
 
-def run(command: list[str], variables: dict[str, str]) -> None:
+def run(command: list[str]) -> None:
     """Run a command in the checkout, its output shown; raise `SetupError` when it fails."""
-    if subprocess.run(command, env=variables, cwd=ROOT).returncode:
+    if subprocess.run(command, cwd=ROOT).returncode:
         raise SetupError(
             f"`{' '.join(command[:4])} ...` failed; the lines above say why. If a package cannot "
             "be reached, pip's settings (`pip config list`) are the ones used"

@@ -161,7 +161,7 @@ def picture(
     Example: cityloom dashboards picture
     """
     from dashboards.browser import open_dashboard, save_picture
-    from infra.browser import ensure
+    from dashboards.chromium import ensure
 
     with open_dashboard(*_superset(), dashboard, executable=ensure()) as opened:
         save_picture(opened, path, whole=False)

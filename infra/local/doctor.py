@@ -119,26 +119,22 @@ def _disk() -> Iterator[Finding]:
         places.setdefault(database.stat().st_dev, (database, database))
     for place, named in places.values():
         free = shutil.disk_usage(place).free / 2**30
-        found = f"{free:.{0 if free >= DISK_WARN_GB else 1}f} GB free for {named}"
         if free >= DISK_WARN_GB:
-            yield Finding("disk", "ok", found)
+            yield Finding("disk", "ok", f"{free:.0f} GB free for {named}")
         else:
+            remedy = "free some, or set CITYLOOM_HOME to a larger disk"
             verdict: Literal["bad", "warn"] = "bad" if free < DISK_BAD_GB else "warn"
-            yield Finding(
-                "disk", verdict, found, "free some, or set CITYLOOM_HOME to a larger disk"
-            )
+            yield Finding("disk", verdict, f"{free:.1f} GB free for {named}", remedy)
 
 
 def _memory() -> Iterator[Finding]:
     memory = psutil.virtual_memory()
     total, free = memory.total / 2**30, memory.available / 2**30
-    found = f"{total:.0f} GB, {free:.1f} GB free"
+    remedy = "end what else needs memory" if free < 1 else ""
     if total < MEMORY_WARN_GB:
-        yield Finding("memory", "warn", found, f"the stack wants {MEMORY_WARN_GB} GB in all")
-    elif free < 1:
-        yield Finding("memory", "warn", found, "end what else needs memory")
-    else:
-        yield Finding("memory", "ok", found)
+        remedy = f"the stack wants {MEMORY_WARN_GB} GB in all"
+    found = f"{total:.0f} GB, {free:.1f} GB free"
+    yield Finding("memory", "warn" if remedy else "ok", found, remedy)
 
 
 def _state() -> Iterator[Finding]:
@@ -218,7 +214,10 @@ order by 1, 2
 
 
 def _database() -> Iterator[Finding]:
+    """The warehouse, and whether logins, rights and session defaults are as `up` gives them."""
     import psycopg
+
+    from warehouse.bootstrap import find_faults
 
     settings = _settings()
     if settings is None or (settings.embedded_database and Supervisor().pid() is None):
@@ -235,33 +234,24 @@ def _database() -> Iterator[Finding]:
         yield Finding("warehouse", "bad", found, "`cityloom up`; for an external server see to it")
         return
     size, sessions, limit = row or ("", 0, "0")
+    remedy = "end idle clients" if sessions > 0.9 * int(limit) else ""
     found = f"{size}, {sessions} of {limit} connections"
-    if sessions > 0.9 * int(limit):
-        yield Finding("warehouse", "warn", found, "end idle clients")
-    else:
-        yield Finding("warehouse", "ok", found)
+    yield Finding("warehouse", "warn" if remedy else "ok", found, remedy)
     for role, pid, waiting in held_up:
         found = f"a session of {role} (pid {pid}) holds up {waiting} of the loads and builds"
         remedy = f"as a superuser: select pg_terminate_backend({pid})"
         yield Finding("warehouse", "bad", found, remedy)
-    yield from _roles(settings)
-
-
-def _roles(settings: Settings) -> Iterator[Finding]:
-    """Compare logins, rights and session defaults with what `up` gives them."""
-    from warehouse.bootstrap import find_faults
-
-    found = find_faults(settings.database_url)
-    for fault in found:
-        if fault.needs_superuser and not settings.embedded_database:
+    faults = find_faults(settings.database_url)
+    for fault in faults:
+        if settings.embedded_database:
+            yield Finding("roles", "bad", fault.text, "`cityloom up` restores it")
+        elif fault.needs_superuser:
             remedy = f"set {ADMIN_URL} to a superuser's login and run `cityloom up`, or accept it"
             yield Finding("roles", "warn", fault.text, remedy)
         else:
-            remedy = "`cityloom up` restores it"
-            if not settings.embedded_database:
-                remedy += f" when {ADMIN_URL} names a login that may"
+            remedy = f"`cityloom up` restores it when {ADMIN_URL} names a login that may"
             yield Finding("roles", "bad", fault.text, remedy)
-    if not found:
+    if not faults:
         yield Finding("roles", "ok", "logins, rights and limits are as they should be")
 
 

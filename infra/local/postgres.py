@@ -16,13 +16,8 @@ import hashlib
 import importlib.util
 import os
 import pwd
-import secrets
 import shutil
-import signal
 import subprocess
-import tempfile
-import time
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,7 +26,7 @@ from urllib.parse import quote
 import psutil
 
 from infra.home import write_private
-from infra.local.ports import LOOPBACK, free_port, listeners
+from infra.local.ports import LOOPBACK, listeners
 
 SYSTEM_USER = "pgserver"
 SUPERUSER = "postgres"
@@ -115,7 +110,7 @@ class Cluster:
         """Run one of the wheel's programs (`pg_dump`, `pg_ctl`, ...) as the server's user."""
         command = [str(self.programs / program), *arguments]
         return subprocess.run(
-            command, capture_output=True, text=True, cwd="/", **_as_user(self.user)
+            command, capture_output=True, text=True, cwd="/", **as_user(self.user)
         )
 
     def _write(self, path: Path, text: str) -> None:
@@ -128,17 +123,11 @@ class Cluster:
     def _shell(self, script: str, path: Path, text: str = "") -> str:
         command = ["sh", "-c", script, "sh", str(path)]
         done = subprocess.run(
-            command, input=text, capture_output=True, text=True, cwd="/", **_as_user(self.user)
+            command, input=text, capture_output=True, text=True, cwd="/", **as_user(self.user)
         )
         if done.returncode:
             raise PostgresError(f"{path}: {done.stderr.strip()}")
         return done.stdout
-
-    def pid(self) -> int | None:
-        """Return the pid in `postmaster.pid`, or None; the process may be gone."""
-        with contextlib.suppress(OSError, ValueError, IndexError):
-            return int((self.data / "postmaster.pid").read_text().splitlines()[0])
-        return None
 
     def drop_stale_pid_file(self) -> None:
         """Remove a pid file whose server is gone and whose pid another program has by now.
@@ -146,7 +135,7 @@ class Cluster:
         PostgreSQL takes that program for a server and refuses to start; after a restart of the
         machine, or of a container, pids come again.
         """
-        pid = self.pid()
+        pid = _noted_pid(self.data)
         if pid is None or not psutil.pid_exists(pid):
             return  # PostgreSQL itself sees to that
         working = psutil.process_iter(["cwd"])  # the server, or one of its children
@@ -155,7 +144,7 @@ class Cluster:
 
     def accepts(self) -> bool:
         """Return whether this server, and no other, listens on the port and takes queries."""
-        if self.pid() not in listeners().get(self.port, ()):
+        if _noted_pid(self.data) not in listeners().get(self.port, ()):
             return False
         return self.run("pg_isready", "-q", "-h", LOOPBACK, "-p", str(self.port)).returncode == 0
 
@@ -166,11 +155,18 @@ def postmaster(folder: Path) -> psutil.Process | None:
     That of another home, whose copy this is, is not ours.
     """
     data = folder.resolve() / "data"
-    with contextlib.suppress(OSError, ValueError, IndexError, psutil.Error):
-        process = psutil.Process(int((data / "postmaster.pid").read_text().splitlines()[0]))
+    pid = _noted_pid(data)
+    with contextlib.suppress(psutil.Error):
         # The pid may be another program's by now.
-        if str(data) in process.cmdline() and is_ours(folder):
-            return process
+        if pid and str(data) in psutil.Process(pid).cmdline() and is_ours(folder):
+            return psutil.Process(pid)
+    return None
+
+
+def _noted_pid(data: Path) -> int | None:
+    """Return the pid in `postmaster.pid`; the process may be gone."""
+    with contextlib.suppress(OSError, ValueError, IndexError):
+        return int((data / "postmaster.pid").read_text().splitlines()[0])
     return None
 
 
@@ -264,7 +260,7 @@ def is_shut_off(folder: Path) -> bool:
         return False
     _ensure_system_user()
     command = ["test", "-w", str(folder)]
-    return subprocess.run(command, cwd="/", **_as_user(SYSTEM_USER)).returncode != 0
+    return subprocess.run(command, cwd="/", **as_user(SYSTEM_USER)).returncode != 0
 
 
 def _move_outside(folder: Path) -> None:
@@ -281,14 +277,13 @@ def _move_outside(folder: Path) -> None:
 
 def _runs(programs: Path) -> bool:
     """Return whether `pgserver` can run these programs (path, mode and libraries)."""
-    for program in ("postgres", "initdb"):  # the second needs the wheel's own libpq
-        command = [str(programs / program), "--version"]
-        try:
-            done = subprocess.run(command, capture_output=True, cwd="/", **_as_user(SYSTEM_USER))
-        except OSError:
-            return False
-        if done.returncode:
-            return False
+    try:
+        for program in ("postgres", "initdb"):  # the second needs the wheel's own libpq
+            command = [str(programs / program), "--version"]
+            options: dict[str, Any] = {"capture_output": True, "cwd": "/", **as_user(SYSTEM_USER)}
+            subprocess.run(command, check=True, **options)
+    except (OSError, subprocess.CalledProcessError):
+        return False
     return True
 
 
@@ -312,39 +307,9 @@ def _copied_programs(shipped: Path, real: Path) -> Path:
     return copy
 
 
-def _as_user(user: str | None) -> dict[str, Any]:
+def as_user(user: str | None) -> dict[str, Any]:
+    """Return the options with which `subprocess` runs a program as a system user."""
     if user is None:
         return {}
     entry = pwd.getpwnam(user)
     return {"user": entry.pw_uid, "group": entry.pw_gid, "extra_groups": []}
-
-
-@contextlib.contextmanager
-def throwaway() -> Iterator[str]:
-    """Run a server in a temporary folder; yield the superuser's URL; remove it all after.
-
-    For tests and benchmarks: it does not wait for the disk (fsync off).
-    """
-    folder = Path(tempfile.mkdtemp(prefix="cityloom-postgres-")) / "postgres"
-    folder.parent.chmod(0o711)  # the server may run as another user; its data is 0700
-    cluster = locate(folder, free_port())
-    password, log = secrets.token_hex(), folder.parent / "server.log"
-    server = None
-    try:
-        cluster.initialise(password, "fsync=off\nfull_page_writes=off\nshared_buffers=128MB\n")
-        with log.open("w") as file:
-            server = subprocess.Popen(
-                cluster.command(), stdout=file, stderr=file, cwd="/", **_as_user(cluster.user)
-            )
-        deadline = time.monotonic() + 120
-        while not cluster.accepts():
-            if server.poll() is not None or time.monotonic() > deadline:
-                raise PostgresError(f"the throw-away server did not start:\n{log.read_text()}")
-            time.sleep(0.05)
-        yield cluster.url(password)
-    finally:
-        if server is not None:
-            server.send_signal(signal.SIGINT)
-            server.wait(120)
-        remove(folder)
-        shutil.rmtree(folder.parent, ignore_errors=True)

@@ -1,36 +1,35 @@
-"""The servers of the stack: how each is run, configured, probed, and which version it is.
+"""The servers of the stack: their settings files, how each is probed, and its version.
 
-Every process carries `CITYLOOM_HOME` and `CITYLOOM_SERVICE` in its environment; by these a server
-that outlived its supervisor is found again.
+Each settings file is a Jinja template beside this module, filled in with what differs from one
+installation to another: `supervisord.conf` (how each server is run), `airflow.cfg` and
+`mlflow_auth.ini`. `common.env` is the environment of all servers.
 """
 
 from __future__ import annotations
 
-import configparser
-import io
-import json
 import os
+import shlex
 import subprocess
 import sys
-import urllib.error
-import urllib.request
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
 from functools import cache
 from importlib import metadata
 from pathlib import Path
 
+import httpx
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
 from infra.home import ROOT, write_private
-from infra.local.ports import LOOPBACK, foreign, is_foreign
+from infra.local.ports import foreign, is_foreign
 from infra.local.postgres import locate, shipped_programs
 from infra.local.settings import Database, Settings
-from infra.local.state import StackError, digest
+from infra.local.state import StackError, digest, runtime_dir
 
-#: The environment of every server.
+HERE = Path(__file__).parent
 COMMON = dict(
     line.split("=", 1)
-    for line in Path(__file__).with_name("common.env").read_text().splitlines()
+    for line in (HERE / "common.env").read_text().splitlines()
     if line and not line.startswith("#")
 )
 
@@ -46,121 +45,81 @@ FAMILIES = {
 }
 
 
-@dataclass(frozen=True)
-class Service:
-    """One supervised program of a family.
-
-    One that dies within `start_seconds` has failed to start, and is not started again for ever:
-    a server with a port finds out late, on a busy machine, that another program has it.
-    """
-
-    name: str
-    family: str
-    command: list[str]
-    environment: dict[str, str] = field(default_factory=dict)
-    directory: Path = ROOT
-    user: str | None = None
-    start_seconds: int = 20
-    stop_signal: str = "TERM"
-    stop_seconds: int = 30
-
-
 def superset_python() -> Path:
     """Return Superset's interpreter; `CITYLOOM_SUPERSET_VENV` names another environment."""
     venv = Path(os.environ.get("CITYLOOM_SUPERSET_VENV") or ROOT / ".venv-superset")
     return venv.expanduser().absolute() / "bin" / "python"
 
 
-def services(settings: Settings) -> list[Service]:
-    """Return the stack's services in the order of their start, their settings files written."""
-    python = sys.executable
-    ports = {name: str(port) for name, port in settings.ports.items()}
-    found: list[Service] = []
-    if settings.embedded_database:
-        cluster = locate(settings.home / "postgres", settings.ports["postgres"])
-        found.append(
-            Service(
-                *("postgres", "postgres", cluster.command()),
-                directory=Path("/"),
-                user=cluster.user,
-                start_seconds=3,
-                stop_signal="INT",
-                stop_seconds=300,  # its last checkpoint may be slow; killed, it would recover
-            )
-        )
-    airflow = airflow_environment(settings)
-    api = ["--host", LOOPBACK, "--port", ports["airflow"], "--workers", "1"]
-    for name, arguments, more in (
-        ("airflow-api-server", ["api-server", *api], {}),
-        ("airflow-dag-processor", ["dag-processor"], {}),
-        # The logs are read as files: one machine. Serving them costs a process each.
-        ("airflow-scheduler", ["scheduler", "--skip-serve-logs"], {"CITYLOOM_PRELOAD": "1"}),
-        ("airflow-triggerer", ["triggerer", "--skip-serve-logs"], {}),
-    ):
-        command = [python, "-m", "airflow", *arguments]
-        start_seconds = 20 if name == "airflow-api-server" else 3
-        found.append(Service(name, "airflow", command, airflow | more, start_seconds=start_seconds))
-    mlflow = [
-        *(python, "-m", "infra.local.mlflow_app", "server", "--app-name", "cityloom"),
-        *("--host", LOOPBACK, "--port", ports["mlflow"], "--workers", "1", "--serve-artifacts"),
-        *("--artifacts-destination", str(settings.home / "mlflow" / "artifacts")),
-    ]
-    found.append(Service("mlflow", "mlflow", mlflow, mlflow_environment(settings)))
-    superset = [
-        *(str(superset_python()), "-m", "gunicorn", "superset.app:create_app()"),
-        *("--bind", f"{LOOPBACK}:{ports['superset']}"),
-        *("--worker-class", "gthread", "--workers", "1", "--threads", "8"),
-        *("--timeout", "120", "--graceful-timeout", "10"),
-        *("--limit-request-line", "0", "--no-control-socket"),
-    ]
-    found.append(Service("superset", "superset", superset, superset_environment(settings)))
-    return found
+def supervisor_config(settings: Settings, environments: Mapping[str, dict[str, str]]) -> str:
+    """Return supervisor's settings, the servers with their families' environments.
+
+    Raises `StackError` for a path that they cannot hold.
+    """
+    places = (settings.home, ROOT, Path(sys.executable), superset_python())
+    for place in places:
+        if set(str(place)) & set('%"\n'):
+            raise StackError(f'{place}: supervisor cannot have % or " in a path; move it')
+    return _render(
+        "supervisord.conf",
+        settings,
+        logs=settings.log_dir,
+        runtime=runtime_dir(settings.home),
+        as_root=os.geteuid() == 0,
+        python=sys.executable,
+        superset_python=superset_python(),
+        cluster=locate(settings.home / "postgres", settings.ports["postgres"])
+        if settings.embedded_database
+        else None,
+        **environments,
+    )
+
+
+def _render(name: str, settings: Settings, **values: object) -> str:
+    """Return a settings file of this folder, filled in."""
+    jinja = Environment(
+        loader=FileSystemLoader(HERE),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    jinja.filters["quote"] = lambda value: shlex.quote(str(value))
+    # The programs that read these files interpolate: a % in a password is not one.
+    jinja.filters["percent"] = lambda value: str(value).replace("%", "%%")
+    jinja.filters["assignments"] = lambda variables: ",".join(
+        f'{key}="{value}"' for key, value in variables.items()
+    ).replace("%", "%%")
+    template = jinja.get_template(name)
+    return template.render(root=ROOT, home=settings.home, ports=settings.ports, **values)
+
+
+def environments(settings: Settings) -> dict[str, dict[str, str]]:
+    """Write the settings files of Airflow and MLflow; return each family's environment."""
+    return {
+        "airflow": airflow_environment(settings),
+        "mlflow": mlflow_environment(settings),
+        "superset": superset_environment(settings),
+    }
 
 
 def airflow_environment(settings: Settings) -> dict[str, str]:
     """Write `airflow.cfg` (0600) and return the environment of Airflow's processes."""
     home = settings.home / "airflow"
-    url = settings.url("airflow")
-    logs = settings.log_dir / "airflow"
-    options: dict[str, dict[str, object]] = {
-        "core": {
-            "dags_folder": ROOT / "dags",
-            "fernet_key": settings.secret("airflow_fernet_key", length=32) + "=",
-            "execution_api_server_url": f"{url}/execution/",
-        },
-        "database": {
-            "sql_alchemy_conn": sqlalchemy_url(settings, "airflow"),
-            # Airflow's own choice, asyncpg, knows none of libpq's options (sslmode).
-            "sql_alchemy_conn_async": sqlalchemy_url(settings, "airflow", "psycopg_async"),
-        },
-        "api": {
-            "base_url": url,
-            "port": settings.ports["airflow"],
-            "secret_key": settings.secret("airflow_api_secret_key"),
-        },
-        "api_auth": {"jwt_secret": settings.secret("airflow_jwt_secret", length=64)},
-        "fab": {"config_file": home / "webserver_config.py"},
-        "logging": {
-            "base_log_folder": logs,
-            "dag_processor_child_process_log_directory": logs / "parsing",
-            "worker_log_server_port": settings.ports["airflow_worker_log"],
-            "trigger_log_server_port": settings.ports["airflow_trigger_log"],
-        },
-    }
-    parser = configparser.RawConfigParser()
-    parser.read(Path(__file__).with_name("airflow.cfg"))
-    for section, values in options.items():
-        # Airflow interpolates; a % in a password is not one.
-        escaped = {key: str(value).replace("%", "%%") for key, value in values.items()}
-        parser.read_dict({section: escaped})
-    written = io.StringIO()
-    parser.write(written)
-    write_private(home / "airflow.cfg", written.getvalue())
+    config = _render(
+        "airflow.cfg",
+        settings,
+        url=settings.url("airflow"),
+        secret=settings.secret,
+        database=sqlalchemy_url(settings, "airflow"),
+        database_async=sqlalchemy_url(settings, "airflow", "psycopg_async"),
+    )
+    write_private(home / "airflow.cfg", config)
     return {
         "AIRFLOW_HOME": str(home),
         # The second holds airflow_local_settings.
-        "PYTHONPATH": os.pathsep.join([str(ROOT), str(Path(__file__).with_name("preload"))]),
-        "CITYLOOM_CONFIG": digest(written.getvalue()),
+        "PYTHONPATH": os.pathsep.join([str(ROOT), str(HERE / "preload")]),
+        "CITYLOOM_CONFIG": digest(config),
     }
 
 
@@ -169,15 +128,8 @@ def mlflow_environment(settings: Settings) -> dict[str, str]:
     home = settings.home / "mlflow"
     (home / "artifacts").mkdir(mode=0o700, parents=True, exist_ok=True)
     url = sqlalchemy_url(settings, "mlflow")
-    # Each request checks a slow hash, where the answer is not kept for a while.
-    auth = f"""[mlflow]
-default_permission = READ
-database_uri = {url.replace("%", "%%")}
-admin_username = {settings.admin_user}
-admin_password = {settings.admin_password}
-authorization_function = mlflow.server.auth:authenticate_request_basic_auth
-auth_cache_ttl_seconds = 60
-"""
+    login = {"user": settings.admin_user, "password": settings.admin_password}
+    auth = _render("mlflow_auth.ini", settings, database=url, **login)
     write_private(home / "auth.ini", auth)
     return {
         "MLFLOW_BACKEND_STORE_URI": url,
@@ -192,7 +144,7 @@ def superset_environment(settings: Settings) -> dict[str, str]:
     """Return the environment of Superset's processes."""
     home = settings.home / "superset"
     home.mkdir(mode=0o700, parents=True, exist_ok=True)
-    config = Path(__file__).parent / "superset" / "superset_config.py"
+    config = HERE / "superset" / "superset_config.py"
     described = settings.home / "stack.json"
     return {
         "SUPERSET_CONFIG_PATH": str(config),
@@ -241,22 +193,20 @@ def probe_family(
     if family == "postgres":
         return {"postgres": _probe_postgres(settings)}
     path = "/api/v2/monitor/health" if family == "airflow" else "/health"
-    wrong, answer = None, b""
+    wrong: str | None = None
     try:
         # A proxy of the environment is not for servers on loopback.
-        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-        with opener.open(settings.url(family) + path, timeout=20) as response:
-            answer = response.read()
-    except urllib.error.HTTPError as error:
-        wrong = f"answers {error.code}"
-    except (OSError, ValueError) as error:
-        return dict.fromkeys(FAMILIES[family], f"no answer ({getattr(error, 'reason', error)})")
-    if is_foreign(settings.ports[family], own):
-        wrong = foreign(settings.ports[family])
-    if wrong is None and family == "airflow":
-        return _airflow_health(answer)
-    if wrong is None and answer.strip() != b"OK":
-        wrong = f"answers {answer[:50]!r}"
+        answer = httpx.get(settings.url(family) + path, timeout=20, trust_env=False)
+        if is_foreign(settings.ports[family], own):
+            wrong = foreign(settings.ports[family])
+        elif answer.status_code != httpx.codes.OK:
+            wrong = f"answers {answer.status_code}"
+        elif family == "airflow":
+            return _airflow_health(answer)
+        elif answer.text.strip() != "OK":
+            wrong = f"answers {answer.text[:50]!r}"
+    except httpx.HTTPError as error:
+        wrong = f"no answer ({error})"
     return dict.fromkeys(FAMILIES[family], wrong)
 
 
@@ -271,10 +221,10 @@ def _probe_postgres(settings: Settings) -> str | None:
     return None
 
 
-def _airflow_health(answer: bytes) -> dict[str, str | None]:
+def _airflow_health(answer: httpx.Response) -> dict[str, str | None]:
     """Return how Airflow's parts are, by its own account."""
     try:
-        health = json.loads(answer)
+        health = answer.json()
         database = health["metadatabase"]["status"]
         found = {"airflow-api-server": None if database == "healthy" else "no database"}
         for name in FAMILIES["airflow"][1:]:
@@ -283,5 +233,5 @@ def _airflow_health(answer: bytes) -> dict[str, str | None]:
             well = health[part]["status"] == "healthy"
             found[name] = None if well else f"no heartbeat since {latest}"
     except (KeyError, TypeError, ValueError) as error:
-        return dict.fromkeys(FAMILIES["airflow"], f"answers {answer[:50]!r} ({error})")
+        return dict.fromkeys(FAMILIES["airflow"], f"answers {answer.text[:50]!r} ({error})")
     return found

@@ -24,7 +24,7 @@ from infra.home import ROOT, cityloom_home, write_private
 from infra.local import postgres
 from infra.local import services as catalogue
 from infra.local.ports import Reservations
-from infra.local.services import FAMILIES, Service
+from infra.local.services import FAMILIES
 from infra.local.settings import Settings, describe, load_settings, settings_from
 from infra.local.state import (
     ADMIN_URL,
@@ -51,7 +51,7 @@ STOP_ORDER = (
     ("postgres",),
 )
 
-_STAMP_LOCK = threading.Lock()
+_PREPARED_LOCK = threading.Lock()
 
 
 def up(report: Report) -> Deployment:
@@ -74,20 +74,21 @@ def up(report: Report) -> Deployment:
             report("stack", note, False)
         settings = settings_from(home, described)
         write_private(home / "deployment.json", json.dumps(describe(settings), indent=2) + "\n")
-        wanted = catalogue.services(settings)
-        supervisor.configure(settings, wanted)
+        environments = catalogue.environments(settings)
+        supervisor.configure(catalogue.supervisor_config(settings, environments))
         if not own:
             supervisor.start()
         else:  # also when the file is as it was: an `up` may have been killed before it came here
             for name in supervisor.update():
                 report(name, "restarting with new settings", False)
         _start_database(supervisor, settings, report)
-        families = [family for family in FAMILIES if family != "postgres"]
         cancelled = threading.Event()
-        with ThreadPoolExecutor(len(families)) as pool:
+        with ThreadPoolExecutor(len(environments)) as pool:
             starts = [
-                pool.submit(_start_family, family, supervisor, settings, wanted, report, cancelled)
-                for family in families
+                pool.submit(
+                    _start_family, family, environment, supervisor, settings, report, cancelled
+                )
+                for family, environment in environments.items()
             ]
             try:
                 problems = [str(error) for start in starts if (error := start.exception())]
@@ -139,14 +140,8 @@ def _prepare_database(settings: Settings, admin_url: str | None) -> list[str]:
         (ROOT / "warehouse" / name).read_text() for name in ("bootstrap.py", "schema.py")
     )
     address = _address(settings)
-    before = _stamp(settings, "address")
-    if before != address:
-        if before is not None:  # another server: nothing is prepared there yet
-            write_private(settings.home / "prepared.json", "{}\n")
-        _set_stamp(settings, "address", address)
-    fingerprint = digest(made_by if settings.embedded_database else made_by + address)
     faults: list[str] = []
-    if _stamp(settings, "database") == fingerprint:
+    if _prepared(settings).get("database") == digest(made_by):
         try:
             found = find_faults(settings.database_url)
         except psycopg.OperationalError as error:
@@ -170,7 +165,7 @@ def _prepare_database(settings: Settings, admin_url: str | None) -> list[str]:
         raise StackError(
             f"the roles and databases on {address} cannot be made: {str(error).strip()}"
         ) from error
-    _set_stamp(settings, "database", fingerprint)
+    _set_prepared(settings, "database", digest(made_by))
     left = {fault.text for fault in find_faults(settings.database_url)} if faults else set()
     return [fault for fault in faults if fault not in left]
 
@@ -183,22 +178,21 @@ def _address(settings: Settings) -> str:
 
 def _start_family(
     family: str,
+    environment: dict[str, str],
     supervisor: Supervisor,
     settings: Settings,
-    wanted: list[Service],
     report: Report,
     cancelled: threading.Event,
 ) -> None:
     """Prepare and start a family's services; return when all are healthy, or on `cancelled`."""
-    members = [service for service in wanted if service.family == family]
     try:
-        _prepare_family(family, members[0], supervisor, settings, report)
-        for service in members:
-            if supervisor.state(service.name) not in ALIVE:
-                report(service.name, "starting", False)
-            supervisor.start_program(service.name)
+        _prepare_family(family, environment, supervisor, settings, report)
+        for name in FAMILIES[family]:
+            if supervisor.state(name) not in ALIVE:
+                report(name, "starting", False)
+            supervisor.start_program(name)
         began = time.monotonic()
-        waiting = {service.name for service in members}
+        waiting = set(FAMILIES[family])
         again: set[str] = set()
         while waiting and not cancelled.is_set():
             answers = catalogue.probe_family(family, settings, supervisor.tree)
@@ -219,29 +213,33 @@ def _start_family(
             if waiting:
                 cancelled.wait(0.5)
     except StackError:
-        for service in members:
-            report(service.name, "failed", True)
+        for name in FAMILIES[family]:
+            report(name, "failed", True)
         raise
 
 
 def _prepare_family(
-    family: str, service: Service, supervisor: Supervisor, settings: Settings, report: Report
+    family: str,
+    environment: dict[str, str],
+    supervisor: Supervisor,
+    settings: Settings,
+    report: Report,
 ) -> None:
     """Migrate a family's database and make the admin login, once a version."""
     fingerprint = f"{catalogue.version(family)} {digest(settings.admin_password)}"
-    before = _stamp(settings, family)
+    before = _prepared(settings).get(family)
     if before == fingerprint:
         return
     # MLflow's server makes a new database itself; one outside may be an earlier installation's.
     fresh = family == "mlflow" and before is None and settings.embedded_database
     if not fresh:
-        report(service.name, f"preparing {family}'s database", False)
+        report(FAMILIES[family][0], f"preparing {family}'s database", False)
         supervisor.stop_programs(name for name in supervisor.running() if name in FAMILIES[family])
         script = [sys.executable, "-m", f"infra.local.prepare.{family}"]
         if family == "superset":
             script = [str(catalogue.superset_python()), "infra/local/superset/prepare.py"]
         environment = {
-            **(os.environ | catalogue.COMMON | service.environment),
+            **(os.environ | catalogue.COMMON | environment),
             "CITYLOOM_HOME": str(settings.home),
             "CITYLOOM_SERVICE": f"{family}-prepare",
         }
@@ -257,23 +255,22 @@ def _prepare_family(
             )
         if done.returncode:
             raise StackError(f"{family}'s database cannot be prepared: {log_tail(log)}")
-    _set_stamp(settings, family, fingerprint)
+    _set_prepared(settings, family, fingerprint)
 
 
-def _stamps(settings: Settings) -> dict[str, str]:
+def _prepared(settings: Settings) -> dict[str, str]:
+    """Return fingerprints of what was prepared on this server; on another one nothing was."""
     with suppress(FileNotFoundError, json.JSONDecodeError):
-        return json.loads((settings.home / "prepared.json").read_text())
+        found = json.loads((settings.home / "prepared.json").read_text())
+        if found.get("address", "embedded") == _address(settings):
+            return found
     return {}
 
 
-def _stamp(settings: Settings, name: str) -> str | None:
-    return _stamps(settings).get(name)
-
-
-def _set_stamp(settings: Settings, name: str, value: str) -> None:
-    with _STAMP_LOCK:
-        text = json.dumps({**_stamps(settings), name: value}, indent=2) + "\n"
-        write_private(settings.home / "prepared.json", text)
+def _set_prepared(settings: Settings, part: str, fingerprint: str) -> None:
+    with _PREPARED_LOCK:
+        found = {**_prepared(settings), "address": _address(settings), part: fingerprint}
+        write_private(settings.home / "prepared.json", json.dumps(found, indent=2) + "\n")
 
 
 def _check_alive(

@@ -114,23 +114,20 @@ def decide_state(
         # Only another program that listens is a conflict: our own may start or stop slowly.
         if port and listening.get(port, set()) <= set(own) and reserve(port):
             ports[name] = port
-        elif name in asked:
+            continue
+        if name in asked:
             raise StackError(
                 f"port {port} (CITYLOOM_PORT_{name.upper()}) is taken by {holder(asked[name])}; "
                 "end that or choose another"
             )
-        else:
-            ports.pop(name, None)
-            others = set(ports.values())
-            candidates = (p for p in range(first, first + 500) if p not in others and is_free(p))
-            ports[name] = next(filter(reserve, candidates), 0)
-            if not ports[name]:
-                raise StackError(f"no free port from {first} to {first + 499}; end what holds them")
-            if kept:
-                notes.append(
-                    f"port {kept} ({name}) is taken by {holder(kept)}; "
-                    f"using {ports[name]} from now on"
-                )
+        others = {taken for other, taken in ports.items() if other != name}
+        candidates = (p for p in range(first, first + 500) if p not in others and is_free(p))
+        ports[name] = next(filter(reserve, candidates), 0)
+        if not ports[name]:
+            raise StackError(f"no free port from {first} to {first + 499}; end what holds them")
+        if kept:
+            taken_by = f"port {kept} ({name}) is taken by {holder(kept)}"
+            notes.append(f"{taken_by}; using {ports[name]} from now on")
     if json.dumps(described, sort_keys=True) != before:
         write_state(described)
     return described, notes

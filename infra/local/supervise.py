@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shlex
 import shutil
 import signal
 import subprocess
@@ -18,10 +17,9 @@ from typing import Any
 
 import psutil
 
-from infra.home import ROOT, cityloom_home, write_private
+from infra.home import cityloom_home, write_private
 from infra.local.postgres import postmaster
-from infra.local.services import COMMON, Service
-from infra.local.settings import Settings
+from infra.local.services import COMMON
 from infra.local.state import ADMIN_URL, StackError, runtime_dir
 
 #: Not handed on to the servers: another installation's settings, and the admin's login.
@@ -82,15 +80,11 @@ class Supervisor:
         """Return a program's state (`RUNNING`, `FATAL`); empty when unknown."""
         return self.running().get(name, {}).get("statename", "")
 
-    def configure(self, settings: Settings, services: Iterable[Service]) -> bool:
+    def configure(self, config: str) -> bool:
         """Write supervisor's settings (0600); return whether they changed."""
-        for place in (self.home, ROOT):
-            if set(str(place)) & set('%"\n'):
-                raise StackError(f'{place}: supervisor cannot have % or " in a path; move it')
         runtime_dir(self.home, make=True)
-        for folder in (self.config.parent, settings.log_dir):
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        return write_private(self.config, self._config_text(settings, services))
+        self.log.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return write_private(self.config, config)
 
     def start(self) -> None:
         """Start supervisor, with no program yet; raise `StackError` when it does not answer."""
@@ -207,55 +201,6 @@ class Supervisor:
         _end([process for process in found if process == database], "SIGINT", 300)
         names = {process.info["environ"]["CITYLOOM_SERVICE"] for process in servers}
         return sorted(names | ({"postgres"} if len(servers) < len(found) else set()))
-
-    def _config_text(self, settings: Settings, services: Iterable[Service]) -> str:
-        own = {
-            "logfile": self.log,
-            "logfile_maxbytes": "5MB",
-            "pidfile": self.pid_file,
-            "childlogdir": settings.log_dir,
-            "identifier": "cityloom",
-            "umask": "077",
-            **({"user": "root"} if os.geteuid() == 0 else {}),
-        }
-        interface = "supervisor.rpcinterface:make_main_rpcinterface"
-        sections: dict[str, dict[str, object]] = {
-            "supervisord": own,
-            "unix_http_server": {"file": self.socket, "chmod": "0600"},
-            "rpcinterface:supervisor": {"supervisor.rpcinterface_factory": interface},
-            **{f"program:{service.name}": _program(service, settings) for service in services},
-        }
-        return "".join(
-            f"[{section}]\n"
-            + "".join(f"{key}={str(value).replace('%', '%%')}\n" for key, value in values.items())
-            for section, values in sections.items()
-        )
-
-
-def _program(service: Service, settings: Settings) -> dict[str, object]:
-    environment = {**service.environment, "CITYLOOM_SERVICE": service.name}
-    # PostgreSQL's children must not be signalled apart from it.
-    as_group = "false" if service.family == "postgres" else "true"
-    return {
-        "command": shlex.join(service.command),
-        "directory": service.directory,
-        **({"user": service.user} if service.user else {}),
-        "environment": ",".join(f'{key}="{value}"' for key, value in environment.items()),
-        "autostart": "false",
-        "autorestart": "true",
-        # Longer than a server needs, on a busy machine, to find that it cannot listen on its port.
-        "startsecs": service.start_seconds,
-        # Each waits a second longer: a database that recovers for a minute is outlasted.
-        "startretries": 10,
-        "stopsignal": service.stop_signal,
-        "stopwaitsecs": service.stop_seconds,
-        "stopasgroup": as_group,
-        "killasgroup": as_group,
-        "redirect_stderr": "true",
-        "stdout_logfile": settings.log_dir / f"{service.name}.log",
-        "stdout_logfile_maxbytes": "10MB",
-        "stdout_logfile_backups": 3,
-    }
 
 
 def _end(processes: list[psutil.Process], name: str, seconds: float) -> None:

@@ -19,11 +19,11 @@ from dashboards.browser import (
     save_picture,
     wait_until_drawn,
 )
+from dashboards.chromium import ensure
 from dashboards.code import CODE_DIR, load_dashboards, place_uuid
 from dashboards.push import PushReport, push
 from dashboards.superset import Superset, SupersetError
 from dashboards.warehouse import RelationMissing
-from infra.browser import ensure
 from infra.local.ports import free_port
 
 pytestmark = pytest.mark.usefixtures("demo")

@@ -11,13 +11,13 @@ import yaml
 
 from dashboards.browser import FLAGS, log_in
 from dashboards.bundle import Desired, zip_bundle
+from dashboards.chromium import ensure
 from dashboards.code import CODE_DIR, load_code, place_uuid
 from dashboards.pull import PullReport, pull
 from dashboards.puller import PullRefused
 from dashboards.push import PushReport, push
 from dashboards.state import DATABASE_UUID, Asset, read_state
 from dashboards.superset import Superset, SupersetError
-from infra.browser import ensure
 
 pytestmark = pytest.mark.usefixtures("demo")
 TITLE = "Requests: departments, one by one"

@@ -3,7 +3,7 @@
 import httpx
 from playwright.sync_api import expect, sync_playwright
 
-from infra.browser import ensure
+from dashboards.chromium import ensure
 
 
 def test_experiment_is_one_of_machine_learning(stack, demo):

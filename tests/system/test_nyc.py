@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from dashboards.browser import choose, look, open_dashboard
+from dashboards.chromium import ensure
 from dashboards.code import load_dashboards
-from infra.browser import ensure
 
 pytestmark = [pytest.mark.real_data, pytest.mark.timeout(3600)]
 

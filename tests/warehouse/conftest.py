@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import psycopg
 import pytest
 
-from infra.local.postgres import throwaway
+from bench.server import throwaway
 from warehouse.bootstrap import OWNERS, READERS, bootstrap, role_url
 from warehouse.schema import create_schemas
 

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+from dataclasses import replace
 
 import psutil
 import psycopg
@@ -20,7 +21,7 @@ from infra.home import ROOT
 from infra.local import identity, ports
 from infra.local.identity import ForeignServer
 from infra.local.ports import Reservations, free_port
-from infra.local.services import Service
+from infra.local.services import supervisor_config
 from infra.local.settings import describe, settings_from
 from infra.local.state import FIRST_PORTS, StackError
 from infra.local.supervise import Supervisor
@@ -161,8 +162,17 @@ def test_another_database_server_is_sent_no_password(installation):
 def serve(settings, port):
     """Start supervisor with one real web server on the port, as the service `mlflow`."""
     supervisor = Supervisor()
-    command = [sys.executable, "-m", "http.server", "--bind", "127.0.0.1", str(port)]
-    supervisor.configure(settings, [Service("mlflow", "mlflow", command)])
+    environments: dict[str, dict[str, str]] = {family: {} for family in WEB}
+    config = supervisor_config(replace(settings, embedded_database=False), environments)
+    program = f"""[program:mlflow]
+command = {sys.executable} -m http.server --bind 127.0.0.1 {port}
+environment = CITYLOOM_SERVICE="mlflow"
+autostart = false
+autorestart = true
+startsecs = 20
+startretries = 10
+"""
+    supervisor.configure(config.partition("[program:")[0] + program)
     supervisor.start()
     supervisor.start_program("mlflow")
     return supervisor

@@ -2,6 +2,8 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -87,13 +89,14 @@ def test_environment_is_current_only_with_its_stamp_and_python(tmp_path):
     venv = tmp_path / "venv"
     (venv / "bin").mkdir(parents=True)
     (venv / "bin" / "python").symlink_to(sys.executable)
-    assert not setup.is_current(venv, "a")
-    setup.remember(venv, "a", {"torch": "x"})
-    assert setup.is_current(venv, "a")
-    assert not setup.is_current(venv, "b")
-    assert json.loads((venv / "cityloom.json").read_text())["torch"] == "x"
+    wanted = setup.stamp(setup.PLATFORM, torch="x")
+    assert not setup.is_current(venv, wanted)
+    (venv / "cityloom.json").write_text(json.dumps(wanted))
+    assert setup.is_current(venv, wanted)
+    for key in ("made", "decided_by", "torch"):
+        assert not setup.is_current(venv, {**wanted, key: "another"})
     (venv / "bin" / "python").unlink()
-    assert not setup.is_current(venv, "a")
+    assert not setup.is_current(venv, wanted)
 
 
 def test_pins_name_no_address_and_no_local_build():
@@ -122,13 +125,25 @@ def test_wrong_python_is_named_with_a_remedy(monkeypatch):
 
 def test_environment_that_was_moved_is_made_anew(tmp_path):
     before, after = tmp_path / "before here" / ".venv", tmp_path / "after"
-    before.parent.mkdir()
-    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(before)], check=True)
-    assert setup.is_at_home(before)
+
+    def ensure(venv):
+        uv = str(Path(sys.executable).with_name("uv"))
+        python = setup.ensure_venv(uv, venv, setup.stamp(replace(setup.SUPERSET, venv=venv)))
+        subprocess.run([python, "--version"], check=True)
+
+    ensure(before)
+    (before / "kept").touch()
+    ensure(before)
+    assert (before / "kept").exists()
     before.rename(after)
-    assert not setup.is_at_home(after)
-    (after / "bin" / "activate").unlink()
-    assert not setup.is_at_home(after)
+    (after / "moved").touch()
+    ensure(after)
+    assert not (after / "moved").exists()
+    assert str(after) in (after / "bin" / "activate").read_text()
+    (after / "bin" / "python").unlink()
+    (after / "broken").touch()
+    ensure(after)
+    assert not (after / "broken").exists()
 
 
 @pytest.mark.parametrize(
@@ -140,9 +155,9 @@ def test_uv_on_path_is_used_when_new_enough(output, taken, tmp_path, monkeypatch
     on_path.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
     installed = []
-    monkeypatch.setattr(setup, "run", lambda command, environment: installed.append(command))
-    found = setup.find_uv(tmp_path / ".venv")
-    assert found == str(on_path if taken else tmp_path / ".venv" / "bin" / "uv")
+    monkeypatch.setattr(setup, "run", installed.append)
+    found = setup.find_uv(tmp_path / "own")
+    assert found == str(on_path if taken else tmp_path / "own" / "bin" / "uv")
     assert bool(installed) is not taken
 
 
@@ -174,7 +189,7 @@ cat "{tmp_path}/$name" 2>/dev/null || {{ echo "error: no cache" >&2; exit 2; }}
     )
     uv.chmod(0o755)
     try:
-        _, output = setup.choose_torch(str(uv), sys.executable, dict(os.environ), "cpu")
+        _, output = setup.choose_torch(str(uv), sys.executable, "cpu")
     except setup.SetupError as error:
         output = str(error)
     assert wanted in output

@@ -1,5 +1,6 @@
 import configparser
 import os
+import shlex
 import subprocess
 import sys
 from dataclasses import replace
@@ -29,32 +30,39 @@ def settings(tmp_path, monkeypatch):
     Supervisor().remove_socket()  # the socket's folder of a deep home lies in /tmp
 
 
-def test_supervisor_reads_back_what_was_written(settings):
-    """By supervisor's own parser: a space or a semicolon in the home must survive it."""
+def programs_of(supervisor):
+    """What supervisor itself reads from its settings, by program."""
     from supervisor.options import ServerOptions
 
-    supervisor = Supervisor()
-    wanted = services.services(settings)
-    assert supervisor.configure(settings, wanted) is True
-    assert supervisor.configure(settings, wanted) is False
-    assert supervisor.config.stat().st_mode & 0o777 == 0o600
     options = ServerOptions()
     options.realize(["-c", str(supervisor.config)])
-    programs = {group.name: group.process_configs[0] for group in options.process_group_configs}
-    assert list(sorted(programs)) == sorted(service.name for service in wanted)
+    return {group.name: group.process_configs[0] for group in options.process_group_configs}
+
+
+def test_supervisor_reads_back_what_was_written(settings):
+    """By supervisor's own parser: a space or a semicolon in the home must survive it."""
+    supervisor = Supervisor()
+    config = services.supervisor_config(settings, services.environments(settings))
+    assert supervisor.configure(config) is True
+    assert supervisor.configure(config) is False
+    assert supervisor.config.stat().st_mode & 0o777 == 0o600
+    programs = programs_of(supervisor)
+    wanted = [name for names in services.FAMILIES.values() for name in names]
+    assert sorted(["postgres", *programs]) == sorted(wanted)
     mlflow = programs["mlflow"]
-    assert str(settings.home / "mlflow" / "artifacts") in mlflow.command
+    assert str(settings.home / "mlflow" / "artifacts") in shlex.split(mlflow.command)
     assert mlflow.environment["CITYLOOM_SERVICE"] == "mlflow"
     assert not programs["superset"].autostart
 
 
 def test_no_secret_on_a_command_line(settings):
-    wanted = services.services(settings)
+    supervisor = Supervisor()
+    supervisor.configure(services.supervisor_config(settings, services.environments(settings)))
     secrets = [path.read_text() for path in (settings.home / "secrets").iterdir()]
     assert secrets
-    for service in wanted:
+    for program in programs_of(supervisor).values():
         for secret in secrets:
-            assert secret not in " ".join(service.command)
+            assert secret not in program.command
 
 
 def test_airflow_is_moved_to_its_port_in_full(settings):
@@ -104,10 +112,9 @@ def test_what_outlived_its_supervisor_is_ended_and_nothing_else(settings):
             process.wait()
 
 
-def test_home_that_supervisor_cannot_have_is_refused(settings, monkeypatch):
-    monkeypatch.setenv("CITYLOOM_HOME", str(settings.home.parent / "100%"))
+def test_home_that_supervisor_cannot_have_is_refused(settings):
     with pytest.raises(StackError, match="cannot have %"):
-        Supervisor().configure(settings, [])
+        services.supervisor_config(replace(settings, home=settings.home.parent / "100%"), {})
 
 
 def test_stale_socket_is_no_running_supervisor(settings):

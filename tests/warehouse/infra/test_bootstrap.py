@@ -5,7 +5,7 @@ from urllib.parse import urlsplit, urlunsplit
 import psycopg
 import pytest
 
-from infra.local.postgres import throwaway
+from bench.server import throwaway
 from warehouse.bootstrap import OWNERS, READERS, BootstrapError, bootstrap, find_faults, role_url
 from warehouse.schema import create_schemas
 

@@ -4,9 +4,9 @@ from concurrent.futures import ThreadPoolExecutor
 import psycopg
 import pytest
 
+from bench.server import throwaway
 from infra.local import stack
 from infra.local.doctor import _database
-from infra.local.postgres import throwaway
 from infra.local.settings import load_settings
 from infra.local.state import StackError, decide_state, state_file
 from infra.local.supervise import Supervisor

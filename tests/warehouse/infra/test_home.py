@@ -9,12 +9,11 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from infra.local import postgres, stack
+from infra.local import postgres, services, stack
 from infra.local.doctor import _state
 from infra.local.ports import free_port
 from infra.local.postgres import locate
 from infra.local.state import decide_state, make_private
-from infra.local.supervise import Supervisor
 
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can act as another user")
 
@@ -94,5 +93,6 @@ def test_database_of_an_open_home_moves_to_where_its_user_reaches_it(home):
 
 def test_supervised_servers_write_for_their_owner_only(home):
     make_private(home)
-    text = Supervisor()._config_text(stack.settings_from(home, decide_state()[0]), [])
-    assert "umask=077" in text
+    settings = stack.settings_from(home, decide_state()[0])
+    text = services.supervisor_config(settings, services.environments(settings))
+    assert "umask = 077" in text

@@ -25,8 +25,8 @@ with Reservations() as reservations:
     make_private(cityloom_home())
     settings = settings_from(cityloom_home(), decide_state((), reservations)[0])
     supervisor = Supervisor()
-    everything = services.services(settings)
-    supervisor.configure(settings, [one for one in everything if one.name == "postgres"])
+    environments = services.environments(settings)
+    supervisor.configure(services.supervisor_config(settings, environments))
     supervisor.start()
     stack._start_database(supervisor, settings, lambda *_: None)
 with psycopg.connect(settings.database_url("analyst")) as connection:

@@ -8,8 +8,9 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from bench.server import throwaway
 from infra.local import postgres
-from infra.local.postgres import PostgresError, locate, remove, shipped_programs, throwaway
+from infra.local.postgres import PostgresError, locate, remove, shipped_programs
 
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root has another user run the server")
 

@@ -1,6 +1,6 @@
 """A headless browser for the tests: the one that is there, else one that is installed.
 
-`python -m infra.browser` finds or installs it and prints its path.
+`python -m dashboards.chromium` finds or installs it and prints its path.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 import pytest
 
-from infra import browser
+from dashboards import chromium
 
 
 @pytest.fixture
@@ -20,26 +20,26 @@ def program(path, status=0):
 
 
 def test_none_is_found_on_a_bare_machine(machine):
-    assert browser.find() is None
+    assert chromium.find() is None
 
 
 def test_one_on_path_is_taken_if_it_runs(machine):
     program(machine / "bin" / "chromium-browser", status=1)  # Ubuntu's stand-in for a snap
-    assert browser.find() is None
+    assert chromium.find() is None
     chrome = program(machine / "bin" / "google-chrome")
-    assert browser.find() == chrome
+    assert chromium.find() == chrome
 
 
 def test_playwrights_own_is_found(machine):
     own = program(machine / "playwright" / "chromium-1200" / "chrome-linux" / "chrome")
-    assert browser.find() == own
+    assert chromium.find() == own
 
 
 def test_named_one_comes_first_and_must_run(machine, monkeypatch):
     program(machine / "bin" / "chromium")
     mine = program(machine / "mine")
     monkeypatch.setenv("CITYLOOM_BROWSER", str(mine))
-    assert browser.find() == mine
+    assert chromium.find() == mine
     monkeypatch.setenv("CITYLOOM_BROWSER", str(machine / "nothing"))
-    with pytest.raises(browser.NoBrowser, match="cannot be run"):
-        browser.find()
+    with pytest.raises(chromium.NoBrowser, match="cannot be run"):
+        chromium.find()
