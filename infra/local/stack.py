@@ -330,7 +330,7 @@ def status() -> StackStatus:
     settings = load_settings()
     supervisor = Supervisor()
     running = supervisor.running()
-    answers = catalogue.probe(settings, supervisor.tree) if running else {}
+    answers = catalogue.probe(settings, supervisor.tree)
     urls: dict[str, str | None] = {
         "postgres": f"postgresql://{settings.database_host}:{settings.ports['postgres']}",
         "airflow-api-server": settings.url("airflow"),
@@ -342,18 +342,22 @@ def status() -> StackStatus:
         for name in names:
             process = running.get(name, {})
             state = process.get("statename", "not running")
-            wrong = answers.get(name, "no answer") if state in ALIVE else state.lower()
-            detail, version = wrong or "healthy", _version(family)
-            if family == "postgres" and not settings.embedded_database:
-                wrong = catalogue.probe_family(family, settings)[name]
-                detail = "external server" + (f": {wrong}" if wrong else "")
-                version = ""
+            external = family == "postgres" and not settings.embedded_database
+            wrong = answers[name] if external or state in ALIVE else state.lower()
+            detail = wrong or "healthy"
+            if external:
+                detail = f"external server: {wrong}" if wrong else "external server"
             pid = process.get("pid") or None
-            memory = memory_mb(pid) if pid else 0.0
             found.append(
                 ServiceStatus(
-                    *(name, wrong is None, detail, pid, version, urls.get(name)),
-                    *(memory, restarts.get(name, 0)),
+                    name=name,
+                    up=wrong is None,
+                    detail=detail,
+                    pid=pid,
+                    version="" if external else _version(family),
+                    url=urls.get(name),
+                    memory_mb=memory_mb(pid) if pid else 0.0,
+                    restarts=restarts.get(name, 0),
                 )
             )
     own = supervisor.pid()
