@@ -1,5 +1,6 @@
 """What an analyst makes in Superset's pages, pulled into YAML and pushed to an empty Superset."""
 
+import contextlib
 import json
 import shutil
 from collections.abc import Iterator
@@ -83,7 +84,7 @@ def empty(superset: Superset) -> None:
 
 def make_chart(stack, dataset: int, title: str, dashboard: str) -> None:
     """Make a table of a metric by a column in Explore, as a person does, on a dashboard."""
-    from playwright.sync_api import Page, sync_playwright
+    from playwright.sync_api import Page, TimeoutError, sync_playwright
 
     url, user, password = login(stack)
 
@@ -99,6 +100,15 @@ def make_chart(stack, dataset: int, title: str, dashboard: str) -> None:
         choices = page.locator(".ant-select-dropdown:not(.ant-select-dropdown-hidden)")
         choices.get_by_text(name, exact=True).last.click()
 
+    def open_save_dialog(page: Page) -> None:
+        name = page.locator('[data-test="new-chart-name"]')
+        for _ in range(5):  # a click while the page draws the chart can be lost
+            with contextlib.suppress(TimeoutError):
+                page.locator('[data-test="query-save-button"]').click(timeout=WAIT / 5)
+                name.wait_for(timeout=WAIT / 5)
+            if name.is_visible():
+                return
+
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=str(ensure()), args=list(FLAGS))
         try:
@@ -109,8 +119,9 @@ def make_chart(stack, dataset: int, title: str, dashboard: str) -> None:
             page.goto(f"{url}/explore/?{place}")
             pick(page, "Drop columns here or click", "Simple", "Department")
             pick(page, "Drop columns/metrics here or click", "Saved", "Requests opened")
-            page.get_by_role("button", name="Create chart").click()
-            page.locator('[data-test="query-save-button"]').click()
+            with page.expect_response(lambda answer: "/api/v1/chart/data" in answer.url):
+                page.get_by_role("button", name="Create chart").click()
+            open_save_dialog(page)
             page.locator('[data-test="new-chart-name"]').fill(title)
             # From the list as it opens: a name that is typed is offered as a new dashboard, too.
             page.locator(".ant-modal").get_by_role("combobox").first.click()
