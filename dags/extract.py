@@ -14,12 +14,12 @@ from itertools import chain, count
 from pathlib import Path
 from typing import Any
 
-from airflow.sdk import DAG, CronTriggerTimetable, Param, get_parsing_context, task
+from airflow.sdk import DAG, Param, get_parsing_context, task
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
 from catalog.cities import BrokenManifest
 from catalog.models import City, Source, normalise
-from dags.wiring import conclude, defaults, extract_dag_id, raw_asset, table, tags
+from dags.wiring import conclude, defaults, extract_dag_id, raw_asset, schedule, table, tags
 from extract.manifests import load_cities
 
 SNAPSHOT = Param(
@@ -89,7 +89,7 @@ def extract_dag(city: City, source: Source) -> DAG:
         dag_display_name=f"{city.name}: {source.title}",
         description=f"Load {source.title} of {city.name} into raw.{source.raw_table}",
         doc_md=about(city, source),
-        schedule=CronTriggerTimetable(source.cadence, timezone=city.time_zone),
+        schedule=schedule(source.cadence, city.time_zone),
         is_paused_upon_creation=True,
         max_active_runs=1,
         params={"snapshot": SNAPSHOT},
@@ -149,7 +149,7 @@ What must be mended, by file, line and key:
 `cityloom sources check` looks at all manifests. Once they are right, this DAG is the source's
 own again. Until then it fails once a day, so that it shows among what failed.
 """,
-        schedule=CronTriggerTimetable("@daily", timezone="UTC"),
+        schedule=schedule("@daily", "UTC"),
         is_paused_upon_creation=True,
         max_active_runs=1,
         params={"snapshot": SNAPSHOT},

@@ -10,16 +10,16 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from airflow.sdk import CronTriggerTimetable, dag, task
+from airflow.sdk import dag, task
 
-from dags.wiring import CHAMPION, conclude, defaults, tags
+from dags.wiring import CHAMPION, conclude, defaults, schedule, tags
 from infra.contract import queue
 
 
 @dag(
     "train_sentiment",
     description="Train the sentiment models and let the rule choose the champion",
-    schedule=CronTriggerTimetable("0 2 * * 0", timezone="UTC"),
+    schedule=schedule("0 2 * * 0", "UTC"),
     doc_md=__doc__,
     max_active_runs=1,
     default_args=defaults("Data science"),

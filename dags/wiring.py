@@ -8,7 +8,13 @@ from collections.abc import Iterable
 from datetime import timedelta
 from typing import Any
 
-from airflow.sdk import Asset, ExceptionRetryPolicy, RetryAction, RetryRule
+from airflow.sdk import (
+    Asset,
+    CronTriggerTimetable,
+    ExceptionRetryPolicy,
+    RetryAction,
+    RetryRule,
+)
 
 from catalog.models import Source
 from infra.contract import DEFAULT_QUEUE
@@ -51,6 +57,16 @@ def defaults(owner: str) -> dict[str, Any]:
     """Return the default arguments of every task of a DAG."""
     quiet = {"show_return_value_in_logs": False}  # `conclude` logs the result of a task
     return {"owner": owner, "queue": DEFAULT_QUEUE, **TRY_AGAIN, **quiet}
+
+
+def schedule(cadence: str, time_zone: str) -> CronTriggerTimetable:
+    """Return the schedule of a DAG: the times of a cron expression after it is first unpaused.
+
+    By Airflow's default, a first unpausing also makes up for the last time if less than a tenth of
+    the cadence has passed, so that a snapshot's load would meet one of the live source. A minute is
+    what the scheduler may be late by without losing a first run.
+    """
+    return CronTriggerTimetable(cadence, timezone=time_zone, run_immediately=timedelta(minutes=1))
 
 
 def tags(family: str, tier: str, city: str | None = None) -> list[str]:

@@ -79,10 +79,14 @@ class Stack:
         return done
 
     def run(self, *arguments: str, succeeds: bool = True) -> dict[str, Any]:
-        """Run a city's pipeline; return its outcome, loads by source."""
+        """Run a city's pipeline; return its outcome, loads by source.
+
+        Where a source's schedule loaded it as well, the load that brought something is the one.
+        """
         done = self.command("run", *arguments, "--json", succeeds=succeeds)
         outcome = json.loads(done.stdout)
-        outcome["loads"] = {load["source_id"]: load for load in outcome["loads"]}
+        loads = sorted(outcome["loads"], key=lambda load: load["state"] == "accepted")
+        outcome["loads"] = {load["source_id"]: load for load in loads}
         return outcome
 
     def sql(self, query: str) -> list[tuple]:

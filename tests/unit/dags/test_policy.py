@@ -99,6 +99,30 @@ def test_assets_lead_from_load_to_dashboard(parsed):
     assert follows["publish"] == {"score_feedback"}
 
 
+@pytest.mark.parametrize(
+    ("now", "starts"),
+    [
+        ("2026-11-26T04:30:30", "2026-11-26T04:30"),  # the scheduler was busy
+        ("2026-11-26T04:32", "2026-11-27T04:30"),
+        ("2026-11-26T06:50", "2026-11-27T04:30"),
+    ],
+)
+def test_a_first_unpausing_makes_up_for_no_past_time(now, starts, monkeypatch):
+    import pendulum
+    from airflow.serialization.decoders import decode_timetable
+    from airflow.serialization.encoders import encode_timetable
+    from airflow.timetables.base import TimeRestriction
+
+    from dags.wiring import schedule
+
+    timetable = decode_timetable(encode_timetable(schedule("30 4 * * *", "UTC")))
+    monkeypatch.setattr("airflow.timetables.trigger.utcnow", lambda: pendulum.parse(now))
+    first = timetable.next_dagrun_info(
+        last_automated_data_interval=None, restriction=TimeRestriction(None, None, False)
+    )
+    assert first.run_after == pendulum.parse(starts)
+
+
 def test_few_tasks(parsed):
     """A task is a process of seconds; dbt's models are no tasks."""
     assert max(len(dag["tasks"]) for dag in parsed["dags"].values()) <= 3
