@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 import yaml
 from pydantic import ValidationError
 
-from catalog.models import City, Source
+from catalog.models import City, Source, dag_id
 from catalog.problems import Location, ManifestError, Problem, key_of, problems_of
 
 Model = TypeVar("Model", City, Source)
@@ -35,6 +35,11 @@ class BrokenManifest:
     source_id: str
     path: Path
     problems: tuple[Problem, ...]
+
+    @property
+    def dag_id(self) -> str:
+        """Name of the source's DAG; another DAG may have it already."""
+        return dag_id(self.city_id, self.source_id)
 
 
 @dataclass(frozen=True)
@@ -75,7 +80,12 @@ def read_cities(
         raise ManifestError(
             [f"{cities_dir / only / 'city.yml'}: no such file. Cities here: {', '.join(known)}"]
         )
-    found = [_read_city(cities_dir / city_id, check) for city_id in ([only] if only else known)]
+    by_dag: dict[str, Path] = {}
+    for city_id in known:
+        for path in _manifests(cities_dir / city_id):
+            by_dag.setdefault(dag_id(city_id, path.stem), path)
+    read = [only] if only else known
+    found = [_read_city(cities_dir / city_id, by_dag, check) for city_id in read]
     return Cities(
         tuple(city for part in found for city in part.cities),
         tuple(broken for part in found for broken in part.broken),
@@ -83,7 +93,12 @@ def read_cities(
     )
 
 
-def _read_city(folder: Path, check: SourceCheck | None) -> Cities:
+def _manifests(folder: Path) -> list[Path]:
+    return sorted((folder / "sources").glob("*/*.yml"))
+
+
+def _read_city(folder: Path, by_dag: dict[str, Path], check: SourceCheck | None) -> Cities:
+    """Read a city; `by_dag`: the first manifest, of any city, for each name of a DAG."""
     path = folder / "city.yml"
     if path.is_file():
         city, city_problems = _parse(City, path, city_id=folder.name)
@@ -94,8 +109,8 @@ def _read_city(folder: Path, check: SourceCheck | None) -> Cities:
     problems = [*city_problems, *_misplaced(folder / "sources")]
     sources: dict[str, Source] = {}
     broken = []
-    for manifest in sorted((folder / "sources").glob("*/*.yml")):
-        source, found = _read_source(manifest, city, sources, check)
+    for manifest in _manifests(folder):
+        source, found = _read_source(manifest, city, sources, by_dag, check)
         problems += found
         if source is not None and not found and city is not None:
             sources[source.source] = source
@@ -111,7 +126,11 @@ def _read_city(folder: Path, check: SourceCheck | None) -> Cities:
 
 
 def _read_source(
-    path: Path, city: City | None, before: dict[str, Source], check: SourceCheck | None
+    path: Path,
+    city: City | None,
+    before: dict[str, Source],
+    by_dag: dict[str, Path],
+    check: SourceCheck | None,
 ) -> tuple[Source | None, list[Problem]]:
     """Return a manifest's source, or what is wrong with it; `before`: the city's sources so far."""
     city_id, department = path.parents[2].name, path.parent.name
@@ -126,6 +145,10 @@ def _read_source(
         wrong.append(
             (("source",), f"{source.source!r} is also in {other}; names are unique in a city")
         )
+    first = by_dag.get(source.dag_id, path)
+    if first.parents[2] != path.parents[2]:
+        message = f"makes the DAG {source.dag_id}, as {first} does; rename one of the two sources"
+        wrong.append((("source",), message))
     if city is not None and department not in city.departments:
         wrong.append(
             (

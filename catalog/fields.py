@@ -14,9 +14,10 @@ from babel.core import get_global
 from croniter import CroniterBadCronError, CroniterBadDateError, croniter
 from pydantic import AfterValidator, BeforeValidator, Field
 
-#: PostgreSQL cuts longer names off.
+#: Bytes of a name; PostgreSQL cuts longer ones off.
 NAME_LENGTH = 63
-_SYSTEM_COLUMNS = {"tableoid", "xmin", "cmin", "xmax", "cmax", "ctid"}
+#: Columns that every table of PostgreSQL has.
+SYSTEM_COLUMNS = {"tableoid", "xmin", "cmin", "xmax", "cmax", "ctid"}
 #: Every field of a strptime format is recovered from this moment's text, if the format is whole.
 _MOMENT = datetime(2024, 11, 28, 17, 45, 59)
 #: What Python's regular expressions have and PostgreSQL's lack, or mean otherwise.
@@ -41,10 +42,15 @@ def did_you_mean(given: object, known: Any) -> str:
     return f"did you mean {close[0]!r}?" if close else f"use one of: {', '.join(known)}"
 
 
+#: `__` separates city and source in names of tables.
+_IDENTIFIER = "[a-z][a-z0-9]*(_[a-z0-9]+)*"
+
+
 def _identifier(value: str) -> str:
-    if not re.fullmatch(r"[a-z][a-z0-9_]{0,39}", value):
+    if len(value) > 40 or not re.fullmatch(_IDENTIFIER, value):
         raise ValueError(
-            "must be lower-case letters, digits and _, begin with a letter, and have at most 40"
+            "must be lower-case letters, digits and single _ between them, begin with a letter, "
+            "and have at most 40 characters"
         )
     return value
 
@@ -55,7 +61,7 @@ def _column_name(value: str) -> str:
             "column names are lower-case letters, digits and _, and begin with a letter; "
             "the file's own spelling goes under aliases"
         )
-    if value in _SYSTEM_COLUMNS:
+    if value in SYSTEM_COLUMNS:
         raise ValueError("is a column of PostgreSQL's own in every table; use another name")
     if len(value) > NAME_LENGTH:
         raise ValueError(
@@ -205,7 +211,7 @@ def _day(value: object) -> date:
 Identifier = Annotated[
     str,
     AfterValidator(_identifier),
-    Field(json_schema_extra={"pattern": "^[a-z][a-z0-9_]{0,39}$"}),
+    Field(json_schema_extra={"pattern": f"^{_IDENTIFIER}$", "maxLength": 40}),
 ]
 ColumnName = Annotated[str, AfterValidator(_column_name)]
 #: A text of one line that people read in lists.

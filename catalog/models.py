@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from datetime import date, datetime
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
@@ -221,10 +222,13 @@ class Source(Strict):
         problems += [("primary_key", f"{name!r} is listed twice; keep one") for name in repeated]
         means = {name: name for name in self.columns}
         for name, column in self.columns.items():
-            for alias in map(normalise, column.aliases):
-                other = means.setdefault(alias, name)
+            for alias in column.aliases:
+                other = means.setdefault(normalise(alias), name)
                 if other != name:
-                    message = f"{alias!r} also means {other!r}; a header can mean one column only"
+                    message = (
+                        f"{alias!r} ({normalise(alias)}) also means {other!r}; "
+                        "a header can mean one column only"
+                    )
                     problems.append((f"columns.{name}", message))
             if column.personal in ("drop", "redact") and name in self.primary_key:
                 message = "a key that is personal can only be hashed; write hash"
@@ -247,6 +251,11 @@ class Source(Strict):
     def staging_model(self) -> str:
         """Name of the dbt model that stages the source, as `stg_<city>__<source>`."""
         return f"stg_{self.city_id}__{self.source}"
+
+    @property
+    def dag_id(self) -> str:
+        """Name of the DAG that loads the source."""
+        return dag_id(self.city_id, self.source)
 
 
 class City(Strict):
@@ -283,13 +292,31 @@ class City(Strict):
         raise ManifestError([f"{self.city_id} has no source {source_id!r}; it has: {known}"])
 
 
+def dag_id(city_id: str, source_id: str) -> str:
+    """Return the name of the DAG that loads a source: `extract_<city>_<source>`.
+
+    Names of folders and files that are no ids come as what Airflow takes in a name.
+
+    >>> dag_id("nyc", "taxi_trips"), dag_id("nyc", "Taxi trips (new)")
+    ('extract_nyc_taxi_trips', 'extract_nyc_taxi_trips_new')
+    """
+    parts = (re.sub(r"[^0-9a-z]+", "_", part.lower()).strip("_") for part in (city_id, source_id))
+    return "_".join(["extract", *(part or "unnamed" for part in parts)])[:200]
+
+
 def normalise(header: str) -> str:
     """Return a header as a column name: lower case, runs of other characters as one `_`.
 
-    >>> normalise("X Coordinate (State Plane)")
-    'x_coordinate_state_plane'
+    Letters, marks and digits of every script are kept, as in a `service_id`: a transliteration
+    would depend on the language. Their forms are unified first (NFKC), so that a header typed
+    with combining marks, or in full width, is the same name.
+
+    >>> normalise("X Coordinate (State Plane)"), normalise("Größe (m²)"), normalise("受付 日")
+    ('x_coordinate_state_plane', 'größe_m2', '受付_日')
     """
-    name = re.sub(r"[^0-9a-z]+", "_", header.strip().lower()).strip("_")
+    text = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", header).lower())
+    name = "".join(c if unicodedata.category(c)[0] in "LMN" else " " for c in text)
+    name = "_".join(name.split())
     if not name:
         return "unnamed"
     return name if name[0].isalpha() else f"c_{name}"

@@ -86,7 +86,7 @@ def run(
     warehouse = deployment.database_url("warehouse")
     began = datetime.now(UTC)
     run_id = f"{PREFIX}{began:%Y-%m-%dT%H:%M:%S.%f}"
-    dag_ids = [f"extract_{source.city_id}_{source.source}" for source in sources]
+    dag_ids = [source.dag_id for source in sources]
     with _only_run(deployment), Airflow(deployment) as airflow:
         pipeline = Pipeline(airflow, warehouse, report, began - timedelta(seconds=1))
         pipeline.wait_for_dags([*dag_ids, *FOLLOWED])

@@ -15,7 +15,7 @@ from typing import Any
 
 from airflow.sdk import AssetAny, dag, task
 
-from dags.wiring import MARTS, conclude, defaults, extract_dag_id, raw_asset, tags, wait_for_runs
+from dags.wiring import MARTS, conclude, defaults, raw_asset, tags, wait_for_runs
 from extract.manifests import load_cities
 
 SOURCES = load_cities().sources
@@ -41,7 +41,7 @@ def build_warehouse() -> None:
         from infra.contract import load_deployment
         from warehouse import progress
 
-        wait_for_runs([extract_dag_id(source) for source in SOURCES], ti)
+        wait_for_runs([source.dag_id for source in SOURCES], ti)
         warehouse = load_deployment().database_url("warehouse")
         triggered_by_hand = not triggering_asset_events
         if triggered_by_hand or progress.is_behind(warehouse, "build"):

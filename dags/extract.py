@@ -19,7 +19,7 @@ from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
 from catalog.cities import BrokenManifest
 from catalog.models import City, Source, normalise
-from dags.wiring import conclude, defaults, extract_dag_id, raw_asset, schedule, table, tags
+from dags.wiring import conclude, defaults, raw_asset, schedule, table, tags
 from extract.manifests import load_cities
 
 SNAPSHOT = Param(
@@ -85,7 +85,7 @@ def extract_dag(city: City, source: Source) -> DAG:
         }
 
     with DAG(
-        extract_dag_id(source),
+        source.dag_id,
         dag_display_name=f"{city.name}: {source.title}",
         description=f"Load {source.title} of {city.name} into raw.{source.raw_table}",
         doc_md=about(city, source),
@@ -162,18 +162,17 @@ own again. Until then it fails once a day, so that it shows among what failed.
 
 def broken_dag_id(manifest: BrokenManifest, taken: set[str]) -> str:
     """Return an id that Airflow takes, whatever the file's name, and that no other DAG has."""
-    name = f"extract_{normalise(manifest.city_id)}_{normalise(manifest.source_id)}"[:200]
-    numbered = (f"{name}_{number}" for number in count(2))
-    return next(dag_id for dag_id in chain([name], numbered) if dag_id not in taken)
+    numbered = (f"{manifest.dag_id}_{number}" for number in count(2))
+    return next(name for name in chain([manifest.dag_id], numbered) if name not in taken)
 
 
 def source_dags(only: str | None) -> Iterator[DAG]:
     """Yield the DAGs of all sources, or the `only` one."""
     cities = load_cities()
-    ids = {extract_dag_id(source) for source in cities.sources}
+    ids = {source.dag_id for source in cities.sources}
     for city in cities.cities:
         for source in city.sources:
-            if only in (None, extract_dag_id(source)):
+            if only in (None, source.dag_id):
                 yield extract_dag(city, source)
     for manifest in cities.broken:
         dag_id = broken_dag_id(manifest, ids)

@@ -42,11 +42,6 @@ TRY_AGAIN: dict[str, Any] = {
 }
 
 
-def extract_dag_id(source: Source) -> str:
-    """Return the name of the DAG that loads a source."""
-    return f"extract_{source.city_id}_{source.source}"
-
-
 def raw_asset(source: Source) -> Asset:
     """Return the asset that stands for a source's table in `raw`."""
     uri = f"cityloom://raw/{source.city_id}/{source.source}"

@@ -71,4 +71,5 @@ def _dry_run(source: Source, base_dir: Path, mode: str) -> DryRun:
     for file in files.values():
         preparer.check_file(file)
     counted = [(examples[kind], count) for kind, count in reasons.most_common(10)]
-    return DryRun(rows, quarantined, counted, list(undeclared))
+    named = [preparer.undeclared[name] for name in undeclared]
+    return DryRun(rows, quarantined, counted, named)

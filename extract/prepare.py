@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from catalog.fields import NAME_LENGTH
+from catalog.fields import NAME_LENGTH, SYSTEM_COLUMNS
 from catalog.models import Column, Source, normalise
 from extract.batches import SourceBatch, SourceFile
 from extract.errors import ExtractError
@@ -61,6 +61,8 @@ class Preparer:
     """Prepares the batches of one load.
 
     `previous` maps a file's name to the columns that it had in the last kept load.
+    `undeclared` has the columns that no manifest declares, each with a text for a person: its name,
+    and where another header would have had it too, both headers.
     """
 
     def __init__(
@@ -74,6 +76,7 @@ class Preparer:
         self.salt = salt
         self.previous = previous
         self.time_zone = time_zone
+        self.undeclared: dict[str, str] = {}
         self._names: dict[str, str] = {}
         for name, column in source.columns.items():
             for alias in (name, *column.aliases):
@@ -158,7 +161,7 @@ class Preparer:
             if name is None:
                 if self.source.other_columns == "drop":
                     continue
-                name = _free(_short(normalise(header)), {*taken, *self.source.columns})
+                name = self._undeclared(header, taken)
             elif name in taken:
                 raise ExtractError(
                     f"{file.path}, header",
@@ -169,6 +172,16 @@ class Preparer:
             taken[name] = header
             plan.append((position, name))
         return plan
+
+    def _undeclared(self, header: str, taken: dict[str, str]) -> str:
+        """Return a name in raw for a header that the manifest does not declare."""
+        wanted = _short(normalise(header))
+        name = _free(wanted, {*taken, *self.source.columns, *SYSTEM_COLUMNS})
+        if name != wanted and wanted in taken:
+            headers = safe_texts([header, taken[wanted]], self.source)
+            self.undeclared[name] = f"{name} ({headers[0]!r}, as {headers[1]!r} is {wanted})"
+        self.undeclared.setdefault(name, name)
+        return name
 
     def _check_missing(self, path: str, headers: list[str]) -> None:
         present = {self._names.get(normalise(header)) for header in headers}
@@ -305,15 +318,20 @@ def _closest(name: str, column: Column | None, candidates: dict[str, str]) -> st
 
 
 def _short(name: str) -> str:
-    if len(name) <= NAME_LENGTH:
+    if len(name.encode()) <= NAME_LENGTH:
         return name
-    return f"{name[: NAME_LENGTH - 9]}_{sha256(name.encode()).hexdigest()[:8]}"
+    return f"{_cut(name, NAME_LENGTH - 9)}_{sha256(name.encode()).hexdigest()[:8]}"
 
 
 def _free(name: str, taken: set[str]) -> str:
     free, number = name, 2
     while free in taken:
         suffix = f"_{number}"
-        free = name[: NAME_LENGTH - len(suffix)] + suffix
+        free = _cut(name, NAME_LENGTH - len(suffix)) + suffix
         number += 1
     return free
+
+
+def _cut(name: str, size: int) -> str:
+    """Return what of a name fits into `size` bytes, without half a character."""
+    return name.encode()[:size].decode(errors="ignore")

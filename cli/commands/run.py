@@ -82,7 +82,7 @@ def main(
         console.print(f"\nAirflow goes on with it: {deployment.url('airflow')}", highlight=False)
         raise typer.Exit(130) from None
     for broken in unusable:
-        name = {"dag_id": f"extract_{city}_{broken.source_id}", "task_id": "manifest"}
+        name = {"dag_id": broken.dag_id, "task_id": "manifest"}
         reason = "\n".join(map(str, broken.problems))
         outcome.failures.append(Task(**name, run_id="", state="failed", reason=reason))
     if json:

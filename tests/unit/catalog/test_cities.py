@@ -83,6 +83,8 @@ def test_a_good_city_is_read_whole(write):
         ({"source": "ponds"}, ("source: is 'ponds'", "name it 'pools'")),
         ({"city_id": "elsewhere"}, ("city_id: comes from the folder", "remove it")),
         ({"feeds": "Pool Visits"}, ("feeds: must be lower-case",)),
+        ({"feeds": "pool__visit"}, ("feeds: must be lower-case", "single _ between them")),
+        ({"feeds": "pool_"}, ("feeds: must be lower-case", "single _ between them")),
         ({"title": ""}, ("title: is empty; fill it in",)),
         ({"title": "Pools\x1b[31m"}, ("title: must be one line of printable characters",)),
         ({"owner": 1}, ("owner: is 1", "write it in quotes")),
@@ -132,7 +134,11 @@ def test_a_good_city_is_read_whole(write):
         ({"columns": {"pool_id": {}, "x" * 64: {}}}, ("has 64 characters", "holds 63")),
         (
             {"columns": {"pool_id": {}, "name": {"aliases": ["Pool ID"]}}},
-            ("columns.name: 'pool_id' also means 'pool_id'",),
+            ("columns.name: 'Pool ID' (pool_id) also means 'pool_id'",),
+        ),
+        (
+            {"columns": {"pool_id": {"aliases": ["Größe"]}, "x": {"aliases": ["GRÖßE"]}}},
+            ("columns.x: 'GRÖßE' (größe) also means 'pool_id'",),
         ),
         # files
         ({"read": {"connector": "csv", "file": ["a"]}}, ("read.file: is not", "'files'")),
@@ -287,6 +293,32 @@ def test_names_that_the_database_would_cut_off_are_reported(write):
     folder = write(city_id="t" * 30, **{name: {**SOURCE, "source": name}})
     (problem,) = read_cities(folder).problems
     assert "has 76 characters; PostgreSQL holds 63: shorten it" in problem.message
+
+
+def test_ids_with_the_separator_of_tables_are_refused(write):
+    folder = write(city_id="test__ville", pools={**SOURCE, "source": "pools"})
+    write(pools__1={**SOURCE, "source": "pools__1"})
+    of_city, of_source = read_cities(folder).problems[0], read_cities(folder).problems[-1]
+    assert "'test__ville' must be lower-case" in str(of_city)
+    assert "rename the folder" in str(of_city)
+    assert "pools__1.yml:" in str(of_source) and "single _ between them" in str(of_source)
+
+
+def test_two_sources_of_one_dag_are_refused_with_both_files(write):
+    write(city_id="lake", town_pools={**SOURCE, "source": "town_pools"})
+    folder = write(city_id="lake_town", pools=SOURCE, ponds={**SOURCE, "source": "ponds"})
+    found = read_cities(folder)
+    assert [source.dag_id for source in found.sources] == [
+        "extract_lake_town_pools",
+        "extract_lake_town_ponds",
+    ]
+    (broken,) = found.broken
+    assert broken.dag_id == "extract_lake_town_pools" and broken.city_id == "lake_town"
+    (problem,) = map(str, found.problems)
+    assert "lake_town/sources/parks/pools.yml:" in problem
+    assert "makes the DAG extract_lake_town_pools, as " in problem
+    assert "lake/sources/parks/town_pools.yml does; rename one of the two sources" in problem
+    assert read_cities(folder, "lake_town").problems == found.problems
 
 
 def test_a_city_that_is_not_there_is_answered_with_those_that_are(write):

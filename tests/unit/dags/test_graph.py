@@ -19,9 +19,7 @@ Renew: .venv/bin/python -m pytest tests/unit/dags/test_graph.py --renew-snapshot
 """
 LISTED_CITY = "demo"
 SOURCES = {
-    f"extract_{city.city_id}_{source.source}": (city, source)
-    for city in load_cities().cities
-    for source in city.sources
+    source.dag_id: (city, source) for city in load_cities().cities for source in city.sources
 }
 RAW = {f"cityloom://raw/{city.city_id}/{source.source}" for city, source in SOURCES.values()}
 EVERY_RAW = "cityloom://raw/<city>/<source>"
@@ -58,7 +56,7 @@ def render_source(dag_id: str, dag: dict[str, Any]) -> str:
         (f"owner {source.owner};", "owner <owner>;"),
         (f"cron {source.cadence}, {city.time_zone}\n", "cron <cadence>, <time zone>\n"),
         (f"/{city.city_id}/{source.source}\n", "/<city>/<source>\n"),
-        (f"extract_{city.city_id}_{source.source} ", "extract_<city>_<source> "),
+        (f"{source.dag_id} ", "extract_<city>_<source> "),
         (f"city:{city.city_id} ", "city:<city> "),
         (f"tier:{source.tier}\n", "tier:<tier>\n"),
     ):

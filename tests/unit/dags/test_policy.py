@@ -15,9 +15,7 @@ from extract.manifests import load_cities
 ROOT = Path(__file__).resolve().parents[3]
 FOLDER = ROOT / "dags"
 SOURCES = {
-    f"extract_{city.city_id}_{source.source}": (city, source)
-    for city in load_cities().cities
-    for source in city.sources
+    source.dag_id: (city, source) for city in load_cities().cities for source in city.sources
 }
 OPERATORS = {"@task", "@task.short_circuit"}
 #: Imports that each parse of the folder, and each task, would pay for.

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import json
+from datetime import datetime
 from pathlib import Path
 
 import psycopg
+import psycopg.rows
 import pytest
 
 from catalog.models import Column, Reader, Source
 from extract import load as loader
+from extract.dry_run import dry_run
 from extract.errors import ExtractError
 from extract.load import promote
 from extract.load.ledger import LoadError, source_lock
+from extract.load.tables import OWN_COLUMNS
 
 
 def source(**given) -> Source:
@@ -133,6 +137,35 @@ def test_a_new_column_changes_only_the_rows_that_have_it(url, tmp_path):
     assert rows(url, "select road_ramp from raw.testville__requests order by _load_id, 1") == [
         (None,), (None,), ("N/A",),
     ]  # fmt: skip
+
+
+def test_headers_of_every_script_are_declared_by_alias_or_kept(url, tmp_path):
+    headers = ["Αριθμός", "Дата", "Größe", "GRÖSSE", "größe", "受付日", "xmin", "ж" * 40]
+    write(tmp_path, ",".join(headers) + "\n7,2024-01-02,a,b,c,d,e,f\n")
+    columns = {
+        "request_id": Column(type="integer", aliases=("Αριθμός",)),
+        "opened_at": Column(type="timestamp", aliases=("дата",)),
+    }
+    of = source(columns=columns)
+    found = dry_run(of, tmp_path)
+    assert load(url, tmp_path, of).rows_accepted == load(url, tmp_path, of).rows_unchanged == 1
+    with psycopg.connect(url, row_factory=psycopg.rows.dict_row) as connection:
+        row = connection.execute("select * from raw.testville__requests").fetchone()
+    assert row is not None
+    kept = {name: value for name, value in row.items() if name not in OWN_COLUMNS}
+    long = next(name for name in kept if name.startswith("ж"))
+    assert len(long.encode()) <= 63
+    assert kept == {
+        "request_id": 7,
+        "opened_at": datetime(2024, 1, 2),
+        "größe": "a",
+        "grösse": "b",
+        "größe_2": "c",
+        "受付日": "d",
+        "xmin_2": "e",
+        long: "f",
+    }
+    assert found.undeclared[2] == "größe_2 ('größe', as 'Größe' is größe)"
 
 
 def test_files_of_other_shapes_are_joined_by_name(url, tmp_path):
