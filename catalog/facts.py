@@ -2,7 +2,8 @@
 
 A fact is an intermediate model `dbt_project/models/intermediate/int_<fact>.yml` with
 `config.meta.fact`: its `key` and, where its rows are events, `event_time`. Each column has a
-`data_type`. A manifest with `feeds: <fact>` has a staging model with these columns.
+`data_type`. A manifest with `feeds: <fact>` has a staging model with these columns, and beside it a
+YAML file that describes the model and tests its key.
 """
 
 from __future__ import annotations
@@ -12,16 +13,19 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import yaml
+from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 
 from catalog.models import Source
-from catalog.problems import ManifestError
+from catalog.problems import ManifestError, Problem, key_of, problems_of
 
 FACTS_DIR = Path("models/intermediate")
 #: Columns that the union over sources adds by itself.
 ADDED = ("city_id", "source_id")
+#: The project's test that several columns identify a row together.
+UNIQUE_TOGETHER = "unique_combination_of_columns"
 
 
 @dataclass(frozen=True)
@@ -49,6 +53,42 @@ class Fact:
         return {"latitude", "longitude"} <= set(self.columns)
 
 
+class _Part(BaseModel):
+    """A part of dbt's YAML, of which Cityloom reads these keys."""
+
+
+class _Column(_Part):
+    name: str
+    data_type: str | None = None
+    data_tests: list[Any] = []
+
+
+class _FactMeta(_Part):
+    model_config = ConfigDict(extra="allow")
+
+    key: Annotated[list[str], BeforeValidator(lambda k: [k] if isinstance(k, str) else k)] = []
+    event_time: str | None = None
+
+
+class _Meta(_Part):
+    fact: _FactMeta | None = None
+
+
+class _Config(_Part):
+    meta: _Meta | None = None
+
+
+class _Model(_Part):
+    name: str
+    config: _Config | None = None
+    columns: list[_Column] = []
+    data_tests: list[Any] = []
+
+
+class _Document(_Part):
+    models: list[_Model] = []
+
+
 def load_facts(project: Path) -> dict[str, Fact]:
     """Return the facts that a dbt project declares, by name.
 
@@ -57,13 +97,18 @@ def load_facts(project: Path) -> dict[str, Fact]:
     facts: dict[str, Fact] = {}
     problems: list[str] = []
     for path in sorted((project / FACTS_DIR).glob("int_*.yml")):
-        for model in _models(path):
-            meta = ((model.get("config") or {}).get("meta") or {}).get("fact")
-            if meta is None:
+        try:
+            models = _models(path)
+        except ManifestError as error:
+            problems += error.problems
+            continue
+        for model in models:
+            meta = model.config and model.config.meta and model.config.meta.fact
+            if not meta:
                 continue
             fact = _fact(model, meta, path)
             facts[fact.name] = fact
-            problems += _fact_problems(fact, set(meta))
+            problems += _fact_problems(fact, set(meta.model_extra or ()))
     if problems:
         raise ManifestError(problems)
     return facts
@@ -79,39 +124,62 @@ def feed_problems(sources: Iterable[Source], facts: dict[str, Fact], project: Pa
     ]
 
 
+def twin_problems(sources: Iterable[Source], facts: dict[str, Fact], project: Path) -> list[str]:
+    """Return what is wrong with the YAML beside the staging models of sources.
+
+    dbt builds a model without it, and then tests nothing: each has a description and, where it
+    feeds a fact, tests that the fact's key identifies a row.
+    """
+    return [
+        problem
+        for source in sources
+        if (project / staging_path(source)).is_file()
+        for problem in _twin_problems(source, facts.get(source.feeds or ""), project)
+    ]
+
+
 def staging_path(source: Source) -> Path:
     """Return where the staging model of a source is, inside the dbt project."""
     return Path("models/staging") / source.city_id / f"{source.staging_model}.sql"
 
 
-def _models(path: Path) -> list[dict[str, Any]]:
+def _models(path: Path) -> list[_Model]:
+    """Return the models that a YAML file of dbt describes; raise `ManifestError` for another."""
     try:
-        document = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+        document = yaml.load(path.read_bytes(), yaml.CSafeLoader)
     except yaml.YAMLError as error:
-        raise ManifestError([f"{path}: is not YAML: {error}"]) from error
-    return document.get("models") or []
+        mark = getattr(error, "problem_mark", None)
+        place = f"{path}:{mark.line + 1}" if mark else str(path)
+        reason = getattr(error, "problem", None) or str(error)
+        raise ManifestError([f"{place}: is not YAML: {reason}"]) from error
+    if document is None:
+        return []
+    if not isinstance(document, dict):
+        raise ManifestError(
+            [f"{path}: holds a {type(document).__name__}, not keys; begin it with `models:`"]
+        )
+    try:
+        return _Document.model_validate(document).models
+    except ValidationError as error:
+        found = problems_of(error, _Document)
+        raise ManifestError([Problem(path, key_of(loc), text) for loc, text in found]) from error
 
 
-def _fact(model: dict[str, Any], meta: dict[str, Any], path: Path) -> Fact:
-    key = meta.get("key") or ()
+def _fact(model: _Model, meta: _FactMeta, path: Path) -> Fact:
     return Fact(
-        name=model["name"].removeprefix("int_"),
-        key=(key,) if isinstance(key, str) else tuple(key),
-        event_time=meta.get("event_time"),
-        columns={
-            column["name"]: column.get("data_type") or ""
-            for column in model.get("columns") or []
-            if column["name"] not in ADDED
-        },
+        name=model.name.removeprefix("int_"),
+        key=tuple(meta.key),
+        event_time=meta.event_time,
+        columns={c.name: c.data_type or "" for c in model.columns if c.name not in ADDED},
         path=path,
     )
 
 
-def _fact_problems(fact: Fact, given: set[str]) -> list[str]:
+def _fact_problems(fact: Fact, unknown: set[str]) -> list[str]:
     place = f"{fact.path}: meta.fact"
     problems = [
         f"{place}: {key!r} is not a known key; known keys: event_time, key"
-        for key in sorted(given - {"key", "event_time"})
+        for key in sorted(unknown)
     ]
     if not fact.key:
         problems.append(f"{place}: key is missing; name the column that identifies a row")
@@ -156,6 +224,61 @@ def _feed_problems(source: Source, facts: dict[str, Fact], project: Path) -> lis
             f"{fact.name!r} needs; add it (null::type where the source does not have it)"
         ]
     return []
+
+
+def _twin_problems(source: Source, fact: Fact | None, project: Path) -> list[str]:
+    model = staging_path(source)
+    twin = model.with_suffix(".yml")
+    place = f"{project.name}/{twin}"
+    key = fact.key if fact else ()
+    tested = (
+        f"columns: [{{name: {key[0]}, data_tests: [unique, not_null]}}]"
+        if len(key) == 1
+        else f"the test {UNIQUE_TOGETHER} over {', '.join(key)}"
+    )
+    if not (project / twin).is_file():
+        needed = f" and {tested}" if key else ""
+        return [
+            f"{place}: is missing beside {model.name}; "
+            f"write it with the model's description{needed}"
+        ]
+    try:
+        found = next((m for m in _models(project / twin) if m.name == source.staging_model), None)
+    except ManifestError as error:
+        return error.problems
+    if found is None:
+        return [f"{place}: does not describe {source.staging_model}; add it under `models:`"]
+    words = _words((project / model).read_text(encoding="utf-8"))
+    problems = [
+        f"{place}: column {column.name!r} is not in {model.name}; correct or remove it"
+        for column in found.columns
+        if column.name not in words
+    ]
+    if key and not _is_key_tested(found, key):
+        problems.append(f"{place}: does not test the key of fact {source.feeds!r}; add {tested}")
+    return problems
+
+
+def _is_key_tested(model: _Model, key: tuple[str, ...]) -> bool:
+    """Whether a model's YAML tests that these columns identify a row."""
+    for column in model.columns:
+        if (column.name,) == key and {"unique", "not_null"} <= _tests(column.data_tests).keys():
+            return True
+    for name, arguments in _tests(model.data_tests).items():
+        if name == UNIQUE_TOGETHER and set(arguments.get("columns") or ()) == set(key):
+            return True
+    return False
+
+
+def _tests(listed: list[Any]) -> dict[str, dict[str, Any]]:
+    """Return the tests of a list of dbt's by name, each with its arguments."""
+    named = [test if isinstance(test, dict) else {str(test): {}} for test in listed]
+    return {
+        name: {**given, **(given.get("arguments") or {})}
+        for test in named
+        for name, given in test.items()
+        if isinstance(given, dict)
+    }
 
 
 def _words(sql: str) -> set[str]:

@@ -21,7 +21,7 @@ import yaml
 from pydantic import TypeAdapter, ValidationError
 
 from catalog.cities import Cities, read_cities
-from catalog.facts import Fact, feed_problems, load_facts
+from catalog.facts import Fact, feed_problems, load_facts, twin_problems
 from catalog.fields import CRON_PRESETS
 from catalog.models import City, Source
 from catalog.problems import ManifestError, Problem
@@ -382,6 +382,9 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     try:
         texts = _checked(DBT_PROJECT, None)
+        untested = twin_problems(read_cities().sources, load_facts(DBT_PROJECT), DBT_PROJECT)
+        if untested:
+            raise ManifestError(untested)
         changed = [] if options.check else _replace(DBT_PROJECT, texts)
     except ManifestError as error:
         print(error)

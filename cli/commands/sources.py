@@ -72,22 +72,28 @@ def check(
 
     Example: cityloom sources check nyc --data ../shared/data/nyc --snapshot
     """
-    from catalog.facts import feed_problems, load_facts
+    from catalog.facts import feed_problems, load_facts, twin_problems
     from catalog.generate import DBT_PROJECT
+    from catalog.problems import ManifestError
     from extract.manifests import load_cities
 
     found = load_cities(only=city)
-    problems = [
-        *found.problems,
-        *feed_problems(found.sources, load_facts(DBT_PROJECT), DBT_PROJECT),
-    ]
+    problems: list[object] = [*found.problems]
+    try:
+        facts = load_facts(DBT_PROJECT)
+    except ManifestError as error:
+        problems += error.problems
+    else:
+        for look in (feed_problems, twin_problems):
+            problems += look(found.sources, facts, DBT_PROJECT)
     for problem in problems:
         echo(problem, err=True)
     good = not problems
     for known in found.cities:
         wrong = sum(broken.city_id == known.city_id for broken in found.broken)
         rest = f", {wrong} cannot be used" if wrong else ""
-        echo(f"{known.city_id}: {len(known.sources)} manifests are good{rest}")
+        count = len(known.sources)
+        echo(f"{known.city_id}: {count} manifest{' is' if count == 1 else 's are'} good{rest}")
         if data is not None:
             for one in [known.source(source)] if source else known.sources:
                 good &= _check_files(one, data, "snapshot" if snapshot else "read")

@@ -13,7 +13,7 @@ import yaml
 
 from catalog import generate
 from catalog.cities import read_cities
-from catalog.facts import load_facts
+from catalog.facts import load_facts, twin_problems
 from catalog.problems import ManifestError
 from extract.manifests import load_cities, load_city
 
@@ -245,6 +245,82 @@ def test_a_fact_that_is_declared_wrongly_is_named(cities, project, old, new, mes
     (problem,) = problems(project, cities)
     assert problem.startswith(str(project / "models/intermediate/int_hole.yml"))
     assert message in problem
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("only text", ": holds a str, not keys; begin it with `models:`"),
+        ("- a\n- b", ": holds a list, not keys; begin it with `models:`"),
+        ("models: only text", ": models: must be a list"),
+        ("models: [only text]", ": models[0]: must be a group of keys"),
+        ("models: [{description: x}]", ": models[0].name: is missing"),
+        ("models: [{name: int_hole, columns: [hole_id]}]", ": models[0].columns[0]: must be"),
+        ("models: [{name: int_hole, config: x}]", ": models[0].config: must be a group"),
+        ("models: [{name: int_hole, config: {meta: {fact: x}}}]", "config.meta.fact: must be"),
+        ("models: [{name: int_hole, config: {meta: {fact: {key: 1}}}}]", "fact.key: must be a"),
+        ("models:\n  - name: [\n", ":3: is not YAML"),
+        ("models: [{name: \xff}]", ": is not YAML"),
+    ],
+)
+def test_a_facts_file_that_holds_something_else_is_named(cities, project, text, message):
+    path = project / "models/intermediate/int_hole.yml"
+    path.write_bytes(text.encode("latin-1"))
+    (problem,) = problems(project, cities)
+    assert problem.startswith(f"{path}:")
+    assert message in problem
+
+
+TWIN = """
+models:
+  - name: stg_smalltown__potholes
+    description: "Potholes of Smalltown. Grain: one row a pothole, its newest version."
+    columns:
+      - {name: hole_id, data_tests: [unique, not_null]}
+"""
+TWIN_PATH = "models/staging/smalltown/stg_smalltown__potholes.yml"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (TWIN, None),
+        (TWIN.replace("unique,", "{unique: {config: {severity: error}}},"), None),
+        (None, "is missing beside stg_smalltown__potholes.sql; write it with the model's des"),
+        ("", "does not describe stg_smalltown__potholes; add it under `models:`"),
+        (TWIN.replace("potholes\n", "pothole\n"), "does not describe stg_smalltown__potholes"),
+        ("only text", "holds a str, not keys; begin it with `models:`"),
+        (TWIN.replace("unique, ", ""), "does not test the key of fact 'hole'; add columns: [{"),
+        (TWIN.replace("hole_id", "depth"), "does not test the key of fact 'hole'; add columns: ["),
+        (TWIN + "      - {name: width}\n", "column 'width' is not in stg_smalltown__potholes.sql"),
+    ],
+)
+def test_what_is_wrong_with_the_yaml_of_a_staging_model_is_named(cities, project, text, message):
+    if text is not None:
+        (project / TWIN_PATH).write_text(text)
+    sources = load_city("smalltown", cities).sources
+    found = twin_problems(sources, load_facts(project), project)
+    if message is None:
+        assert found == []
+        return
+    (problem,) = found
+    assert problem.removeprefix(f"{project.parent}/").startswith(f"{project.name}/{TWIN_PATH}: ")
+    assert message in problem
+
+
+def test_a_key_of_several_columns_is_tested_together(cities, project):
+    fact = project / "models/intermediate/int_hole.yml"
+    fact.write_text(FACT.replace("key: hole_id", "key: [hole_id, found_at]"))
+    twin = TWIN.replace(
+        "    columns:\n      - {name: hole_id, data_tests: [unique, not_null]}\n", ""
+    )
+    sources = load_city("smalltown", cities).sources
+    (project / TWIN_PATH).write_text(twin)
+    (problem,) = twin_problems(sources, load_facts(project), project)
+    assert problem.endswith("add the test unique_combination_of_columns over hole_id, found_at")
+    test = "unique_combination_of_columns: {arguments: {columns: [hole_id, found_at]}}"
+    (project / TWIN_PATH).write_text(f"{twin}    data_tests:\n      - {test}\n")
+    assert twin_problems(sources, load_facts(project), project) == []
 
 
 def test_a_wrong_manifest_does_not_keep_the_others_from_being_built(cities, project, monkeypatch):

@@ -7,6 +7,7 @@ from typer.testing import CliRunner
 
 import extract.manifests
 from catalog.cities import CITIES_DIR
+from catalog.generate import DBT_PROJECT
 from catalog.problems import ManifestError
 from cli import main as cli
 from infra.local import doctor
@@ -49,6 +50,28 @@ def test_check_names_a_feed_of_an_unknown_fact(cities):
     done = typed("sources", "check", "demo")
     assert done.exit_code == 1
     assert f"{path}: feeds: there is no fact 'permits'; did you mean 'permit'?" in done.stderr
+
+
+def test_check_names_a_staging_model_without_its_yaml(cities, tmp_path, monkeypatch):
+    project = tmp_path / "dbt_project"
+    shutil.copytree(DBT_PROJECT / "models", project / "models")
+    twin = project / "models/staging/demo/stg_demo__permits.yml"
+    twin.unlink()
+    monkeypatch.setattr("catalog.generate.DBT_PROJECT", project)
+    done = typed("sources", "check", "demo")
+    assert done.exit_code == 1
+    assert "stg_demo__permits.yml: is missing beside stg_demo__permits.sql" in done.stderr
+    twin.write_text("only text")
+    (project / "models/intermediate/int_permit.yml").write_text("only text")
+    done = typed("sources", "check", "demo")
+    assert done.exit_code == 1 and "int_permit.yml: holds a str, not keys" in done.stderr
+
+
+def test_check_counts_one_manifest_as_one(cities):
+    for path in (cities / "demo/sources").glob("*/*.yml"):
+        if path.stem != "permits":
+            path.unlink()
+    assert "demo: 1 manifest is good" in typed("sources", "check", "demo").stdout
 
 
 def test_list_shows_the_rest_and_says_that_some_are_left_out(cities):
