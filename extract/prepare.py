@@ -175,7 +175,8 @@ class Preparer:
 
     def _undeclared(self, header: str, taken: dict[str, str]) -> str:
         """Return a name in raw for a header that the manifest does not declare."""
-        wanted = _short(normalise(header))
+        # An address in place of a header is no name either, neither here nor in quarantine.
+        wanted = _short(normalise(safe_texts([header], self.source)[0]))
         name = _free(wanted, {*taken, *self.source.columns, *SYSTEM_COLUMNS})
         if name != wanted and wanted in taken:
             headers = safe_texts([header, taken[wanted]], self.source)

@@ -16,6 +16,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import re
+import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
@@ -32,6 +33,13 @@ from warehouse.reasons import Reason
 
 #: Written in place of a value that may be personal.
 WITHHELD = "[withheld]"
+#: Ten digits in a row, as a phone number is typed or kept as an integer.
+_BARE_PHONE = (r"(^|[^\w/.@-]|\D\.)1?[2-9]\d{9}\b", "${1}[phone]")
+#: In names of files, where ten digits may be a day and an hour.
+_BARE_PHONE_IN_PATH = re.compile(
+    r"(?<!\d)(?!(?:19|20)\d\d(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])[0-2]\d(?!\d))"
+    r"1?[2-9]\d{9}(?!\d)"
+)
 #: What is found in free text, in the order in which it is replaced: (pattern, token).
 #: Rust's regex knows no look-around, so the neighbours of a number are captured and put back.
 PATTERNS = (
@@ -45,10 +53,16 @@ PATTERNS = (
         "${1}[phone]",
     ),
     (r"(^|[^\w])\+\d{1,3}(?:[ .()-]{0,2}\d{2,4}){2,5}\b", "${1}[phone]"),
+    _BARE_PHONE,
     (r"(^|[^\w@/.])@[A-Za-z0-9_](?:[A-Za-z0-9_.]*[A-Za-z0-9_])?", "${1}[handle]"),
 )
 #: Of these, what is masked in names of files: long numbers there are dates and times.
 _IN_PATHS = {"[url]", "[email]", "${1}[phone]"}
+#: A number that may identify a person: a phone's, a card's, one of social security.
+_LONG_NUMBER = re.compile(r"[+-]?\d{9,}(\.\d*)?")
+#: In a key, what may be a name: a word, unlike the letters of `SR-2024-17`, or several parts.
+_NAME_IN_KEY = re.compile(r"[^\W\d_]{4,}|\s")
+_HEXADECIMAL = re.compile(r"[0-9a-f-]{16,}")
 #: A column without a match of this holds none of the patterns.
 _PREFILTER = r"@|\d[\d() .-]{5,}\d"
 #: Headers under which departments keep people's names and contacts.
@@ -60,7 +74,8 @@ _PERSON = (
 _PERSONAL_HEADER = re.compile(
     rf"(.*_)?({_PERSON})_?(e_?mail|mobile|names?|phone|telephone)(_address|_number)?|"
     r"e_?mail(_address)?|correo(_electronico)?|names?|surname|nombres?|apellidos?|"
-    r"nombre_completo|(mobile_|cell_)?phone(_number)?|telephone|mobile|telefono|movil|ssn|"
+    r"nombre_completo|vorname|nachname|familienname|prenom|nom_de_famille|courriel|telefon|"
+    r"(mobile_|cell_)?phone(_number)?|telephone|mobile|telefono|movil|ssn|"
     r"date_of_birth|birth_date|dob|fecha_de_nacimiento"
 )
 
@@ -138,7 +153,8 @@ def protect(table: pa.RecordBatch, source: Source, salt: bytes) -> pa.RecordBatc
 def _treatment(name: str, source: Source) -> str | None:
     if name in source.columns:
         return source.columns[name].personal
-    return "drop" if _PERSONAL_HEADER.fullmatch(name) else "redact"
+    plain = "".join(c for c in unicodedata.normalize("NFKD", name) if not unicodedata.combining(c))
+    return "drop" if _PERSONAL_HEADER.fullmatch(plain) else "redact"
 
 
 def has_personal(source: Source) -> bool:
@@ -175,31 +191,33 @@ def safe_path(path: str, source: Source) -> str:
         return path
     found = pl.Series([path])
     for pattern, token in PATTERNS:
-        if token in _IN_PATHS:
+        if token in _IN_PATHS and pattern != _BARE_PHONE[0]:
             found = found.str.replace_all(pattern, token)
-    return found[0]
+    return _BARE_PHONE_IN_PATH.sub("[phone]", found[0])
 
 
 def safe_records(records: Sequence[dict[str, str]], source: Source) -> list[dict[str, str]]:
     """Return rows under the manifest's names, as text, as quarantine may keep them.
 
-    Where the source has personal columns, a row keeps numbers, dates, listed values, hashes, and
-    its key, redacted. Any other text is withheld, redacted text and undeclared columns too: in a
-    row whose columns have shifted, any of them may hold a name, and the row's column of names
-    something else.
+    Where the source has personal columns, a row keeps numbers of less than nine digits, dates,
+    listed values, hashes, and its key where that can be no name. Anything else is withheld,
+    redacted text and undeclared columns too: in a row whose columns have shifted, any of them may
+    hold a name, and the row's column of names something else.
     """
     if not has_personal(source):
         return list(records)
     keys = [name for name in source.primary_key if not _keeps_any(name, source)]
     safe = [
         {
-            name: value if _may_keep(name, value, source) or name in keys else WITHHELD
+            name: value
+            if _may_keep(name, value, source) or (name in keys and _is_plain_key(value))
+            else WITHHELD
             for name, value in record.items()
         }
         for record in records
     ]
     for name in keys:
-        holding = [record for record in safe if name in record]
+        holding = [record for record in safe if record.get(name, WITHHELD) != WITHHELD]
         redacted = safe_texts([record[name] for record in holding], source)
         for record, value in zip(holding, redacted, strict=True):
             record[name] = value
@@ -213,10 +231,18 @@ def _keeps_any(name: str, source: Source) -> bool:
 
 
 def _may_keep(name: str, value: str, source: Source) -> bool:
-    if _keeps_any(name, source):
-        return True
     column = source.columns.get(name)
+    if _keeps_any(name, source):
+        is_hash = column is not None and column.personal == "hash"
+        return is_hash or not _LONG_NUMBER.fullmatch(str(value))
     return column is not None and value in (column.values or ())
+
+
+def _is_plain_key(value: str) -> bool:
+    if _HEXADECIMAL.fullmatch(value) and not value.isdecimal():
+        return True
+    named = _NAME_IN_KEY.search(value) or not any(c.isdigit() for c in value)
+    return not named and not _LONG_NUMBER.fullmatch(value)
 
 
 def safe_line(text: str, source: Source) -> str:

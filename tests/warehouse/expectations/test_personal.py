@@ -23,7 +23,10 @@ from extract.dry_run import dry_run
 from extract.errors import ExtractError, WithheldError
 
 #: What must be found nowhere: of the writer in the dropped column, and of others.
-PERSONAL = ("dolores", "fuente", "ann@lee.org", "ann.lee", "555-123-4567", "jane")
+PERSONAL = (
+    "dolores", "fuente", "ann@lee.org", "ann.lee", "ann_lee_org", "555-123-4567", "5551234567",
+    "jane",
+)  # fmt: skip
 QUOTED = "near 'ann@lee.org, Jane'"
 COLUMNS = {
     "request_id": Column(required=True),
@@ -111,6 +114,10 @@ STRAY = {
     "a number out of range, stray name": f"2,2024-01-01,555,open,at {WRITER}'s,{WRITER},x,",
     "an undeclared column": f"2,2024-01-01,-1,open,Elm,{WRITER},x,ask Fuente: ann@lee.org",
     "the key": f"ann@lee.org,2024-01-01,-1,open,Elm,{WRITER},x,",
+    "a name as the key": f"Jane 7,2024-01-01,-1,open,Elm,{WRITER},x,",
+    "a phone number as the key": f"5551234567,2024-01-01,-1,open,Elm,{WRITER},x,",
+    "a phone number as a number": f"2,2024-01-01,5551234567,open,Elm,{WRITER},x,",
+    "a phone number of digits in a text": f"2,2024-01-01,-1,open,Elm,{WRITER},at 5551234567,",
     "an undeclared column, of a row shifted by one": f"2,2024-01-01,-1,open,Elm,5,x,{WRITER}",
     "redacted text, of a row shifted by one": f"2,2024-01-01,many,open,Elm,5,{WRITER},",
     "a name without its space": f"2,2024-01-01,-1,open,Elm,{WRITER},DoloresFuente,",
@@ -171,6 +178,27 @@ def test_names_of_files_are_masked_and_known_again(town):
     ]
     gone = town.load([GOOD], source(gate=Gate(min_rows=5)), name=name)
     assert gone.state == "blocked"
+    assert_clean(town.written())
+
+
+def test_ten_digits_of_a_file_are_masked_unless_they_are_an_hour(town):
+    town.load([GOOD, f"2,,x,open,Elm,{WRITER},,"], name="letters 5551234567.csv")
+    town.load([GOOD, f"2,,x,open,Elm,{WRITER},,"], name="letters_2024123123.csv")
+    found = town.query("select distinct source_file from quality.quarantine order by 1")
+    assert found == [("letters [phone].csv",), ("letters_2024123123.csv",)]
+    assert_clean(town.written())
+
+
+def test_headers_that_are_a_persons_or_name_one_are_not_loaded(town, monkeypatch):
+    header = f"{HEADER},Teléfono,ann@lee.org,5551234567"
+    monkeypatch.setitem(globals(), "HEADER", header)
+    report = town.load([f"{GOOD},1,2,3", f"2,2024-01-01,-1,open,Elm,{WRITER},x,y,1,2,3"])
+    assert (report.rows_accepted, report.rows_quarantined) == (1, 1)
+    columns = town.query(
+        "select column_name from information_schema.columns where table_schema = 'raw'"
+    )
+    assert {"extra"} == {name for (name,) in columns if not name.startswith("_")} - set(COLUMNS)
+    assert report.load.files[0]["columns"][-3:] == ["Teléfono", "[email]", "[phone]"]
     assert_clean(town.written())
 
 
