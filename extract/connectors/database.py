@@ -8,7 +8,7 @@ import re
 import sqlite3
 from collections.abc import Iterator
 from datetime import datetime
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Annotated
 from urllib.parse import unquote, urlsplit
 
@@ -18,6 +18,7 @@ from catalog.models import Column, Reader, Source, normalise
 from catalog.problems import refuse
 from extract.batches import SourceBatch, SourceFile, no_rows, numbered
 from extract.connectors.declare import Connector, Options
+from extract.connectors.files import check_inside
 from extract.connectors.records import ROWS, from_rows
 from extract.errors import ExtractError
 from warehouse.reasons import Reason
@@ -37,6 +38,12 @@ def _url(value: str) -> str:
     passwords = [parts.password, *re.findall(r"(?i)(?:password|passwd|pwd)=([^&;]*)", options)]
     if any(password and not re.fullmatch(r"(\$\{\w+\})+", password) for password in passwords):
         raise ValueError("holds a password; write ${NAME} and set NAME in the environment")
+    path = PurePosixPath(parts.path.removeprefix("/"))
+    if value.startswith("sqlite") and (path.is_absolute() or ".." in path.parts):
+        raise ValueError(
+            "leaves the city's drop folder; put the database there, and write its place in it, "
+            "such as sqlite:///parks/line.db"
+        )
     return value
 
 
@@ -127,7 +134,8 @@ def _engine(url: str, base_dir: Path) -> tuple[sa.Engine, SourceFile]:
         port = f":{parsed.port}" if parsed.port else ""
         place = f"{parsed.host or 'localhost'}{port}/{parsed.database or ''}"
         return sa.create_engine(parsed), SourceFile(place)
-    path = base_dir / (parsed.database or "")
+    path = Path(os.path.normpath(base_dir / (parsed.database or "")))
+    check_inside(path, base_dir)
     if not path.is_file():
         raise ExtractError(
             str(path),

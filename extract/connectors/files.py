@@ -54,8 +54,22 @@ def find(reader: Reader, base_dir: Path) -> list[Path]:
                 "put the department's file there, or correct `files:` in the manifest",
                 reason=Reason.FILE_MISSING,
             )
+        for path in paths:
+            check_inside(path, base_dir)
         found.update(dict.fromkeys(paths))
     return list(found)
+
+
+def check_inside(path: Path, base_dir: Path) -> None:
+    """Raise `ExtractError` if a path, links followed, is not in the folder that may be read."""
+    if not path.resolve().is_relative_to(base_dir.resolve()):
+        what = "is a link to a file" if path.is_relative_to(base_dir) else "is a file"
+        raise ExtractError(
+            str(path),
+            f"{what} outside {base_dir}, the only folder that the source is read from",
+            "copy the file into that folder, and name it there",
+            reason=Reason.WRONG_MANIFEST,
+        )
 
 
 def relative(path: Path, base_dir: Path) -> str:

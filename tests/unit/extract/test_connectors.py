@@ -391,6 +391,33 @@ def test_a_database_file_that_is_not_whole_is_refused(database, cut, message):
         read(database, "sql", url="sqlite:///line.db", table="requests")
 
 
+@pytest.mark.parametrize("place", ["../line.db", "/{outside}/line.db", "link.db"])
+def test_a_database_outside_the_drop_folder_is_not_opened(database, monkeypatch, place):
+    drop = database / "drop"
+    drop.mkdir()
+    (drop / "link.db").symlink_to(database / "line.db")
+    monkeypatch.setenv("PLACE", place.format(outside=database))
+    with pytest.raises(ExtractError, match=r"file outside .*/drop, the only folder"):
+        read(drop, "sql", url="sqlite:///${PLACE}", table="requests")
+    inside = database / "link to the drop"
+    inside.symlink_to(database)
+    assert len(read(inside, "sql", url="sqlite:///line.db", table="requests")[0]) == 5
+
+
+def test_files_outside_the_drop_folder_are_not_read(tmp_path):
+    drop = tmp_path / "drop"
+    (drop / "inside").mkdir(parents=True)
+    (tmp_path / "secret.csv").write_text("a\n1\n")
+    (drop / "f.csv").write_text("a\n1\n")
+    (drop / "inside" / "f.csv").symlink_to(drop / "f.csv")
+    assert len(read(drop, "csv", "inside/f.csv")[0]) == 1
+    (drop / "g.csv").symlink_to(tmp_path / "secret.csv")
+    (drop / "folder").symlink_to(tmp_path)
+    for pattern in ("*.csv", "folder/secret.csv", "folder/*.csv"):
+        with pytest.raises(ExtractError, match=r"is a link to a file outside .*/drop, the only"):
+            read(drop, "csv", pattern)
+
+
 def test_sql_errors_name_the_database_and_no_password(database, monkeypatch):
     with pytest.raises(ExtractError, match="no such table: nothing"):
         read(database, "sql", url="sqlite:///line.db", table="nothing")

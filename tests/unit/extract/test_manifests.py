@@ -135,6 +135,13 @@ def reader(name, files=True, **options):
             ),
             ("read.options.url: holds a password; write ${NAME}",),
         ),
+        *[
+            (
+                reader("sql", files=False, url=url, table="t"),
+                ("read.options.url: leaves the city's drop folder; put the database there",),
+            )
+            for url in ("sqlite:////etc/a.db", "sqlite:///../a.db", "sqlite:///a/../../b.db")
+        ],
         (
             reader("sql", url="sqlite:///a.db", table="t"),
             ("read.files: connector sql reads no files; take it out",),
