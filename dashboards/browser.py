@@ -133,18 +133,26 @@ def choose(dashboard: Dashboard, **choices: str) -> str:
 
 
 def log_in(page: Page, url: str, user: str, password: str) -> None:
-    """Log in by Superset's own form; raise `PageError` when it refuses."""
-    from playwright.sync_api import TimeoutError
+    """Log in by Superset's own form; raise `PageError` when it refuses, or does not answer."""
+    from playwright.sync_api import Response, TimeoutError
 
-    page.goto(f"{url}/login/")
-    page.locator("input[name=username], #username").first.fill(user)
-    page.locator("input[name=password], #password").first.fill(password)
-    page.locator("button[type=submit], input[type=submit]").first.click()
+    def is_answer(response: Response) -> bool:
+        return response.request.method == "POST" and "/login" in response.url
+
     try:
+        page.goto(f"{url}/login/")
+        page.locator("input[name=username], #username").first.fill(user)
+        page.locator("input[name=password], #password").first.fill(password)
+        with page.expect_response(is_answer) as answer:
+            page.locator("button[type=submit], input[type=submit]").first.click()
+        # Who is let in is sent to another page.
+        if "/login" in answer.value.headers.get("location", "/login"):
+            raise PageError(f"Superset at {url} refuses the login of {user!r} in the browser")
         page.wait_for_url(lambda now: "/login" not in now, wait_until="commit")
     except TimeoutError as error:
         raise PageError(
-            f"Superset at {url} refuses the login of {user!r} in the browser"
+            f"Superset at {url} does not answer the login of {user!r} in time; "
+            "`cityloom status` shows whether it is up; try again when the machine is less busy"
         ) from error
 
 

@@ -1,0 +1,80 @@
+"""What the browser says of a login: let in, refused, or not answered in time."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+from playwright.sync_api import Page, sync_playwright
+
+from dashboards.browser import PageError, log_in
+from dashboards.chromium import ensure
+
+FORM = b"""<form method=post action=/login/><input name=username><input name=password>
+<button type=submit>Log in</button></form>"""
+
+
+@contextmanager
+def server(sends_to: str | None) -> Iterator[str]:
+    """A login page that sends everybody to a page, or never answers; yields its address."""
+    ended = threading.Event()
+
+    class Login(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("Content-Type", "text/html")
+            self.end_headers()
+            self.wfile.write(FORM if self.path.startswith("/login") else b"welcome")
+
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers["Content-Length"]))
+            if sends_to is None:
+                ended.wait()
+                return
+            self.send_response(302)
+            self.send_header("Location", sends_to)
+            self.end_headers()
+
+        def log_message(self, *_) -> None:
+            pass
+
+    listening = ThreadingHTTPServer(("127.0.0.1", 0), Login)
+    listening.daemon_threads = True
+    threading.Thread(target=listening.serve_forever, daemon=True).start()
+    try:
+        yield f"http://127.0.0.1:{listening.server_port}"
+    finally:
+        ended.set()
+        listening.shutdown()
+        listening.server_close()
+
+
+@pytest.fixture(scope="module")
+def page() -> Iterator[Page]:
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=str(ensure()), args=["--no-sandbox", "--no-proxy-server"]
+        )
+        page = browser.new_page()
+        page.set_default_timeout(60_000)
+        yield page
+        browser.close()
+
+
+def test_who_is_let_in_sees_another_page(page):
+    with server("/superset/welcome/") as url:
+        log_in(page, url, "admin", "secret")
+        assert page.url == f"{url}/superset/welcome/"
+
+
+def test_who_is_refused_is_told_so_at_once(page):
+    with server("/login/?next=") as url, pytest.raises(PageError, match="refuses the login"):
+        log_in(page, url, "admin", "secret")
+
+
+def test_a_server_that_does_not_answer_in_time_has_refused_nobody(page):
+    with server(None) as url:
+        page.set_default_timeout(5_000)
+        with pytest.raises(PageError, match="does not answer the login of 'admin' in time"):
+            log_in(page, url, "admin", "secret")
