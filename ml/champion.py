@@ -77,7 +77,7 @@ def promote(
         registry.make_champion(decision.champion)
     if warehouse_url:
         with psycopg.connect(warehouse_url) as connection:
-            record(connection, model_name, decision.champion.version)
+            record(connection, decision.champion, decision.reason)
     return decision
 
 
@@ -94,17 +94,26 @@ def require_champion(registry: Registry, model_name: str) -> Version:
     return champion
 
 
-def record(connection: psycopg.Connection, model_name: str, version: int) -> None:
-    """Write the champion into `ml.champion`; its time changes only when the version does."""
+def record(connection: psycopg.Connection, champion: Version, reason: str = "") -> None:
+    """Write the champion into `ml.champion`; a row of the same version stays as it is.
+
+    Without a `reason` it was chosen by a person, in MLflow.
+    """
     connection.execute(
         """
-        insert into ml.champion (model_name, model_version, promoted_at)
-        values (%s, %s, clock_timestamp())
-        on conflict (model_name) do update
-            set model_version = excluded.model_version, promoted_at = excluded.promoted_at
+        insert into ml.champion (model_name, model_version, promoted_at, reason)
+        values (%s, %s, clock_timestamp(), %s)
+        on conflict (model_name) do update set
+            model_version = excluded.model_version,
+            promoted_at = excluded.promoted_at,
+            reason = excluded.reason
             where champion.model_version <> excluded.model_version
         """,
-        (model_name, version),
+        (
+            champion.model_name,
+            champion.version,
+            reason or f"{_describe(champion)}, chosen in MLflow",
+        ),
     )
 
 

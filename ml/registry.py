@@ -11,7 +11,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, redirect_stderr, suppress
+from contextlib import contextmanager, redirect_stderr
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
@@ -19,7 +19,6 @@ from importlib.metadata import version as installed
 from pathlib import Path
 from typing import Any
 
-import httpx
 import numpy as np
 
 from ml.labels import LABELS
@@ -68,22 +67,6 @@ class Evaluation:
     metrics: dict[str, float]
     confusion_matrix: np.ndarray
     recall_by_language: dict[str, float] = field(default_factory=dict)
-
-
-def description(url: str, login: tuple[str, str], model_name: str, version: int) -> str:
-    """Return what a version's page in MLflow says of it: its net and its metrics; empty if unknown.
-
-    By REST, because importing MLflow takes seconds.
-    """
-    with suppress(httpx.HTTPError, KeyError):
-        answer = httpx.get(
-            f"{url}/api/2.0/mlflow/model-versions/get",
-            params={"name": model_name, "version": version},
-            auth=login,
-            trust_env=False,
-        )
-        return answer.json()["model_version"]["description"]
-    return ""
 
 
 class Registry:

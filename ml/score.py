@@ -141,12 +141,13 @@ def score_new_feedback(
     Raises `ml.registry.RegistryError` when there is no champion or no MLflow.
     """
     registry = Registry(tracking_uri)
-    version = require_champion(registry, model_name).version
+    champion = require_champion(registry, model_name)
+    version = champion.version
     asked = {"model_name": model_name, "model_version": version}
     by_sentiment = dict.fromkeys(LABELS, 0)
     scored = batches = 0
     with psycopg.connect(warehouse_url) as reading, psycopg.connect(warehouse_url) as writing:
-        record(writing, model_name, version)
+        record(writing, champion)
         ((already,),) = writing.execute(
             "select count(*) from ml.feedback_score"
             " where model_name = %(model_name)s and model_version = %(model_version)s",

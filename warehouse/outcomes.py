@@ -95,10 +95,11 @@ def dbt_nodes(url: str) -> list[Row]:
 
 
 def champion(url: str) -> Row | None:
-    """Return `model`, `version` and `since` (when it was promoted) of the champion, or None."""
+    """Return the champion's `model`, `version`, `since` and `reason` of promotion; None without."""
     found = _rows(
         url,
-        "select model_name as model, model_version as version, promoted_at as since "
+        "select model_name as model, model_version as version, promoted_at as since, "
+        "coalesce(nullif(reason, ''), 'version ' || model_version) as reason "
         "from ml.champion where model_name = %s",
         [MODEL],
     )

@@ -133,8 +133,10 @@ create table if not exists ml.feedback_score (
 create table if not exists ml.champion (
     model_name text primary key,
     model_version integer not null,             -- written when the alias moves in MLflow
-    promoted_at timestamptz not null default clock_timestamp()
+    promoted_at timestamptz not null default clock_timestamp(),
+    reason text not null default ''             -- its net and macro recall, and why it was chosen
 );
+alter table ml.champion add column if not exists reason text not null default '';
 """
 
 

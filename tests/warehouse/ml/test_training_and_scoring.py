@@ -120,8 +120,8 @@ def test_the_better_on_validation_is_champion_in_both_places(trained, uri, wareh
     best = max(trained.versions, key=lambda version: version.macro_recall)
     assert trained.decision.champion.version == best.version
     assert Registry(uri).champion("sentiment").version == best.version
-    reported = rows_of(warehouse, "select model_version from ml.champion")
-    assert reported == [(best.version,)]
+    reported = rows_of(warehouse, "select model_version, reason from ml.champion")
+    assert reported == [(best.version, trained.decision.reason)]
 
 
 def test_the_same_again_makes_nothing_new(trained, uri, data, warehouse):
@@ -255,7 +255,9 @@ def test_a_new_champion_scores_all_anew_and_the_old_scores_stay(trained, uri, wa
             warehouse,
             "select model_version, count(*) from ml.feedback_score group by 1 order by 1",
         ) == [(old.version, 26), (other.version, 26)]
-        assert rows_of(warehouse, "select model_version from ml.champion") == [(other.version,)]
+        ((version, reason),) = rows_of(warehouse, "select model_version, reason from ml.champion")
+        assert version == other.version
+        assert reason.startswith(f"version {version} (") and reason.endswith("chosen in MLflow")
         # The rule puts the better one back.
         decision = promote(registry, "sentiment", trained.dataset.fingerprint, warehouse.url)
         assert decision.champion.version == old.version
