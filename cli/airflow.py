@@ -14,7 +14,6 @@ from typing import Any
 import httpx
 from pydantic import BaseModel, Field
 
-from catalog.cities import city_ids
 from infra.contract import Deployment
 
 #: A server that was killed is back within this time, or not at all.
@@ -46,29 +45,24 @@ class Task(BaseModel, frozen=True, populate_by_name=True):
     log: str = ""
 
     @property
-    def key(self) -> tuple[RunKey, str]:
-        """What names the task instance: its run, and its task."""
-        return (self.dag_id, self.run_id), self.task_id
+    def run(self) -> RunKey:
+        """What names its run."""
+        return self.dag_id, self.run_id
 
     @property
-    def label(self) -> str:
-        """Its name for a person: `demo/permits stage`, `build marts`."""
-        return f"{short(self.dag_id)} {self.task_id}"
+    def name(self) -> str:
+        """What names it in every run: `extract_demo_permits.stage`, `build_warehouse.marts`."""
+        return f"{self.dag_id}.{self.task_id}"
 
 
-class Airflow:
-    """A client, logged in as the admin."""
+class Airflow(httpx.Client):
+    """A client, logged in as the admin. `options`: of `httpx.Client`."""
 
-    def __init__(self, deployment: Deployment) -> None:
-        self.deployment = deployment
+    def __init__(self, deployment: Deployment, **options: Any) -> None:
         # A proxy of the environment is for the world outside, not for our own server.
-        self.client = httpx.Client(base_url=deployment.url("airflow"), timeout=60, trust_env=False)
-
-    def __enter__(self) -> Airflow:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.client.close()
+        url = deployment.url("airflow")
+        super().__init__(base_url=url, timeout=60, trust_env=False, **options)
+        self.deployment = deployment
 
     def dags(self) -> dict[str, bool]:
         """Return whether each DAG is paused, by name."""
@@ -111,25 +105,18 @@ class Airflow:
         found = self._pages("/dags/~/dagRuns/~/taskInstances", "task_instances", **query)
         return [Task(**item) for item in found]
 
-    def event(self, dag_id: str, since: datetime) -> dict[str, Any]:
-        """Return what a DAG attached to its newest asset event since then; empty without one."""
-        query = {"source_dag_id": dag_id, "timestamp_gte": since.isoformat()}
-        events = [*self._pages("/assets/events", "asset_events", **query)]
-        return events[-1]["extra"] if events else {}
-
     def log(self, task: Task) -> list[dict[str, Any]]:
         """Return the log of a task's last try, an item a line; empty where none was written."""
-        run = f"/dags/{task.dag_id}/dagRuns/{task.run_id}"
-        path = f"{run}/taskInstances/{task.task_id}/logs/{max(task.try_number, 1)}"
-        headers = {"Accept": "application/json"}
-        answer = self._ask("GET", path, headers=headers, accepted=(200, 403, 404))
+        path = "/dags/{}/dagRuns/{}/taskInstances/".format(*task.run)
+        path += f"{task.task_id}/logs/{max(task.try_number, 1)}"
+        answer = self._ask("GET", path, accepted=(200, 403, 404))
         return answer.json().get("content", []) if answer.is_success else []
 
     def explain(self, task: Task) -> Task:
         """Return a failed task with its reason, from the log of its last try, and its log."""
         lines = self.log(task)
-        places = [event for line in lines if (event := str(line.get("event"))).endswith(".log")]
-        log = places[0] if places else f"{self.deployment.logs} (none was written)"
+        places = (event for line in lines if (event := str(line.get("event"))).endswith(".log"))
+        log = next(places, f"{self.deployment.logs} (none was written)")
         return task.model_copy(update={"reason": reason_of(lines), "log": log})
 
     def _pages(self, path: str, key: str, **query: Any) -> Iterator[dict[str, Any]]:
@@ -146,20 +133,18 @@ class Airflow:
         deadline = time.monotonic() + RETRY_SECONDS
         while True:
             try:
-                if "Authorization" not in self.client.headers:
+                if "Authorization" not in self.headers:
                     self._log_in()
-                answer = self.client.request(method, f"/api/v2{path}", **options)
+                answer = self.request(method, f"/api/v2{path}", **options)
                 if answer.status_code in accepted:
                     return answer
                 problem = f"{answer.status_code} {answer.text[:500]}"
-                if answer.status_code == 401:
-                    del self.client.headers["Authorization"]
-                elif answer.status_code < 500:
+                if answer.is_client_error and answer.status_code != 401:
                     raise AirflowError(f"Airflow refused {method} {path}: {problem}")
             except httpx.TransportError as error:
                 problem = str(error) or type(error).__name__
-                # The next server to listen there proves its identity before it is sent a token.
-                self.client.headers.pop("Authorization", None)
+            # The next server to listen there proves its identity before it is sent a token.
+            self.headers.pop("Authorization", None)
             if time.monotonic() > deadline:
                 raise AirflowError(
                     f"Airflow does not answer for {RETRY_SECONDS} s ({problem}). `cityloom status` "
@@ -169,29 +154,15 @@ class Airflow:
 
     def _log_in(self) -> None:
         user, password = self.deployment.login("airflow")
-        answer = self.client.post("/auth/token", json={"username": user, "password": password})
-        if answer.status_code in (400, 401, 403):
+        answer = self.post("/auth/token", json={"username": user, "password": password})
+        if answer.is_success:
+            self.headers["Authorization"] = f"Bearer {answer.json()['access_token']}"
+        elif answer.status_code in (400, 401, 403):
             raise AirflowError(
                 f"{self.deployment.url('airflow')} refuses the login {user!r}: the password in "
                 f"{self.deployment.user_and_place('airflow')[1]} is not its own any more; "
                 "`cityloom up` gives it the current one"
             )
-        if answer.is_success:
-            self.client.headers["Authorization"] = f"Bearer {answer.json()['access_token']}"
-
-
-def short(dag_id: str) -> str:
-    """Return a DAG's name for a person: `demo/permits`, `build`.
-
-    >>> short("extract_demo_call_log"), short("score_feedback")
-    ('demo/call_log', 'score')
-    """
-    if not dag_id.startswith("extract_"):
-        return dag_id.partition("_")[0]
-    name = dag_id.removeprefix("extract_")
-    # Ids of cities may hold the separator: the longest one that fits.
-    city = max((c for c in city_ids() if name.startswith(f"{c}_")), key=len, default="")
-    return f"{city}/{name.removeprefix(f'{city}_')}" if city else name
 
 
 def reason_of(lines: list[dict[str, Any]]) -> str:
@@ -199,16 +170,12 @@ def reason_of(lines: list[dict[str, Any]]) -> str:
     errors = [line for line in lines if line.get("level") in ("error", "critical")]
     if raised := [line["error_detail"][0] for line in errors if line.get("error_detail")]:
         kind, text = raised[-1].get("exc_type", ""), raised[-1].get("exc_value", "")
-        return text if text and _is_own(raised[-1]) else f"{kind}: {text}".strip(": ")
+        *_, place = "", *(frame["filename"] for frame in raised[-1].get("frames") or ())
+        # The message of an error that Cityloom raised is complete without the class's name.
+        own = place and "/lib/python" not in place and not hasattr(builtins, kind)
+        return text if text and own else f"{kind}: {text}".strip(": ")
     if errors:
         return "\n".join(str(line["event"]) for line in errors[-5:])
     if lines:
         return "its process ended without an error message; see the log's last lines"
     return "it wrote no log: its process was killed, or never began"
-
-
-def _is_own(error: dict[str, Any]) -> bool:
-    """Return whether Cityloom raised an error; its message is complete without the class's name."""
-    frames = error.get("frames")
-    place = frames[-1]["filename"] if frames else "/lib/python"
-    return "/lib/python" not in place and not hasattr(builtins, error.get("exc_type", ""))

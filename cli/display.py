@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
-import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+import time
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import asdict, is_dataclass
 from decimal import Decimal
 from json import dumps
@@ -12,7 +11,7 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.progress import Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
 
@@ -20,6 +19,9 @@ from catalog.text import UNPRINTABLE, printable
 
 #: The option of every command whose output a script may want.
 Json = Annotated[bool, typer.Option("--json", help="Print JSON; progress goes to stderr.")]
+
+#: How something ended, by its state.
+SIGNS = {"success": "[green]✓[/]", "up_for_retry": "[yellow]↻[/]", "failed": "[red]✗[/]"}
 
 #: A row of a table: its values, or a mapping that has the columns.
 Row = Sequence[object] | Mapping[str, Any]
@@ -91,34 +93,44 @@ def print_table(columns: Sequence[str], rows: Iterable[Row], **options: Any) -> 
     wide_console().print(table(columns, rows, **options))
 
 
-@contextlib.contextmanager
-def live(title: str, stderr: bool = False) -> Iterator[Callable[[str, str, bool], None]]:
-    """Yield `report(name, text, done)`: what `name` is doing now, and whether it is through.
+class Screen:
+    """Shows work as it goes: a line for what ended, and on a terminal what is under way."""
 
-    A list on a terminal, a line a step elsewhere. What `name` "stack" does is a note between them.
-    """
-    console = Console(stderr=stderr)
-    columns = (
-        SpinnerColumn(finished_text="[green]✓"),
-        TextColumn("{task.fields[name]}"),
-        TextColumn("{task.description}", style="dim", markup=False),
-        TimeElapsedColumn(),
-    )
-    steps: dict[str, Any] = {}
-    lock = threading.Lock()
-    with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
-        if console.is_terminal:
-            console.print(title, style="bold")
+    def __init__(self, stderr: bool = False) -> None:
+        self.console = wide_console(stderr)
+        self.began = time.monotonic()
+        columns = SpinnerColumn(), TextColumn("{task.description}", markup=False)
+        off = not self.console.is_terminal
+        self.progress = Progress(
+            *columns, TimeElapsedColumn(), console=self.console, transient=True, disable=off
+        )
+        self.whole = self.progress.add_task("in all")
+        self.rows: dict[Hashable, TaskID] = {}
 
-        def report(name: str, text: str, done: bool) -> None:
-            with lock:
-                if not console.is_terminal:
-                    typer.echo(f"{name}: {printable(text)}", err=stderr)
-                elif name == "stack":
-                    console.print(styled(f"  {text}", "yellow"))
-                else:
-                    if name not in steps:
-                        steps[name] = progress.add_task("", name=name, total=1)
-                    progress.update(steps[name], description=printable(text), completed=int(done))
+    def __enter__(self) -> Screen:
+        self.progress.start()
+        return self
 
-        yield report
+    def __exit__(self, *_: object) -> None:
+        self.progress.stop()
+
+    def line(self, text: str, rest: str = "", sign: str = " ") -> None:
+        """Print a line, with the time since the start."""
+        minutes, seconds = divmod(int(time.monotonic() - self.began), 60)
+        shown = styled(text) + styled(rest, "dim")
+        self.console.print(f"{minutes}:{seconds:02d} {sign}", shown, highlight=False)
+
+    def set_busy(self, key: Hashable, text: str = "") -> None:
+        """Show what is under way, on a terminal; without a text no more."""
+        if key in self.rows:
+            self.progress.remove_task(self.rows.pop(key))
+        if text:
+            self.rows[key] = self.progress.add_task(printable(text))
+
+    def show_step(self, name: str, text: str, done: bool) -> None:
+        """Show what a service does; an `infra.contract.Report`. What `stack` does is a note."""
+        under_way = not done and name != "stack" and self.console.is_terminal
+        self.set_busy(name, f"{name}: {text}" if under_way else "")
+        if not under_way:
+            sign = SIGNS.get(text, SIGNS["success"]) if done else " "
+            self.line(name, f": {text}", sign)

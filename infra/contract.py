@@ -16,6 +16,7 @@ is the one that `CITYLOOM_DEPLOYMENT` names (JSON or YAML), else `deployment.jso
     salt: "env:CITYLOOM_SALT_{city}"
     drops: /mnt/drops/{city}
     reports: /mnt/reports
+    reports_url: https://reports.example
     artifacts: s3://models
     scratch: /tmp/cityloom
     logs: the cluster's log service
@@ -136,8 +137,9 @@ class Web(_Part):
 class Deployment(_Part):
     """One deployment. Paths are folders that every machine which runs tasks has mounted.
 
-    `drops` holds `{city}`, `salt` may. `scratch` is local to each machine. `logs` is text for
-    people: where the logs are. Relative paths start from `folder`, where the description lies.
+    `drops` holds `{city}`, `salt` may. `reports_url` is where people open the folder `reports`.
+    `scratch` is local to each machine. `logs` is text for people: where the logs are. Relative
+    paths start from `folder`, where the description lies.
     """
 
     kind: str
@@ -148,6 +150,7 @@ class Deployment(_Part):
     salt: Reference
     drops: str
     reports: Path
+    reports_url: Url | None = None
     artifacts: str
     scratch: Path
     logs: str
@@ -213,6 +216,12 @@ class Deployment(_Part):
     def reports_dir(self) -> Path:
         """Folder of the gates' HTML reports (Data Docs)."""
         return self.folder / self.reports
+
+    @property
+    def reports_address(self) -> str:
+        """Address of the reports' first page, for people."""
+        folder = self.reports_url or self.reports_dir.absolute().as_uri()
+        return f"{folder.rstrip('/')}/index.html"
 
     @property
     def scratch_dir(self) -> Path:
@@ -282,8 +291,9 @@ def drop_dir(city_id: str) -> Path:
 def operations() -> ModuleType:
     """Return the module that starts, stops and examines the deployment.
 
-    It has `up(report)`, `down(report)`, `status()`, `examine()`, `stop_whatever_runs(report)` and
-    `remove_state()`. Raises `DeploymentError` for a kind that is run by other tools.
+    It has `up(report)`, `down(report)`, `status()`, `examine()`, and for `cityloom reset`
+    `state_dir()`, `stop_whatever_runs(report)` and `remove_state()`. Raises `DeploymentError` for
+    a kind that is run by other tools.
     """
     kind = _kind()
     found = _module(kind, "operations")

@@ -2,30 +2,27 @@
 
 from __future__ import annotations
 
-import time
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from cli.display import Json, echo, live, print_json, styled, table, wide_console
+from cli.display import SIGNS, Json, Screen, print_json, styled, table
 from infra.contract import Deployment, started
 
 if TYPE_CHECKING:
-    from catalog.models import City
-    from cli.airflow import RunKey, Task
-    from cli.pipeline import Event, Outcome
+    from catalog.models import City, Source
+    from cli.airflow import Task
+    from cli.pipeline import Outcome
 
 #: How many reasons for quarantine the summary names; JSON has three a load.
 SHOWN_REASONS = 5
-#: How a task that ended is shown; one that failed is shown with its reason.
-SIGNS = {"success": "[green]✓[/]", "up_for_retry": "[yellow]↻[/]"}
-#: Of a load; any other state is red.
+#: Of a load whose rows are in raw; any other state is red.
 STATE_STYLES = {"accepted": "green", "unchanged": ""}
-WAITING = (None, "scheduled", "queued")
 
 
 def main(
@@ -46,8 +43,9 @@ def main(
 ) -> None:
     """Load a city's sources through Airflow, and build, score and publish what is new.
 
-    Starts the stack where it is down. Ends with 0 if, and only if, every task succeeded; what
-    one source lacks does not hold up the others.
+    Starts the stack where it is down. Ends with 0 if, and only if, every task succeeded and every
+    source is in the fact that its manifest says it feeds; what one source lacks does not hold up
+    the others. A source that is only in raw is a warning.
 
     Example: cityloom run nyc --snapshot ../shared/data/nyc
     """
@@ -63,34 +61,58 @@ def main(
     if not found.sources or (source and unusable):
         nothing = f"cities/{city} has no sources; write a manifest, see docs/add-a-source.md"
         raise ManifestError(found.problems or [nothing])
-    (chosen,) = found.cities
-    sources = [chosen.source(name) for name in dict.fromkeys(source or ())] or chosen.sources
-    console = wide_console(stderr=json)
-    with live("Starting Cityloom", stderr=json) as report:
-        deployment = started(report)
-    if chosen.simulated and snapshot is None:
-        import simulator
+    (whole,) = found.cities
+    sources = tuple(whole.source(name) for name in dict.fromkeys(source or ())) or whole.sources
+    chosen = whole.model_copy(update={"sources": sources})
+    no_mart = without_mart(sources)
+    with Screen(stderr=json) as screen:
+        deployment = started(screen.show_step)
+        if chosen.simulated and snapshot is None:
+            import simulator
 
-        echo(f"{chosen.name}: making its departments' files, where absent", err=json)
-        simulator.ensure(deployment.drop_dir(city))
-    ensure_raw_tables(deployment.database_url("warehouse"), every.cities)
-    screen = Screen(console)
-    try:
-        with screen.running:
-            outcome = run(deployment, chosen, sources, snapshot, screen.show)
-    except KeyboardInterrupt:
-        console.print(f"\nAirflow goes on with it: {deployment.url('airflow')}", highlight=False)
-        raise typer.Exit(130) from None
+            screen.line(f"{chosen.name}: making its departments' files, where absent")
+            simulator.ensure(deployment.drop_dir(city))
+        ensure_raw_tables(deployment.database_url("warehouse"), every.cities)
+        try:
+            outcome = run(deployment, chosen, snapshot, partial(show_event, screen))
+        except KeyboardInterrupt:
+            screen.line(f"Airflow goes on with it: {deployment.url('airflow')}")
+            raise typer.Exit(130) from None
     for broken in unusable:
         name = {"dag_id": broken.dag_id, "task_id": "manifest"}
         reason = "\n".join(map(str, broken.problems))
         outcome.failures.append(Task(**name, run_id="", state="failed", reason=reason))
+    in_raw = {load["source_id"] for load in outcome.loads if load["state"] in STATE_STYLES}
+    outcome.warnings = {name: why for name, why in no_mart.items() if name in in_raw}
+    unfed = any(one.feeds for one in sources if one.source in outcome.warnings)
+    succeeded = not outcome.failures and not unfed
     if json:
         urls = addresses(deployment)
-        print_json({"succeeded": not outcome.failures, **outcome.model_dump(), "urls": urls})
+        print_json({"succeeded": succeeded, **outcome.model_dump(), "urls": urls})
     else:
-        show(console, chosen, outcome, deployment)
-    raise typer.Exit(1 if outcome.failures else 0)
+        show(screen.console, chosen, outcome, deployment)
+    raise typer.Exit(0 if succeeded else 1)
+
+
+def without_mart(sources: Sequence[Source], project: Path | None = None) -> dict[str, str]:
+    """Return why sources reach no mart, by name, each with the remedy.
+
+    `project`: the dbt project. Raises `ManifestError` for facts that are declared wrongly.
+    """
+    from catalog.facts import feed_problems, load_facts, staging_path
+    from catalog.generate import DBT_PROJECT
+
+    project = project or DBT_PROJECT
+    facts = load_facts(project)
+    found = {}
+    for source in sources:
+        problems = feed_problems([source], facts, project)
+        if not problems and not (project / staging_path(source)).is_file():
+            model = f"{project.name}/{staging_path(source)}"
+            problems = [f"no model reads it; write {model}, see docs/add-a-source.md"]
+        if problems:
+            found[source.source] = f"in raw, but in no mart: {'; '.join(problems)}"
+    return found
 
 
 def addresses(deployment: Deployment) -> dict[str, str]:
@@ -104,7 +126,7 @@ def addresses(deployment: Deployment) -> dict[str, str]:
         "Superset": superset,
         "Airflow": deployment.url("airflow"),
         "MLflow": deployment.url("mlflow"),
-        "Data docs": f"file://{deployment.reports_dir / 'index.html'}",
+        "Data docs": deployment.reports_address,
     }
 
 
@@ -116,8 +138,6 @@ def show(console: Console, city: City, outcome: Outcome, deployment: Deployment)
     facts: dict[str, str] = {}
     if outcome.champion:
         facts["Champion"] = champion_line(outcome.champion)
-        if outcome.champion.get("decision"):
-            facts["Decision"] = outcome.champion["decision"]
     facts |= addresses(deployment)
     user, place = deployment.user_and_place("superset")
     # On a terminal a person reads it; a log would keep it.
@@ -125,6 +145,8 @@ def show(console: Console, city: City, outcome: Outcome, deployment: Deployment)
     facts["Login"] = f"{user} / {shown}"
     console.print()
     console.print(table(["", ""], facts.items(), show_header=False), soft_wrap=True)
+    for name, why in outcome.warnings.items():
+        console.print(styled(f"\nwarning: {name} is {why}", "yellow"), soft_wrap=True)
     if outcome.failures:
         console.print(styled(f"\n{len(outcome.failures)} failed:", "red"))
         for failure in outcome.failures:
@@ -139,6 +161,8 @@ def _loads_table(city: City, outcome: Outcome) -> Table:
         if load["rows_quarantined"]:
             numbers[-1].stylize("yellow")
         state = styled(load["state"], STATE_STYLES.get(load["state"], "red"))
+        if load["source_id"] in outcome.warnings:
+            state.append(", in no mart", "yellow")
         if not load["own"]:
             state.append(f" by an earlier run, {load['finished_at'].astimezone():%H:%M}", "dim")
         rows.append([load["source_id"], *numbers, state])
@@ -162,9 +186,7 @@ def _print_reasons(console: Console, outcome: Outcome) -> None:
 
 def champion_line(champion: dict[str, Any]) -> str:
     """Return one line on the champion, as far as it is known."""
-    line = f"{champion['model']} version {champion['version']}"
-    if champion.get("description"):
-        line += f" ({champion['description']})"
+    line = f"{champion['model']} {champion['reason']}"
     if champion.get("agreement") is not None:
         line += (
             f", reads {champion['agreement']:.1%} of {champion['n']:,} comments "
@@ -174,48 +196,20 @@ def champion_line(champion: dict[str, Any]) -> str:
 
 
 def _print_failure(console: Console, failure: Task) -> None:
-    console.print(styled(f"✗ {failure.label}: {failure.reason}", "red"), soft_wrap=True)
+    console.print(styled(f"✗ {failure.name}: {failure.reason}", "red"), soft_wrap=True)
     if failure.log:
         console.print(styled(f"  log: {failure.log}", "dim"), soft_wrap=True)
 
 
-class Screen:
-    """Shows a run as it goes: a line for each task that ends, and on a terminal what is running."""
-
-    def __init__(self, console: Console) -> None:
-        self.console = console
-        self.began = time.monotonic()
-        columns = SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn()
-        off = not console.is_terminal
-        self.running = Progress(*columns, console=console, transient=True, disable=off)
-        self.clock = self.running.add_task("in all")
-        self.rows: dict[tuple[RunKey, str], Any] = {}
-        self.waiting: set[tuple[RunKey, str]] = set()
-
-    def show(self, event: Event) -> None:
-        """Show an event of `cli.pipeline`."""
-        if isinstance(event, str):
-            self._print("  ", event)
-        else:
-            self._show_task(event)
-
-    def _show_task(self, task: Task) -> None:
-        if task.key in self.rows:
-            self.running.remove_task(self.rows.pop(task.key))
-        if task.state == "running":
-            self.rows[task.key] = self.running.add_task(task.label)
-        (self.waiting.add if task.state in WAITING else self.waiting.discard)(task.key)
-        waiting = f", {len(self.waiting)} waiting" if self.waiting else ""
-        self.running.update(self.clock, description=f"in all{waiting}")
-        if task.state == "failed":
-            _print_failure(self.console, task)
-        if task.state in SIGNS:
-            took = f" {task.duration:.1f} s" if task.duration is not None else ""
-            again = f", try {task.try_number} failed" if task.state == "up_for_retry" else ""
-            self._print(SIGNS[task.state], task.label, f"{took}{again}")
-
-    def _print(self, sign: str, text: str, rest: str = "") -> None:
-        minutes, seconds = divmod(int(time.monotonic() - self.began), 60)
-        self.console.print(
-            f"{minutes}:{seconds:02d} {sign}", styled(text) + styled(rest, "dim"), highlight=False
-        )
+def show_event(screen: Screen, event: str | Task) -> None:
+    """Show an event of `cli.pipeline`: a line, or a task whose state changed."""
+    if isinstance(event, str):
+        screen.line(event)
+        return
+    screen.set_busy((event.run, event.task_id), event.name if event.state == "running" else "")
+    if event.state == "failed":
+        _print_failure(screen.console, event)
+    elif event.state in SIGNS:
+        took = f" {event.duration:.1f} s" if event.duration is not None else ""
+        again = f", try {event.try_number} failed" if event.state == "up_for_retry" else ""
+        screen.line(event.name, f"{took}{again}", SIGNS[event.state])

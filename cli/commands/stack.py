@@ -8,9 +8,8 @@ from typing import Annotated
 import typer
 
 from catalog.text import printable
-from cli.display import Json, echo, live, print_json, print_table, styled
+from cli.display import Json, Screen, echo, print_json, print_table, styled
 from infra import contract
-from infra.home import cityloom_home
 
 
 def up(json: Json = False) -> None:
@@ -18,8 +17,8 @@ def up(json: Json = False) -> None:
 
     Example: cityloom up
     """
-    with live("Starting Cityloom", stderr=json) as report:
-        deployment = contract.operations().up(report)
+    with Screen(stderr=json) as screen:
+        deployment = contract.operations().up(screen.show_step)
     user, place = deployment.user_and_place("superset")
     facts = {
         "Superset": deployment.url("superset"),
@@ -39,8 +38,8 @@ def down() -> None:
 
     Example: cityloom down
     """
-    with live("Stopping Cityloom") as report:
-        contract.operations().down(report)
+    with Screen() as screen:
+        contract.operations().down(screen.show_step)
 
 
 def status(json: Json = False) -> None:
@@ -100,16 +99,16 @@ def reset(yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] 
 
     What an external database holds is left alone. Example: cityloom reset --yes
     """
-    local = contract.operations()
-    home = cityloom_home()
+    deployment = contract.operations()
+    home = deployment.state_dir()
     if not home.exists():
         echo(f"nothing to remove: {home} does not exist")
         return
     if not yes:
         typer.confirm(f"Remove the warehouse and all other state in {home}?", abort=True)
-    with live("Stopping Cityloom") as report:
-        local.stop_whatever_runs(report)
-    for line in local.remove_state():
+    with Screen() as screen:
+        deployment.stop_whatever_runs(screen.show_step)
+    for line in deployment.remove_state():
         echo(line)
 
 

@@ -23,8 +23,6 @@ def airflow(monkeypatch):
         url=lambda server: "http://airflow", login=lambda server: ("admin", "secret"),
         user_and_place=lambda server: ("admin", "/a/file"), logs="/a/logs",
     )  # fmt: skip
-    client = Airflow(deployment)
-    client.asked = []
 
     def handle(request):
         if request.url.path == "/auth/token":
@@ -32,8 +30,8 @@ def airflow(monkeypatch):
         client.asked.append(request)
         return client.answer(request)
 
-    transport = httpx.MockTransport(handle)
-    client.client = httpx.Client(base_url="http://airflow", transport=transport)
+    client = Airflow(deployment, transport=httpx.MockTransport(handle))
+    client.asked = []
     return client
 
 
@@ -50,16 +48,14 @@ def test_every_page_is_read(airflow):
 
 def test_what_changed_since_is_asked_for(airflow):
     airflow.answer = lambda request: httpx.Response(200, json={
-        "total_entries": 2, "task_instances": [{
+        "total_entries": 1, "task_instances": [{
             "dag_id": "build_warehouse", "dag_run_id": "r1", "task_id": "marts", "state": None,
             "try_number": 0, "duration": None}],
-        "asset_events": [{"extra": {"reason": "first"}}, {"extra": {"reason": "last"}}],
     })  # fmt: skip
     (task,) = airflow.tasks(T0)
-    assert task.key == (("build_warehouse", "r1"), "marts") and task.label == "build marts"
-    assert airflow.event("train_sentiment", T0) == {"reason": "last"}
-    tasks, events = (request.url.params for request in airflow.asked)
-    assert tasks["updated_at_gte"] == events["timestamp_gte"] == T0.isoformat()
+    assert task.run == ("build_warehouse", "r1") and task.name == "build_warehouse.marts"
+    (asked,) = airflow.asked
+    assert asked.url.params["updated_at_gte"] == T0.isoformat()
 
 
 def test_an_expired_login_is_renewed_and_a_restart_waited_for(airflow):
@@ -70,7 +66,7 @@ def test_an_expired_login_is_renewed_and_a_restart_waited_for(airflow):
     )
     assert airflow.unhealthy() == ["scheduler"]
     tokens = [request.headers["Authorization"] for request in airflow.asked]
-    assert tokens == ["Bearer token 0", "Bearer token 1", "Bearer token 1"]
+    assert tokens == ["Bearer token 0", "Bearer token 1", "Bearer token 2"]
 
 
 def test_a_run_that_was_started_by_a_lost_answer_is_not_started_twice(airflow):
@@ -91,9 +87,8 @@ def test_a_refusal_and_a_server_that_stays_down_are_errors(airflow, monkeypatch)
 
 
 def test_a_login_that_is_refused_names_the_password_file(airflow):
-    airflow.client = httpx.Client(
-        base_url="http://airflow", transport=httpx.MockTransport(lambda r: httpx.Response(401))
-    )
+    refusing = httpx.MockTransport(lambda request: httpx.Response(401))
+    airflow = Airflow(airflow.deployment, transport=refusing)
     with pytest.raises(AirflowError, match="refuses the login 'admin': the password in /a/file"):
         airflow.dags()
 
@@ -109,11 +104,3 @@ def test_the_reason_and_the_log_of_a_failed_task(airflow):
     airflow.answer = lambda request: httpx.Response(404, json={})
     explained = airflow.explain(task)
     assert "killed" in explained.reason and explained.log == "/a/logs (none was written)"
-
-
-def test_a_city_whose_id_has_an_underscore_is_named_whole(monkeypatch):
-    monkeypatch.setattr(cli.airflow, "city_ids", lambda: ["san", "san_francisco", "demo"])
-    assert cli.airflow.short("extract_san_francisco_permits") == "san_francisco/permits"
-    assert cli.airflow.short("extract_demo_call_log") == "demo/call_log"
-    assert cli.airflow.short("extract_gone_permits") == "gone_permits"
-    assert cli.airflow.short("score_feedback") == "score"

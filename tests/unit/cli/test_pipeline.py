@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime
-from types import SimpleNamespace
 
 import psycopg
 import pytest
 
 import cli.pipeline
-from cli.airflow import Task, reason_of, short
+from cli.airflow import Task, reason_of
 from cli.pipeline import Pipeline, RunError, _schedules
 
 T0 = datetime(2026, 1, 1, tzinfo=UTC)
@@ -244,6 +243,42 @@ def test_a_long_task_is_waited_for_and_a_dead_component_is_reported_once(monkeyp
     assert "triggerer" in note and "`cityloom up`" in note
 
 
+def test_what_is_waited_for_when_nothing_was_new_is_said_once(followed):
+    loads = "extract_demo_permits", "extract_demo_calls"
+    runs = [a_run(load, "running") for load in loads]
+    staged = [a_task(load, "stage", "success") for load in loads]
+    first, second = (a_task(load, "gate", "skipped") for load in loads)
+    events = []
+    followed(
+        [
+            {"runs": runs, "tasks": [*staged, first]},
+            *[{"runs": runs, "tasks": [*staged, first, second]}] * 3,
+            {"runs": [a_run(load, "success") for load in loads]},
+        ],
+        started=[(load, "r") for load in loads],
+        report=events.append,
+    )
+    (note,) = [event for event in events if isinstance(event, str)]
+    assert note == "nothing new in 2 of 2 sources; waiting for Airflow to end the runs"
+    assert events.index(second) < events.index(note)
+
+
+def test_how_many_sources_had_nothing_new_is_said_where_others_had(followed):
+    loads = "extract_demo_permits", "extract_demo_calls", "extract_demo_trees"
+    states = "skipped", "success", "failed"
+    gates = [a_task(load, "gate", state) for load, state in zip(loads, states, strict=True)]
+    runs = [a_run(load, "success") for load in loads]
+    events = []
+    followed(
+        [{"runs": [*runs, a_run("publish", "running")], "tasks": gates}, {"runs": runs}],
+        started=[(load, "r") for load in loads],
+        report=events.append,
+    )
+    assert [event for event in events if isinstance(event, str)] == [
+        "nothing new in 1 of 3 sources"
+    ]
+
+
 class Switches:
     """Airflow as far as DAGs are paused and unpaused."""
 
@@ -259,23 +294,17 @@ class Switches:
 
 
 def test_dags_of_a_snapshot_are_paused_afterwards_also_those_of_a_run_that_was_killed(tmp_path):
-    deployment = SimpleNamespace(scratch_dir=tmp_path)
     note = tmp_path / "dags-to-pause.json"
     airflow = Switches(a=True, b=False, killed=False)
     note.write_text('["killed", "source_that_is_gone"]')
-    with _schedules(airflow, deployment, ["a", "b"], keep=False):
+    with _schedules(airflow, note, ["a", "b"], keep=False):
         assert airflow.paused == {"a": False, "b": False, "killed": False}
         assert json.loads(note.read_text()) == ["a", "killed"]
     assert airflow.paused == {"a": True, "b": False, "killed": True}
     assert not note.exists()
-    with _schedules(airflow, deployment, ["a"], keep=True):
+    with _schedules(airflow, note, ["a"], keep=True):
         pass
     assert airflow.paused["a"] is False
-
-
-def test_short_names():
-    assert short("extract_nyc_taxi_trips") == "nyc/taxi_trips"
-    assert short("train_sentiment") == "train"
 
 
 def error_line(kind, text, *places):

@@ -52,6 +52,7 @@ def test_servers_on_other_hosts_need_no_home_folder(elsewhere, monkeypatch, tmp_
     assert deployment.salt_for("nyc") == b"pepper"
     assert deployment.drop_dir("nyc") == Path("/mnt/drops/nyc")
     assert deployment.reports_dir == Path("/mnt/reports")
+    assert deployment.reports_address == "https://reports.example/index.html"
     assert deployment.user_and_place("airflow") == ("cityloom", "the variable AIRFLOW_PW")
     assert started(lambda *_: None) == deployment
     assert not (tmp_path / "no-home").exists()

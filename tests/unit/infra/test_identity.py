@@ -132,10 +132,10 @@ def test_proof_ends_with_the_process_that_gave_it(installation, monkeypatch):
 def test_token_is_not_kept_for_whoever_listens_next(installation):
     _, deployment = installation(airflow=free_port())
     with Airflow(deployment) as airflow:
-        airflow.client.headers["Authorization"] = "Bearer token"
+        airflow.headers["Authorization"] = "Bearer token"
         with pytest.raises(StackError, match="nothing answers"):
             airflow.dags()
-        assert "Authorization" not in airflow.client.headers
+        assert "Authorization" not in airflow.headers
 
 
 def test_another_database_server_is_sent_no_password(installation):

@@ -80,7 +80,6 @@ def test_before_the_first_reports_every_accepted_load_is_new(load, warehouse):
 
 def shown(monkeypatch, outcome):
     monkeypatch.setattr(command, "addresses", lambda deployment: {"Superset": "http://x"})
-    monkeypatch.setattr("cli.airflow.city_ids", lambda: ["testville"])
     deployment = SimpleNamespace(user_and_place=lambda server: ("admin", "/a/file"))
     console = Console(file=io.StringIO(), width=300)
     command.show(console, SimpleNamespace(name="Testville"), outcome, deployment)
@@ -90,7 +89,7 @@ def shown(monkeypatch, outcome):
 def test_the_summary_ends_with_counts_reasons_and_the_decision(load, warehouse, monkeypatch):
     load("trees", "scheduled__1", "accepted", 1234, reasons=["taken away before planted"] * 2)
     load("trees", "cityloom__1", "unchanged", unchanged=1234)
-    champion = {"model": "sentiment", "version": 2, "decision": "version 2 stays"}
+    champion = {"model": "sentiment", "version": 2, "reason": "version 2 (subword), the first"}
     failure = Task(
         dag_id="extract_testville_pools", run_id="r", task_id="gate", state="failed",
         reason="pools\x1b[2J.csv is empty", log="/a/log",
@@ -102,8 +101,10 @@ def test_the_summary_ends_with_counts_reasons_and_the_decision(load, warehouse, 
     text = shown(monkeypatch, outcome)
     assert "1,234" in text and "by an earlier run" in text
     assert "      2  trees: taken away before planted" in text
-    assert "sentiment version 2" in text and "version 2 stays" in text
-    assert r"✗ testville/pools gate: pools\x1b[2J.csv is empty" in text and "\x1b" not in text
+    assert "sentiment version 2 (subword), the first" in text
+    assert (
+        r"✗ extract_testville_pools.gate: pools\x1b[2J.csv is empty" in text and "\x1b" not in text
+    )
 
 
 def test_a_run_without_loads_of_others_names_none(load, warehouse, monkeypatch):
