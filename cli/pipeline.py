@@ -136,10 +136,8 @@ class Pipeline:
             if errors := self.airflow.import_errors():
                 raise RunError("Airflow cannot read dags/:\n" + "\n".join(errors))
             if time.monotonic() > deadline:
-                raise RunError(
-                    f"Airflow does not know {', '.join(missing)} after {seconds:.0f} s; "
-                    "see the log of airflow-dag-processor (`cityloom status` names the folder)"
-                )
+                unknown = f"after {seconds:.0f} s Airflow does not know {', '.join(missing)}"
+                raise RunError(f"{unknown}; see the log of its dag-processor (`cityloom status`)")
             time.sleep(1)
 
     def start(self, dag_id: str, run_id: str, conf: dict[str, Any] | None = None) -> None:
@@ -174,16 +172,13 @@ class Pipeline:
 
     def _look(self) -> bool:
         """Read runs and tasks, report the tasks whose state changed; return whether any did."""
-        before, self.active = (
-            self.active,
-            set(filter(self._is_followed, self.airflow.active_runs())),
-        )
+        before = self.active
+        self.active = {run for run in self.airflow.active_runs() if self._is_followed(run)}
         changed = self.active != before
-        for task in filter(
-            lambda task: self._is_followed(task.run), self.airflow.tasks(self.since)
-        ):
+        for task in self.airflow.tasks(self.since):
             known = self.tasks.get((task.run, task.task_id))
-            if known and (known.state, known.try_number) == (task.state, task.try_number):
+            same = known and (known.state, known.try_number) == (task.state, task.try_number)
+            if same or not self._is_followed(task.run):
                 continue
             changed = True
             self.tasks[task.run, task.task_id] = task

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from cli.display import Json, echo, print_json
 from infra import contract
-
-if TYPE_CHECKING:
-    from dashboards.pull import PullReport
 
 app = typer.Typer(
     help="Superset's dashboards, kept as code in dashboards/. Example: `cityloom dashboards push`",
@@ -27,7 +24,6 @@ def _superset() -> tuple[str, str, str]:
 
 
 def _warehouse() -> str:
-    """Return the address at which Superset reads the warehouse."""
     return contract.load_deployment().database_url("dashboards")
 
 
@@ -61,15 +57,13 @@ def pull(
         str | None, typer.Option(help="Only this one, by slug; with --add CHART, where to.")
     ] = None,
     chart: Annotated[
-        str | None, typer.Option(help="Only this one, by title, file's name or id.")
+        str | None, typer.Option(help="Only this one: title, file's name, id.")
     ] = None,
     add: Annotated[
         list[str] | None,
         typer.Option(help="Bring in a dashboard (slug or title), chart (title or id) or metric."),
     ] = None,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Show the diff, write nothing.")
-    ] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show the diff.")] = False,
     json: Json = False,
 ) -> None:
     """Write what people made or changed in Superset into the YAML, and list what is not in it.
@@ -78,25 +72,15 @@ def pull(
     """
     from dashboards.pull import pull as pull_all
 
-    report = pull_all(
-        *_superset(),
-        _warehouse(),
-        dashboard=dashboard,
-        chart=chart,
-        add=add or (),
-        write=not dry_run,
-    )
+    server = *_superset(), _warehouse()
+    report = pull_all(*server, dashboard=dashboard, chart=chart, add=add or (), write=not dry_run)
     if json:
         files = [
             {"path": change.path, "action": change.action, "diff": change.diff(report.folder)}
             for change in report.files
         ]
         print_json({"files": files, "not_in_code": report.offers, "notes": report.notes})
-    else:
-        _print_pull(report, dry_run=dry_run)
-
-
-def _print_pull(report: PullReport, *, dry_run: bool) -> None:
+        return
     if dry_run and report.diff:
         echo(report.diff.rstrip("\n"))
     for change in report.files:
@@ -132,7 +116,7 @@ def unlock(
 @app.command()
 def check(
     warehouse: Annotated[
-        bool, typer.Option("--warehouse", help="Also try everything on the running warehouse.")
+        bool, typer.Option("--warehouse", help="Also try all in the warehouse.")
     ] = False,
 ) -> None:
     """Verify each relation, column and metric against dbt's documentation; needs no Superset.

@@ -14,11 +14,9 @@ def main(
     city: Annotated[str | None, typer.Argument(help="Only this city's loads.")] = None,
     source: Annotated[str | None, typer.Argument(help="Only this source's loads.")] = None,
     every: Annotated[
-        bool, typer.Option("--all", help="Every load, not each source's last.")
+        bool, typer.Option("--all", help="All loads, not each source's last.")
     ] = False,
-    models: Annotated[
-        bool, typer.Option("--models", help="What dbt last did, node by node.")
-    ] = False,
+    models: Annotated[bool, typer.Option("--models", help="What dbt last did, by node.")] = False,
     limit: Annotated[int, typer.Option(help="How many at most, newest first.")] = 100,
     json: Json = False,
 ) -> None:

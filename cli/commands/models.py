@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from dataclasses import replace
+from functools import partial
 from json import dumps
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -65,14 +66,9 @@ def train(
     from ml import train as training
 
     deployment, mlflow = _registry()
+    url, report = deployment.database_url("warehouse"), partial(echo, err=True)
     trained = training.train(
-        mlflow,
-        net=net,
-        data=data,
-        model_name=name,
-        warehouse_url=deployment.database_url("warehouse"),
-        seed=seed,
-        report=lambda line: echo(line, err=True),
+        mlflow, net=net, data=data, model_name=name, warehouse_url=url, seed=seed, report=report
     )
     champion = trained.decision.champion
     versions = [
@@ -133,10 +129,7 @@ def print_versions(versions: list[Version]) -> None:
         metrics[f"recall\n{label}"] = f"validation_recall_{label}"
     rows: list[list[object]] = [
         [
-            version.model_name,
-            styled(version.version),
-            version.net,
-            version.data,
+            *(version.model_name, styled(version.version), version.net, version.data),
             styled("champion" if version.is_champion else "", "green"),
             *(100 * version.metrics[m] if m in version.metrics else None for m in metrics.values()),
         ]

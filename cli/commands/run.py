@@ -37,7 +37,7 @@ def main(
         ),
     ] = None,
     source: Annotated[
-        list[str] | None, typer.Option(help="Load this source only; may be repeated.")
+        list[str] | None, typer.Option(help="Only this source; may be repeated.")
     ] = None,
     json: Json = False,
 ) -> None:
@@ -79,9 +79,9 @@ def main(
             screen.line(f"Airflow goes on with it: {deployment.url('airflow')}")
             raise typer.Exit(130) from None
     for broken in unusable:
-        name = {"dag_id": broken.dag_id, "task_id": "manifest"}
+        name = {"dag_id": broken.dag_id, "task_id": "manifest", "run_id": ""}
         reason = "\n".join(map(str, broken.problems))
-        outcome.failures.append(Task(**name, run_id="", state="failed", reason=reason))
+        outcome.failures.append(Task(**name, state="failed", reason=reason))
     in_raw = {load["source_id"] for load in outcome.loads if load["state"] in STATE_STYLES}
     outcome.warnings = {name: why for name, why in no_mart.items() if name in in_raw}
     unfed = any(one.feeds for one in sources if one.source in outcome.warnings)
@@ -94,15 +94,14 @@ def main(
     raise typer.Exit(0 if succeeded else 1)
 
 
-def without_mart(sources: Sequence[Source], project: Path | None = None) -> dict[str, str]:
+def without_mart(sources: Sequence[Source]) -> dict[str, str]:
     """Return why sources reach no mart, by name, each with the remedy.
 
-    `project`: the dbt project. Raises `ManifestError` for facts that are declared wrongly.
+    Raises `ManifestError` for facts that are declared wrongly.
     """
     from catalog.facts import feed_problems, load_facts, staging_path
-    from catalog.generate import DBT_PROJECT
+    from catalog.generate import DBT_PROJECT as project
 
-    project = project or DBT_PROJECT
     facts = load_facts(project)
     found = {}
     for source in sources:
@@ -135,10 +134,8 @@ def show(console: Console, city: City, outcome: Outcome, deployment: Deployment)
     console.print()
     console.print(_loads_table(city, outcome), soft_wrap=True)
     _print_reasons(console, outcome)
-    facts: dict[str, str] = {}
-    if outcome.champion:
-        facts["Champion"] = champion_line(outcome.champion)
-    facts |= addresses(deployment)
+    champion = {"Champion": champion_line(outcome.champion)} if outcome.champion else {}
+    facts = champion | addresses(deployment)
     user, place = deployment.user_and_place("superset")
     # On a terminal a person reads it; a log would keep it.
     shown = deployment.login("superset")[1] if console.is_terminal else f"password in {place}"
@@ -188,10 +185,8 @@ def champion_line(champion: dict[str, Any]) -> str:
     """Return one line on the champion, as far as it is known."""
     line = f"{champion['model']} {champion['reason']}"
     if champion.get("agreement") is not None:
-        line += (
-            f", reads {champion['agreement']:.1%} of {champion['n']:,} comments "
-            "as their (simulated) writers meant them"
-        )
+        line += f", reads {champion['agreement']:.1%} of {champion['n']:,} comments as their "
+        line += "(simulated) writers meant them"
     return line
 
 

@@ -14,9 +14,7 @@ from infra import contract
 def main(
     city: Annotated[str, typer.Argument(help="The simulated city; there is one: demo.")] = "demo",
     days: Annotated[int, typer.Option("--days", min=0, help="Days to let pass.")] = 1,
-    into: Annotated[
-        Path | None, typer.Option("--into", help="Folder of the files; else the city's own.")
-    ] = None,
+    into: Annotated[Path | None, typer.Option(help="Folder of files; else the city's.")] = None,
 ) -> None:
     """Let days pass in the demo city: its departments' files grow, earlier rows change.
 

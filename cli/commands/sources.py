@@ -16,14 +16,13 @@ app = typer.Typer(
     help="Cities and sources as declared in manifests. Example: `cityloom sources list`"
 )
 
+#: What `list` shows of a manifest as it stands there; the table has the first four.
+AS_DECLARED = ("department", "source", "cadence", "tier", "title", "owner", "licence")
 OnlyCity = Annotated[str | None, typer.Argument(help="Only this city.")]
 
 
 @app.command("list")
-def list_(
-    city: OnlyCity = None,
-    json: Json = False,
-) -> None:
+def list_(city: OnlyCity = None, json: Json = False) -> None:
     """List sources: whose they are, how and when they are read. Example: cityloom sources list."""
     from extract.manifests import load_cities
 
@@ -31,16 +30,10 @@ def list_(
     rows = [
         {
             "city": source.city_id,
-            "department": source.department,
-            "source": source.source,
-            "title": source.title,
             "connector": source.read.connector,
             "snapshot": source.snapshot.connector if source.snapshot else None,
             "key": ", ".join(source.primary_key),
-            "cadence": source.cadence,
-            "tier": source.tier,
-            "owner": source.owner,
-            "licence": source.licence,
+            **{name: getattr(source, name) for name in AS_DECLARED},
         }
         for source in found.sources
     ]
@@ -49,22 +42,17 @@ def list_(
         echo(f"{len(files)} file(s) cannot be used; see `cityloom sources check`", err=True)
     if json:
         print_json(rows)
-        return
-    print_table(
-        ["city", "department", "source", "connector", "snapshot", "key", "cadence", "tier"], rows
-    )
+    else:
+        columns = ["city", *AS_DECLARED[:2], "connector", "snapshot", "key", *AS_DECLARED[2:4]]
+        print_table(columns, rows)
 
 
 @app.command()
 def check(
     city: OnlyCity = None,
     source: Annotated[str | None, typer.Argument(help="Only this source (with --data).")] = None,
-    data: Annotated[
-        Path | None, typer.Option("--data", help="Also read the sources from this folder.")
-    ] = None,
-    snapshot: Annotated[
-        bool, typer.Option("--snapshot", help="With --data: by the manifests' snapshot reader.")
-    ] = False,
+    data: Annotated[Path | None, typer.Option(help="Also read the files in this folder.")] = None,
+    snapshot: Annotated[bool, typer.Option("--snapshot", help="--data holds snapshots.")] = False,
 ) -> None:
     """Check the manifests; with --data, also the files against them. Loads nothing.
 
@@ -137,9 +125,7 @@ def connectors(
 
 @app.command()
 def schema(
-    city: Annotated[
-        bool, typer.Option("--city", help="The schema of city.yml, not of manifests.")
-    ] = False,
+    city: Annotated[bool, typer.Option("--city", help="That of city.yml, not manifests'.")] = False,
 ) -> None:
     """Print the JSON schema of manifests, for editors that check YAML as it is written.
 
