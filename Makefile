@@ -57,7 +57,7 @@ picture: browser ## Take the README's picture of the running dashboard, docs/ima
 	@$(BIN)/cityloom dashboards picture
 
 # find-links are left out, and a local build's suffix (+cpu): they are one machine's, no pin's.
-COMPILE := UV_FIND_LINKS= $(PYTHON) infra/setup.py uv pip compile --quiet --universal --python-version 3.11 \
+COMPILE := UV_FIND_LINKS= $(PYTHON) infra/setup.py pip compile --quiet --universal --python-version 3.11 \
 	--overrides constraints/overrides.txt --no-header --no-annotate --no-emit-index-url --no-emit-find-links
 
 pins: ## Resolve constraints/*.txt for what pyproject.toml asks (UPGRADE=1: newest versions)

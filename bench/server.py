@@ -6,14 +6,21 @@ import contextlib
 import secrets
 import shutil
 import signal
+import socket
 import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from infra.local.ports import free_port
 from infra.local.postgres import PostgresError, as_user, locate, remove
+
+
+def free_port() -> int:
+    """Return a port that is free now."""
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+        return int(server.getsockname()[1])
 
 
 @contextlib.contextmanager

@@ -3,24 +3,8 @@
 A deployment describes itself in a file: the addresses of its servers, folders, queues, and
 *references* to secrets (`file:PATH`, `env:NAME`), which are resolved when they are used. The file
 is the one that `CITYLOOM_DEPLOYMENT` names (JSON or YAML), else `deployment.json` in
-`CITYLOOM_HOME`, which `cityloom up` writes. Relative paths in it start from its own folder.
-
-    kind: kubernetes
-    databases:
-      warehouse: {url: "postgresql://warehouse@db.example/warehouse", password: "env:WAREHOUSE_PW"}
-      analyst: {url: "postgresql://analyst@db.example/warehouse", password: "env:ANALYST_PW"}
-      dashboards: {url: "postgresql://dashboards@db.example/warehouse", password: "env:BOARDS_PW"}
-    airflow: {url: "https://airflow.example", user: cityloom, password: "env:AIRFLOW_PW"}
-    mlflow: {url: "https://mlflow.example", user: cityloom, password: "env:MLFLOW_PW"}
-    superset: {url: "https://superset.example", user: cityloom, password: "env:SUPERSET_PW"}
-    salt: "env:CITYLOOM_SALT_{city}"
-    drops: /mnt/drops/{city}
-    reports: /mnt/reports
-    reports_url: https://reports.example
-    artifacts: s3://models
-    scratch: /tmp/cityloom
-    logs: the cluster's log service
-    queues: {train: gpu, score: gpu}
+`CITYLOOM_HOME`, which `cityloom up` writes. Relative paths in it start from its own folder;
+docs/operations.md shows a whole one.
 
 A kind has its folder `infra/<kind>/`. Its module `operations` is what `cityloom up`, `down`,
 `status`, `doctor` and `reset` call; its module `identity`, where it has one, proves whose a server
@@ -29,7 +13,6 @@ is before a password is sent to it. A kind without a folder is started by its ow
 
 from __future__ import annotations
 
-import importlib.util
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -166,17 +149,16 @@ class Deployment(_Part):
 
     def url(self, server: Server) -> str:
         """Return a web server's address."""
-        return self._web(server).url
+        return getattr(self, server).url
 
     def login(self, server: Server) -> tuple[str, str]:
         """Return user and password for a web server, once it is proven to be this deployment's.
 
         Raises what the deployment's `identity.verify` raises when another program answers there.
         """
-        identity = _module(self.kind, "identity")
-        if identity is not None:
+        if identity := _module(self.kind, "identity"):
             identity.verify(self.url(server), self.folder)
-        web = self._web(server)
+        web = getattr(self, server)
         return web.user, self._secret(web.password)
 
     def mlflow_environment(self) -> dict[str, str]:
@@ -196,7 +178,7 @@ class Deployment(_Part):
 
     def user_and_place(self, server: Server) -> tuple[str, str]:
         """Return a web server's user, and where a person finds the password."""
-        web = self._web(server)
+        web = getattr(self, server)
         scheme, _, rest = web.password.partition(":")
         place = self.folder / rest if scheme == "file" else f"the variable {rest}"
         return web.user, str(place)
@@ -230,24 +212,17 @@ class Deployment(_Part):
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         return folder
 
-    def queue(self, work: Work) -> str:
-        """Return the queue of tasks that train or score."""
-        return self.queues.get(work, DEFAULT_QUEUE)
-
-    def _web(self, server: Server) -> Web:
-        return getattr(self, server)
-
     def _secret(self, reference: str) -> str:
         scheme, _, rest = reference.partition(":")
         file = self.folder / rest
-        cause: Exception
         try:
             return os.environ[rest] if scheme == "env" else file.read_text().strip()
         except KeyError as error:
-            wrong, cause = f"the variable {rest} is not set", error
+            raise DeploymentError(f"the variable {rest} is not set; it holds a secret") from error
         except OSError as error:
-            wrong, cause = f"{file} cannot be read ({error.strerror})", error
-        raise DeploymentError(f"{wrong}; the deployment keeps a secret in it") from cause
+            raise DeploymentError(
+                f"{file} cannot be read ({error.strerror}); it holds a secret"
+            ) from error
 
 
 def load_deployment(path: Path | None = None) -> Deployment:
@@ -275,7 +250,7 @@ def load_deployment(path: Path | None = None) -> Deployment:
 def queue(work: Work) -> str:
     """Return the queue of tasks that train or score; the default one before any deployment."""
     try:
-        return load_deployment().queue(work)
+        return load_deployment().queues.get(work, DEFAULT_QUEUE)
     except NotSetUp:
         return DEFAULT_QUEUE
 
@@ -295,30 +270,28 @@ def operations() -> ModuleType:
     `state_dir()`, `stop_whatever_runs(report)` and `remove_state()`. Raises `DeploymentError` for
     a kind that is run by other tools.
     """
-    kind = _kind()
-    found = _module(kind, "operations")
-    if found is None:
-        raise DeploymentError(
-            f"a deployment of kind {kind!r} is started, stopped and examined by its own tools"
-        )
-    return found
+    if found := _operations():
+        return found
+    raise DeploymentError(
+        f"a deployment of kind {load_deployment().kind!r} is started, stopped and examined by its "
+        "own tools"
+    )
 
 
 def started(report: Report) -> Deployment:
     """Return the deployment, brought up first where that is done from here."""
-    if _module(_kind(), "operations") is None:
-        return load_deployment()
-    return operations().up(report)
+    found = _operations()
+    return found.up(report) if found else load_deployment()
 
 
-def _kind() -> str:
+def _operations() -> ModuleType | None:
     # `up` of the local deployment writes the home's description, so it runs before there is one.
-    return load_deployment().kind if os.environ.get("CITYLOOM_DEPLOYMENT") else "local"
+    kind = load_deployment().kind if os.environ.get("CITYLOOM_DEPLOYMENT") else "local"
+    return _module(kind, "operations")
 
 
 def _module(kind: str, name: str) -> ModuleType | None:
-    place = f"infra.{kind}"
-    if not kind.isidentifier() or importlib.util.find_spec(place) is None:
-        return None
-    full = f"{place}.{name}"
-    return import_module(full) if importlib.util.find_spec(full) else None
+    """Return a module of the kind's folder, if there is one."""
+    if (Path(__file__).parent / kind / f"{name}.py").is_file():
+        return import_module(f"infra.{kind}.{name}")
+    return None

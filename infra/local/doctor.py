@@ -3,28 +3,24 @@
 from __future__ import annotations
 
 import os
-import platform
 import re
 import shutil
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from importlib import metadata
 from pathlib import Path
 from typing import Literal
 
 import psutil
-from packaging.requirements import Requirement
-from packaging.utils import canonicalize_name
 
 from infra.contract import Finding
 from infra.home import ROOT, cityloom_home
-from infra.local.ports import holder, listeners
 from infra.local.postgres import PostgresError
-from infra.local.services import superset_python
 from infra.local.settings import Settings, settings_from
 from infra.local.stack import status
 from infra.local.state import ADMIN_URL, StackError, read_state
 from infra.local.supervise import Supervisor
+from infra.setup import PLATFORM, SUPERSET
 
 DISK_BAD_GB, DISK_WARN_GB = 2, 10
 MEMORY_WARN_GB = 6
@@ -47,50 +43,21 @@ def examine() -> list[Finding]:
 
 
 def _environments() -> Iterator[Finding]:
-    for name, python in {"platform": Path(sys.executable), "superset": superset_python()}.items():
+    """Whether `make setup` would change an environment: uv is asked, without the network."""
+    uv = str(Path(sys.executable).with_name("uv"))
+    for name, one in {"platform": PLATFORM, "superset": SUPERSET}.items():
         check = f"environment {name}"
-        venv = python.parent.parent
-        pins = ROOT / "constraints" / f"{name}.txt"
-        if not python.exists():
-            yield Finding(check, "bad", f"{venv} is missing", "`make setup`")
-        elif not pins.is_file():
-            yield Finding(check, "bad", f"{pins} is missing", "restore it from git")
-        elif wrong := _not_as_pinned(venv, pins):
-            shown = "; ".join(wrong[:3]) + (f" and {len(wrong) - 3} more" if wrong[3:] else "")
-            yield Finding(check, "warn", shown, "`make clean setup`")
-        else:
-            yield Finding(check, "ok", f"{venv} is as {pins.name} pins it")
-
-
-def _not_as_pinned(venv: Path, pins: Path) -> list[str]:
-    (packages,) = venv.glob("lib/python3*/site-packages")
-    wanted = read_pins(pins, _python_of(venv))
-    return [
-        f"{one.name} {one.version} instead of {version}"
-        for one in metadata.distributions(path=[str(packages)])
-        if (version := wanted.get(canonicalize_name(one.name or ""), ""))
-        and one.version.split("+")[0] != version
-    ]
-
-
-def _python_of(venv: Path) -> str:
-    """Return the full version of an environment's Python, such as `3.12.4`."""
-    found = re.search(
-        r"^version(?:_info)?\s*=\s*(\d+\.\d+\.\d+)", (venv / "pyvenv.cfg").read_text(), re.MULTILINE
-    )
-    return found[1] if found else platform.python_version()
-
-
-def read_pins(path: Path, python: str) -> dict[str, str]:
-    """Return package to version for the pins that hold on this system and a Python (`3.12.4`)."""
-    holds = {"python_version": python.rpartition(".")[0], "python_full_version": python}
-    lines = [line for line in path.read_text().splitlines() if line and not line.startswith("#")]
-    pins = [Requirement(line) for line in lines]
-    return {
-        canonicalize_name(pin.name): str(pin.specifier).removeprefix("==")
-        for pin in pins
-        if pin.marker is None or pin.marker.evaluate(holds)
-    }
+        if not Path(one.python).exists():
+            yield Finding(check, "bad", f"{one.venv} is missing", "`make setup`")
+            continue
+        asked = [uv, "pip", "install", "--dry-run", "--offline", "--python", one.python]
+        answer = subprocess.run([*asked, *one.options], cwd=ROOT, capture_output=True, text=True)
+        if "Would make no changes" in answer.stderr:
+            yield Finding(check, "ok", f"{one.venv} is as constraints/{name}.txt pins it")
+        else:  # what it would install, or first misses without the network
+            why = re.findall(r"^(?: \+ | +cause: |error: )(.+)", answer.stderr, re.MULTILINE)
+            found = f"{one.venv} is not as constraints/{name}.txt pins it: {'; '.join(why[:3])}"
+            yield Finding(check, "warn", found, "`make clean setup`")
 
 
 def _manifests() -> Iterator[Finding]:
@@ -113,33 +80,35 @@ def _disk() -> Iterator[Finding]:
     folder = next(path for path in (home, *home.parents) if path.exists())
     if not os.access(folder, os.W_OK):
         yield Finding("disk", "bad", f"{folder} cannot be written to", ANOTHER_HOME)
-    places = {folder.stat().st_dev: (folder, home)}
-    database = (home / "postgres").resolve()
-    if database.exists():  # as root it may lie on another disk
-        places.setdefault(database.stat().st_dev, (database, database))
-    for place, named in places.values():
+    database = (home / "postgres").resolve()  # as root it may lie on another disk
+    places = {path.stat().st_dev: path for path in (database, folder) if path.exists()}
+    for place in places.values():
         free = shutil.disk_usage(place).free / 2**30
+        found = f"{free:.1f} GB free for {place}"
         if free >= DISK_WARN_GB:
-            yield Finding("disk", "ok", f"{free:.0f} GB free for {named}")
+            yield Finding("disk", "ok", found)
         else:
-            remedy = "free some, or set CITYLOOM_HOME to a larger disk"
             verdict: Literal["bad", "warn"] = "bad" if free < DISK_BAD_GB else "warn"
-            yield Finding("disk", verdict, f"{free:.1f} GB free for {named}", remedy)
+            yield Finding(
+                "disk", verdict, found, "free some, or set CITYLOOM_HOME to a larger disk"
+            )
 
 
 def _memory() -> Iterator[Finding]:
     memory = psutil.virtual_memory()
     total, free = memory.total / 2**30, memory.available / 2**30
-    remedy = "end what else needs memory" if free < 1 else ""
-    if total < MEMORY_WARN_GB:
-        remedy = f"the stack wants {MEMORY_WARN_GB} GB in all"
     found = f"{total:.0f} GB, {free:.1f} GB free"
-    yield Finding("memory", "warn" if remedy else "ok", found, remedy)
+    if total < MEMORY_WARN_GB:
+        yield Finding("memory", "warn", found, f"the stack wants {MEMORY_WARN_GB} GB in all")
+    elif free < 1:
+        yield Finding("memory", "warn", found, "end what else needs memory")
+    else:
+        yield Finding("memory", "ok", found)
 
 
 def _state() -> Iterator[Finding]:
     home = cityloom_home()
-    link = home / "postgres"
+    database = home / "postgres"
     supervisor = Supervisor()
     if read_state() is None:
         if left := sorted(path.name for path in home.iterdir()) if home.is_dir() else []:
@@ -148,39 +117,19 @@ def _state() -> Iterator[Finding]:
             yield Finding("state", "warn", found, remedy)
         else:
             yield Finding("state", "ok", f"nothing yet under {home}; `cityloom up` makes it")
-    elif link.is_symlink() and not link.exists():
-        found = f"{link} leads to {link.readlink()}, which is gone, and the data with it"
+    elif database.is_symlink() and not database.exists():
+        found = f"{database} leads to {database.readlink()}, which is gone, and the data with it"
         yield Finding("state", "bad", found, "restore it, or `cityloom reset`")
     elif strays := supervisor.strays():
         pids = ", ".join(str(process.pid) for process in strays)
         found = f"servers outlived their supervisor (pids {pids})"
         remedy = "`cityloom up` ends them and starts anew; `cityloom down` only ends them"
         yield Finding("state", "bad", found, remedy)
-    elif supervisor.pid() is None and supervisor.socket.exists():
-        found = "the supervisor was killed and left its socket"
-        yield Finding("state", "warn", found, "`cityloom up`")
     elif home.stat().st_mode & 0o077:
         found = f"other users of this machine may enter {home}"
         yield Finding("state", "bad", found, "`cityloom up` closes it")
     else:
         yield Finding("state", "ok", str(home))
-
-
-def _ports() -> Iterator[Finding]:
-    described = read_state() or {"ports": {}}
-    supervisor = Supervisor()
-    own = {*supervisor.tree(), *(process.pid for process in supervisor.strays())}
-    listening = listeners()
-    for name, port in described["ports"].items():
-        if name == "postgres" and described["database"]:
-            continue
-        if not listening.get(port, set()) <= own:
-            found = f"kept for {name}, taken by {holder(port)}"
-            remedy = (
-                f"end that, or `CITYLOOM_PORT_{name.upper()}=<another> cityloom up`; "
-                "plain `cityloom up` moves to a free one"
-            )
-            yield Finding(f"port {port}", "warn", found, remedy)
 
 
 def _servers() -> Iterator[Finding]:
@@ -191,12 +140,14 @@ def _servers() -> Iterator[Finding]:
         yield Finding("servers", "warn", "the stack is down", "`cityloom up`")
         return
     for service in status().services:
-        remedy = f"`cityloom up`; if it stays so, read {settings.log_dir / service.name}.log"
-        if service.name == "postgres" and not settings.embedded_database:
-            remedy = "see to that server; the others find it again by themselves"
         if service.up:
             yield Finding(service.name, "ok", "healthy")
+        elif service.name == "postgres" and not settings.embedded_database:
+            remedy = "see to that server; the others find it again by themselves"
+            yield Finding(service.name, "bad", service.detail, remedy)
         else:
+            log = settings.log_dir / f"{service.name}.log"
+            remedy = f"`cityloom up`; if it stays so, read {log}"
             yield Finding(service.name, "bad", service.detail, remedy)
 
 
@@ -243,14 +194,12 @@ def _database() -> Iterator[Finding]:
         yield Finding("warehouse", "bad", found, remedy)
     faults = find_faults(settings.database_url)
     for fault in faults:
-        if settings.embedded_database:
-            yield Finding("roles", "bad", fault.text, "`cityloom up` restores it")
-        elif fault.needs_superuser:
-            remedy = f"set {ADMIN_URL} to a superuser's login and run `cityloom up`, or accept it"
-            yield Finding("roles", "warn", fault.text, remedy)
-        else:
-            remedy = f"`cityloom up` restores it when {ADMIN_URL} names a login that may"
-            yield Finding("roles", "bad", fault.text, remedy)
+        remedy = "`cityloom up` restores it"
+        if not settings.embedded_database:
+            login = "a superuser's login" if fault.needs_superuser else "a login that may"
+            remedy += f" when {ADMIN_URL} names {login}"
+        accepted = fault.needs_superuser and not settings.embedded_database
+        yield Finding("roles", "warn" if accepted else "bad", fault.text, remedy)
     if not faults:
         yield Finding("roles", "ok", "logins, rights and limits are as they should be")
 
@@ -264,5 +213,5 @@ def _settings() -> Settings | None:
 
 
 CHECKS: tuple[Callable[[], Iterator[Finding]], ...] = (
-    *(_environments, _manifests, _disk, _memory, _state, _ports, _servers, _database),
+    *(_environments, _manifests, _disk, _memory, _state, _servers, _database),
 )

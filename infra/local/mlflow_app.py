@@ -18,6 +18,7 @@ DEFAULTS = {
     "mlflow.workflowType_v1": json.dumps("machine_learning"),
     "mlflow.telemetry.info.alert.dismissed_v1": json.dumps(True),
     "mlflow.settings.telemetry.enabled_v1": json.dumps(False),
+    "mlflow.assistant.fab.autoOpenedOnFirstLoad_v1": json.dumps(True),
 }
 SCRIPT = (
     f"<script>for (const [key, value] of Object.entries({json.dumps(DEFAULTS)}))"

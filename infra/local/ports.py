@@ -48,13 +48,6 @@ def is_free(port: int) -> bool:
     return True
 
 
-def free_port() -> int:
-    """Return a port that is free now."""
-    with socket.socket() as server:
-        server.bind((LOOPBACK, 0))
-        return int(server.getsockname()[1])
-
-
 def listeners() -> dict[int, set[int | None]]:
     """Return the pids that listen on each port; None stands for a process of another user."""
     import psutil

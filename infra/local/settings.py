@@ -104,21 +104,16 @@ def settings_from(home: Path, described: dict[str, Any]) -> Settings:
 
 def describe(settings: Settings) -> dict[str, Any]:
     """Return the deployment's description as `infra.contract` reads it from the home."""
-
-    def web(service: str) -> dict[str, str]:
-        return {
-            "url": settings.url(service),
-            "user": settings.admin_user,
-            "password": "file:secrets/admin_password",
-        }
-
+    login = {"user": settings.admin_user, "password": "file:secrets/admin_password"}
     return {
         "kind": "local",
         "databases": {
             role: {"url": settings.login_url(role), "password": f"file:secrets/postgres_{role}"}
             for role in ("warehouse", "analyst", "dashboards")
         },
-        **{service: web(service) for service in ("airflow", "mlflow", "superset")},
+        **{
+            name: {"url": settings.url(name), **login} for name in ("airflow", "mlflow", "superset")
+        },
         "salt": "file:secrets/salt_{city}",
         "drops": "drops/{city}",
         "reports": "data_docs",

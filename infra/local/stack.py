@@ -235,9 +235,7 @@ def _prepare_family(
     if not fresh:
         report(FAMILIES[family][0], f"preparing {family}'s database", False)
         supervisor.stop_programs(name for name in supervisor.running() if name in FAMILIES[family])
-        script = [sys.executable, "-m", f"infra.local.prepare.{family}"]
-        if family == "superset":
-            script = [str(catalogue.superset_python()), "infra/local/superset/prepare.py"]
+        python = str(catalogue.superset_python()) if family == "superset" else sys.executable
         environment = {
             **(os.environ | catalogue.COMMON | environment),
             "CITYLOOM_HOME": str(settings.home),
@@ -246,7 +244,7 @@ def _prepare_family(
         log = settings.log_dir / f"{family}-prepare.log"
         with log.open("w") as file:
             done = subprocess.run(
-                script,
+                [python, "-m", "infra.local.prepare", family],
                 cwd=ROOT,
                 env=environment,
                 stdin=subprocess.DEVNULL,

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from bench.server import free_port
 from dashboards.browser import (
     PageError,
     choose,
@@ -24,7 +25,6 @@ from dashboards.code import CODE_DIR, load_dashboards, place_uuid
 from dashboards.push import PushReport, push
 from dashboards.superset import Superset, SupersetError
 from dashboards.warehouse import RelationMissing
-from infra.local.ports import free_port
 
 pytestmark = pytest.mark.usefixtures("demo")
 PICTURES = Path(

@@ -42,7 +42,6 @@ TALISMAN_CONFIG = {
     "force_https": False,
     "session_cookie_secure": False,
 }
-CONTENT_SECURITY_POLICY_WARNING = False
 
 _CACHE = {
     "CACHE_TYPE": "FileSystemCache",
@@ -53,12 +52,9 @@ _CACHE = {
 FILTER_STATE_CACHE_CONFIG = {**_CACHE, "CACHE_KEY_PREFIX": "filter_"}
 EXPLORE_FORM_DATA_CACHE_CONFIG = {**_CACHE, "CACHE_KEY_PREFIX": "explore_"}
 
-RATELIMIT_ENABLED = False
 # The browser test and the push log in more often than a person would.
-AUTH_RATE_LIMITED = False
-FEATURE_FLAGS = {"DASHBOARD_RBAC": False, "ALERT_REPORTS": False}
+RATELIMIT_ENABLED = False
 APP_NAME = "Cityloom"
-ROW_LIMIT = 50_000
 SUPERSET_WEBSERVER_TIMEOUT = 120
 # The warehouse is on loopback; a chart that hangs must not hold a thread for ever.
 SQLLAB_TIMEOUT = 60

@@ -8,14 +8,14 @@ from pathlib import Path
 import pytest
 import yaml
 
-from infra import contract
 from infra.contract import DeploymentError, load_deployment, operations, started
 from infra.home import ROOT, NotSetUp
 from infra.local.settings import describe, settings_from
 from infra.local.state import FIRST_PORTS
 
-#: As the module's own documentation shows it.
-ELSEWHERE = yaml.safe_load(contract.__doc__.split("\n\n")[2])
+#: As the documentation shows it.
+OPERATIONS = (ROOT / "docs" / "operations.md").read_text()
+ELSEWHERE = yaml.safe_load(OPERATIONS.split("```yaml\n")[1].split("```")[0])
 
 
 @pytest.fixture

@@ -1,20 +1,38 @@
+import re
 import shutil
+from dataclasses import replace
 
 import pytest
 
-from infra.local.doctor import examine, read_pins
+from infra.home import ROOT
+from infra.local import doctor
+from infra.local.doctor import examine
 
 
 @pytest.mark.parametrize(
-    ("python", "more"), [("3.12.4", {"c-d": "2.0"}), ("3.12.6", {}), ("3.13.0", {})]
+    ("pin", "verdict"),
+    [
+        ("idna==3.9", "warn"),
+        ("idna==3.9 ; sys_platform == 'win32'", "ok"),
+        ("idna==3.9 ; python_full_version < '3.11'", "ok"),
+        ("a-package-that-nothing-needs==1", "ok"),
+    ],
 )
-def test_pins_are_those_of_this_system_and_the_environments_python(tmp_path, python, more):
-    path = tmp_path / "pins.txt"
-    path.write_text(
-        "# a comment\na.b==1.0\nC_d[x]==2.0 ; python_full_version < '3.12.5'\n"
-        "e==1 ; sys_platform == 'linux'\ne==2 ; sys_platform == 'win32'\n"
-    )
-    assert read_pins(path, python) == {"a-b": "1.0", "e": "1"} | more
+def test_environment_that_is_not_as_pinned_is_named(pin, verdict, tmp_path, monkeypatch):
+    pins = tmp_path / "pins.txt"
+    text = (ROOT / "constraints/platform.txt").read_text()
+    pins.write_text(re.sub(r"^idna==.*", pin, text, flags=re.MULTILINE))
+    changed = [str(pins) if o.endswith("platform.txt") else o for o in doctor.PLATFORM.options]
+    monkeypatch.setattr(doctor, "PLATFORM", replace(doctor.PLATFORM, options=tuple(changed)))
+    found = next(doctor._environments())
+    assert found.verdict == verdict
+    assert ("idna==3.9" in found.found) is (verdict == "warn")
+
+
+def test_missing_environment_is_named(tmp_path, monkeypatch):
+    monkeypatch.setattr(doctor, "SUPERSET", replace(doctor.SUPERSET, venv=tmp_path / "none"))
+    _, found = doctor._environments()
+    assert (found.verdict, found.found) == ("bad", f"{tmp_path}/none is missing")
 
 
 def test_pins_of_this_environment_are_not_reported(monkeypatch):

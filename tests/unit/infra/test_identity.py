@@ -15,12 +15,13 @@ import psutil
 import psycopg
 import pytest
 
+from bench.server import free_port
 from cli.airflow import Airflow
 from infra.contract import load_deployment
 from infra.home import ROOT
 from infra.local import identity, ports
 from infra.local.identity import ForeignServer
-from infra.local.ports import Reservations, free_port
+from infra.local.ports import Reservations
 from infra.local.services import supervisor_config
 from infra.local.settings import describe, settings_from
 from infra.local.state import FIRST_PORTS, StackError

@@ -2,12 +2,15 @@ import json
 import os
 import subprocess
 import sys
+import zipfile
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from infra import setup
+
+UV = str(Path(sys.executable).with_name("uv"))
 
 
 @pytest.fixture(autouse=True)
@@ -53,20 +56,14 @@ def test_pip_itself_is_asked_and_environment_wins(tmp_path, monkeypatch):
     )
     monkeypatch.setenv("PIP_CONFIG_FILE", str(config))
     monkeypatch.setenv("PIP_INDEX_URL", "https://env.example/simple")
-    found = setup.pip_settings(tmp_path)
+    found = setup.pip_settings(str(Path(setup.install_uv()).with_name("python")))
     assert found["find-links"] == "/install/links"
     assert found["index-url"] == "https://env.example/simple"
 
 
 @pytest.mark.parametrize(
     ("choice", "gpus", "wanted"),
-    [
-        ("auto", False, "cpu"),
-        ("auto", True, "auto"),
-        ("cpu", True, "cpu"),
-        ("cuda", False, "auto"),
-        ("cu128", False, "cu128"),
-    ],
+    [("", False, "cpu"), ("", True, "auto"), ("cpu", True, "cpu"), ("cu128", False, "cu128")],
 )
 def test_build_of_torch_follows_the_machine_unless_one_is_named(
     choice, gpus, wanted, tmp_path, monkeypatch
@@ -79,24 +76,57 @@ def test_build_of_torch_follows_the_machine_unless_one_is_named(
     assert setup.torch_backend() == wanted
 
 
-def test_unknown_build_of_torch_is_refused(monkeypatch):
-    monkeypatch.setenv("CITYLOOM_TORCH", "gpu")
-    with pytest.raises(setup.SetupError, match="use cpu, cuda, auto or cu128"):
-        setup.torch_backend()
+def test_unknown_build_of_torch_is_refused_by_uv(capfd):
+    (option,) = setup.torch_options(UV, "gpu")
+    with pytest.raises(setup.SetupError):
+        setup.run([UV, "pip", "install", "--dry-run", option, "torch"])
+    assert "invalid value 'gpu'" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("backend", "reached", "options", "announced"),
+    [
+        ("cpu", True, ["--torch-backend=cpu"], False),
+        ("auto", True, ["--torch-backend=auto"], False),
+        ("cpu", False, [], True),
+        ("auto", False, [], True),
+        ("cu128", False, ["--torch-backend=cu128"], False),
+    ],
+)
+def test_without_pytorchs_index_torch_comes_from_pips_and_cuda_is_announced(
+    backend, reached, options, announced, tmp_path, capsys
+):
+    uv = tmp_path / "uv"
+    uv.write_text(f"#!/bin/sh\n{'echo torch==2.13.0' if reached else 'exit 2'}\n")
+    uv.chmod(0o755)
+    assert setup.torch_options(str(uv), backend) == options
+    assert ("the CUDA build: about 2.5 GB" in capsys.readouterr().out) is announced
 
 
 def test_environment_is_current_only_with_its_stamp_and_python(tmp_path):
-    venv = tmp_path / "venv"
-    (venv / "bin").mkdir(parents=True)
-    (venv / "bin" / "python").symlink_to(sys.executable)
-    wanted = setup.stamp(setup.PLATFORM, torch="x")
-    assert not setup.is_current(venv, wanted)
-    (venv / "cityloom.json").write_text(json.dumps(wanted))
-    assert setup.is_current(venv, wanted)
-    for key in ("made", "decided_by", "torch"):
-        assert not setup.is_current(venv, {**wanted, key: "another"})
-    (venv / "bin" / "python").unlink()
-    assert not setup.is_current(venv, wanted)
+    one = replace(setup.PLATFORM, venv=tmp_path)
+    wanted = setup.stamp(one, torch="x")
+    assert {"made", "decided_by", "torch"} == set(wanted)
+    (tmp_path / "bin").mkdir()
+    Path(one.python).symlink_to(sys.executable)
+    assert setup.read_stamp(one) == {}
+    one.stamp.write_text(json.dumps(wanted))
+    assert setup.read_stamp(one) == wanted
+    Path(one.python).unlink()
+    assert setup.read_stamp(one) == {}
+
+
+def test_environment_is_not_current_after_a_change_of_what_decides_it(tmp_path, monkeypatch):
+    monkeypatch.setattr(setup, "ROOT", tmp_path)
+    (tmp_path / "constraints").mkdir()
+    files = ["pyproject.toml", "constraints/superset.in", "constraints/superset.txt"]
+    for name in files:
+        (tmp_path / name).write_text("")
+    stamps = [setup.stamp(setup.SUPERSET)]
+    for name in files:
+        (tmp_path / name).write_text(name)
+        stamps.append(setup.stamp(setup.SUPERSET))
+    assert len({stamp["decided_by"] for stamp in stamps}) == len(files) + 1
 
 
 def test_pins_name_no_address_and_no_local_build():
@@ -127,9 +157,9 @@ def test_environment_that_was_moved_is_made_anew(tmp_path):
     before, after = tmp_path / "before here" / ".venv", tmp_path / "after"
 
     def ensure(venv):
-        uv = str(Path(sys.executable).with_name("uv"))
-        python = setup.ensure_venv(uv, venv, setup.stamp(replace(setup.SUPERSET, venv=venv)))
-        subprocess.run([python, "--version"], check=True)
+        one = replace(setup.SUPERSET, venv=venv)
+        setup.ensure_venv(UV, one)
+        subprocess.run([one.python, "--version"], check=True)
 
     ensure(before)
     (before / "kept").touch()
@@ -146,53 +176,44 @@ def test_environment_that_was_moved_is_made_anew(tmp_path):
     assert not (after / "broken").exists()
 
 
-@pytest.mark.parametrize(
-    ("output", "taken"), [("uv 0.12.3 (abc 2026-01-01)", True), ("uv 0.5.1", False), ("", False)]
-)
-def test_uv_on_path_is_used_when_new_enough(output, taken, tmp_path, monkeypatch):
-    on_path = tmp_path / "uv"
-    on_path.write_text(f"#!/bin/sh\necho '{output}'\n")
-    on_path.chmod(0o755)
-    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
-    installed = []
-    monkeypatch.setattr(setup, "run", installed.append)
-    found = setup.find_uv(tmp_path / "own")
-    assert found == str(on_path if taken else tmp_path / "own" / "bin" / "uv")
-    assert bool(installed) is not taken
-
-
-PLAIN = "torch==2.13.0\nnvidia-cudnn-cu13==9\n"
-
-
-@pytest.mark.parametrize(
-    ("answers", "wanted"),
-    [
-        ({"plain": "torch==2.13.0+cpu\n"}, "2.13.0+cpu, a CPU build"),
-        ({"plain": "torch==2.13.0\n"}, "2.13.0, a CPU build"),  # on ARM
-        ({"plain": PLAIN, "backend": "torch==2.13.0+cpu\n"}, "the CPU build of PyTorch's index"),
-        ({"plain": PLAIN}, "with CUDA, for want of a CPU build"),
-        ({}, "uv cannot resolve torch 2.13.0:\nerror: no cache"),
-    ],
-)
-def test_a_cpu_build_is_looked_for_before_cuda(answers, wanted, tmp_path, monkeypatch):
-    (tmp_path / "platform.txt").write_text("torch==2.13.0\n")
-    monkeypatch.setattr(setup, "CONSTRAINTS", tmp_path)
-    for name, text in answers.items():
-        (tmp_path / name).write_text(text)
-    uv = tmp_path / "uv"  # answers from files beside it
-    uv.write_text(
-        f"""#!/bin/sh
-read wanted
-case "$*" in *backend=cpu*) name=backend;; *) name=plain;; esac
-cat "{tmp_path}/$name" 2>/dev/null || {{ echo "error: no cache" >&2; exit 2; }}
-"""
+@pytest.mark.parametrize("left", ["nothing", "broken", "complete"])
+def test_the_pinned_uv_is_installed_unless_it_is_there_and_runs(left, tmp_path, monkeypatch):
+    programs = tmp_path / ".cache" / f"uv-{setup.pinned('uv')}" / "bin"
+    if left != "nothing":
+        programs.mkdir(parents=True)
+        for name in ("uv", "python"):
+            (programs / name).write_text(
+                f"#!/bin/sh\n{'echo 1' if left == 'complete' else 'exit 1'}\n"
+            )
+            (programs / name).chmod(0o755)
+    monkeypatch.setattr(setup, "ROOT", tmp_path)
+    monkeypatch.setattr(setup.os, "environ", dict(os.environ))
+    commands = []
+    monkeypatch.setattr(setup, "run", commands.append)
+    assert setup.install_uv() == str(programs / "uv")
+    wanted = [[sys.executable, "-m", "venv", "--clear"], [str(programs / "python"), "-m", "pip"]]
+    assert [command[: len(start)] for command, start in zip(commands, wanted, strict=False)] == (
+        [] if left == "complete" else wanted
     )
-    uv.chmod(0o755)
-    try:
-        _, output = setup.choose_torch(str(uv), sys.executable, "cpu")
-    except setup.SetupError as error:
-        output = str(error)
-    assert wanted in output
+
+
+def test_without_an_index_only_find_links_are_used(tmp_path):
+    folder = tmp_path / "wheels"
+    folder.mkdir()
+    variables = setup.uv_environment(
+        {"no-index": "1", "index-url": "https://a.example", "find-links": str(folder)}
+    )
+    asked = [UV, "pip", "compile", "-", "--no-deps", "--no-cache"]
+    done = subprocess.run(asked, input="idna", env=variables, capture_output=True, text=True)
+    assert "idna was not found in the package registry" in done.stderr
+    with zipfile.ZipFile(folder / "idna-99-py3-none-any.whl", "w") as wheel:
+        wheel.writestr(
+            "idna-99.dist-info/METADATA", "Metadata-Version: 2.1\nName: idna\nVersion: 99"
+        )
+        wheel.writestr("idna-99.dist-info/WHEEL", "Wheel-Version: 1.0\nTag: py3-none-any")
+        wheel.writestr("idna-99.dist-info/RECORD", "")
+    done = subprocess.run(asked, input="idna", env=variables, capture_output=True, text=True)
+    assert "idna==99" in done.stdout, done.stderr
 
 
 def test_dbts_parser_that_downloads_from_outside_the_index_is_left_out():

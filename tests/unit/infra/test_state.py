@@ -4,6 +4,7 @@ import socket
 
 import pytest
 
+from bench.server import free_port
 from infra.home import NotSetUp, cityloom_home
 from infra.local import state
 from infra.local.ports import is_free
@@ -35,11 +36,6 @@ def taken():
     """A port that somebody listens on."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         yield server.getsockname()[1]
-
-
-def free_port():
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return server.getsockname()[1]
 
 
 def test_ports_are_free_distinct_and_kept(home):

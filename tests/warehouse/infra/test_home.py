@@ -9,9 +9,9 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from bench.server import free_port
 from infra.local import postgres, services, stack
 from infra.local.doctor import _state
-from infra.local.ports import free_port
 from infra.local.postgres import locate
 from infra.local.state import decide_state, make_private
 

@@ -1,0 +1,108 @@
+"""What each server's database needs before its first start and after a new version or password.
+
+Run as `python -m infra.local.prepare <family>` with the environment of the family's server, by
+Superset's own interpreter for Superset: in one process instead of three commands, and with no
+password on a command line.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+from infra.local.settings import load_settings
+
+
+def airflow() -> None:
+    """Migrate Airflow's metadata tables; sync its roles and make the admin login."""
+    from airflow.utils import db  # noqa: TID251 - this module is the server's own set-up
+
+    db.upgradedb()
+
+    from airflow.providers.fab.auth_manager.cli_commands.utils import (  # noqa: TID251
+        get_application_builder,
+    )
+
+    with get_application_builder() as builder:
+        builder.sm.sync_roles()
+        ensure_admin(builder.sm)
+
+
+def mlflow() -> None:
+    """Migrate MLflow's tables; give the admin login its password. A first start makes both."""
+    from mlflow.server.auth.config import read_auth_config
+    from mlflow.server.auth.sqlalchemy_store import SqlAlchemyStore
+    from mlflow.store.db.utils import (
+        _initialize_tables,
+        _is_empty_database,
+        _upgrade_db,
+        create_sqlalchemy_engine_with_retry,
+    )
+
+    engine = create_sqlalchemy_engine_with_retry(os.environ["MLFLOW_BACKEND_STORE_URI"])
+    (_initialize_tables if _is_empty_database(engine) else _upgrade_db)(engine)
+    store = SqlAlchemyStore()
+    store.init_db(read_auth_config().database_uri)
+    settings = load_settings()
+    if store.has_user(settings.admin_user):
+        store.update_user(settings.admin_user, password=settings.admin_password)
+
+
+def superset() -> None:
+    """Migrate Superset's tables; make its roles, permissions and the admin login."""
+    from superset.app import create_app
+
+    with create_app().app_context():
+        from flask_migrate import upgrade
+        from superset import appbuilder, security_manager
+        from superset.extensions import db
+
+        upgrade(directory=str(Path(sys.modules["superset"].__file__ or "").parent / "migrations"))
+        drop_unreadable_passwords(db.session)
+        appbuilder.add_permissions(update_perms=True)
+        security_manager.sync_role_definitions()
+        ensure_admin(security_manager)
+        db.session.commit()
+
+
+def drop_unreadable_passwords(session: Any) -> None:
+    """Remove the passwords of Superset's databases when another key than ours encrypted them.
+
+    An external server keeps them over a `cityloom reset`, which removes the key; Superset cannot
+    even list its databases then. The next push of dashboards stores the password again.
+    """
+    from sqlalchemy import text
+    from superset.models.core import Database
+
+    try:
+        session.query(Database.password, Database.encrypted_extra).all()
+    except ValueError:
+        session.rollback()
+        session.execute(text("update dbs set password = null, encrypted_extra = null"))
+        session.commit()
+        print("passwords of databases were encrypted with another key: removed")
+
+
+def ensure_admin(security: Any) -> None:
+    """Make the admin login where missing, and give it the current password.
+
+    `security` is the security manager of Flask-AppBuilder, which Airflow and Superset both use.
+    Exits when the login cannot be made.
+    """
+    from werkzeug.security import check_password_hash
+
+    settings = load_settings()
+    name, password = settings.admin_user, settings.admin_password
+    user = security.find_user(name)
+    if user is None:
+        address, role = f"{name}@cityloom.invalid", security.find_role("Admin")
+        if not security.add_user(name, "Cityloom", "Admin", address, role, password):
+            raise SystemExit("the admin login could not be made; see the lines above")
+    elif not check_password_hash(user.password, password):
+        security.reset_password(user.id, password)
+
+
+if __name__ == "__main__":
+    {"airflow": airflow, "mlflow": mlflow, "superset": superset}[sys.argv[1]]()
