@@ -190,16 +190,16 @@ def torch_options(uv: str, backend: str) -> list[str]:
     PyTorch's own index has all builds. Where it cannot be reached, torch is what pip's indexes and
     find-links offer; one that was named, such as `cu128`, is taken from PyTorch or not at all.
     """
-    option = f"--torch-backend={backend}"
+    option, version = f"--torch-backend={backend}", pinned("torch")
     probe = [uv, "pip", "compile", "-", "--quiet", "--no-deps", option]
     # Fails soon where there is no way out to PyTorch.
     soon = os.environ | {"UV_HTTP_RETRIES": "0", "UV_HTTP_TIMEOUT": "20"}
-    if backend not in ("cpu", "auto") or ask(probe, input=f"torch=={pinned('torch')}", env=soon):
+    if backend not in ("cpu", "auto") or ask(probe, input=f"torch=={version}", env=soon):
         return [option]
     print(
-        "setup: PyTorch's index cannot be reached; torch comes from pip's indexes and find-links.\n"
-        f"  Unless they hold torch {pinned('torch')}+cpu, that is the CUDA build: about 2.5 GB to\n"
-        "  download, 5 GB on disk. It works without a GPU as well.",
+        f"setup: PyTorch's index does not offer torch {version} here; it comes from pip's indexes\n"
+        "  and find-links. Unless they hold a +cpu build, that is the one with CUDA: about 2.5 GB\n"
+        "  to download, 5 GB on disk. It works without a GPU as well.",
         flush=True,
     )
     return []

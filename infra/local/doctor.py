@@ -97,13 +97,11 @@ def _disk() -> Iterator[Finding]:
 def _memory() -> Iterator[Finding]:
     memory = psutil.virtual_memory()
     total, free = memory.total / 2**30, memory.available / 2**30
-    found = f"{total:.0f} GB, {free:.1f} GB free"
+    remedy = "end what else needs memory" if free < 1 else ""
     if total < MEMORY_WARN_GB:
-        yield Finding("memory", "warn", found, f"the stack wants {MEMORY_WARN_GB} GB in all")
-    elif free < 1:
-        yield Finding("memory", "warn", found, "end what else needs memory")
-    else:
-        yield Finding("memory", "ok", found)
+        remedy = f"the stack wants {MEMORY_WARN_GB} GB in all"
+    found = f"{total:.0f} GB, {free:.1f} GB free"
+    yield Finding("memory", "warn" if remedy else "ok", found, remedy)
 
 
 def _state() -> Iterator[Finding]:

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 import psutil
 
-from infra.local.ports import foreign, is_foreign, listeners
+from infra.local.ports import foreign, listeners
 from infra.local.state import StackError
 from infra.local.supervise import Supervisor
 
@@ -37,7 +37,7 @@ def verify(url: str, home: Path) -> None:
     Raises `ForeignServer` when it is another program, `StackError` when no server listens there.
     """
     port = urlsplit(url).port or 0
-    if port in _proven and all(_runs(process) for process in _proven[port]):
+    if _proven.get(port) and all(_runs(process) for process in _proven[port]):
         return
     supervisor = Supervisor(home)
     deadline = time.monotonic() + RESTART_SECONDS
@@ -45,13 +45,12 @@ def verify(url: str, home: Path) -> None:
         if supervisor.pid() is None or time.monotonic() > deadline:
             raise StackError(f"nothing answers at {url}: `cityloom up` starts what is down")
         time.sleep(0.2)
-    if is_foreign(port, supervisor.tree):
-        raise ForeignServer(foreign(port))
-    _proven.pop(port, None)
-    own = listeners().get(port, set()) & set(supervisor.tree())
+    if found := foreign(port, supervisor.tree):
+        raise ForeignServer(found)
+    own = listeners().get(port, set()) & supervisor.tree()
+    _proven[port] = []
     with contextlib.suppress(psutil.NoSuchProcess):
-        if own:
-            _proven[port] = [psutil.Process(pid) for pid in own if pid is not None]
+        _proven[port] = [psutil.Process(pid) for pid in own]
 
 
 def _runs(process: psutil.Process) -> bool:

@@ -71,8 +71,8 @@ def holder(port: int) -> str:
     return "another program"
 
 
-def is_foreign(port: int, own: Callable[[], Collection[int]]) -> bool:
-    """Return whether a process that is none of our own listens on a port.
+def foreign(port: int, own: Callable[[], Collection[int]]) -> str | None:
+    """Return a message when a process that is none of our own listens on a port of ours.
 
     One that starts or ends just now is not seen with its socket, so the question is repeated for
     `SETTLE_SECONDS` before the answer is yes.
@@ -80,14 +80,9 @@ def is_foreign(port: int, own: Callable[[], Collection[int]]) -> bool:
     deadline = time.monotonic() + SETTLE_SECONDS
     while not listeners().get(port, set()) <= set(own()):
         if time.monotonic() > deadline:
-            return True
+            return (
+                f"another program answers on port {port}: {holder(port)}. End it, or let "
+                "`cityloom down` and `cityloom up` choose another port"
+            )
         time.sleep(0.1)
-    return False
-
-
-def foreign(port: int) -> str:
-    """Return the message for another program that listens on a port of ours."""
-    return (
-        f"another program answers on port {port}: {holder(port)}. End it, or let `cityloom down` "
-        "and `cityloom up` choose another port"
-    )
+    return None

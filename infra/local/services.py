@@ -21,7 +21,7 @@ import httpx
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from infra.home import ROOT, write_private
-from infra.local.ports import foreign, is_foreign
+from infra.local.ports import foreign
 from infra.local.postgres import locate, shipped_programs
 from infra.local.settings import Database, Settings
 from infra.local.state import StackError, digest, runtime_dir
@@ -147,6 +147,7 @@ def superset_environment(settings: Settings) -> dict[str, str]:
     config = HERE / "superset" / "superset_config.py"
     described = settings.home / "stack.json"
     return {
+        "PYTHONPATH": str(ROOT),
         "SUPERSET_CONFIG_PATH": str(config),
         "SUPERSET_HOME": str(home),
         "FLASK_APP": "superset.app:create_app()",
@@ -197,8 +198,8 @@ def probe_family(
     try:
         # A proxy of the environment is not for servers on loopback.
         answer = httpx.get(settings.url(family) + path, timeout=20, trust_env=False)
-        if is_foreign(settings.ports[family], own):
-            wrong = foreign(settings.ports[family])
+        if found := foreign(settings.ports[family], own):
+            wrong = found
         elif answer.status_code != httpx.codes.OK:
             wrong = f"answers {answer.status_code}"
         elif family == "airflow":

@@ -6,11 +6,6 @@ Runs in Superset's own environment, which has none of the platform's packages:
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
-
 from infra.local.settings import load_settings
 
 _settings = load_settings()

@@ -106,7 +106,7 @@ def test_mlflows_client_proves_the_server_before_each_request(installation, monk
     with Listening() as other:
         _, deployment = installation(mlflow=other.port)
         with monkeypatch.context() as ours:  # at first it counts as our own
-            ours.setattr(identity, "is_foreign", lambda *_: False)
+            ours.setattr(identity, "foreign", lambda *_: None)
             environment = deployment.mlflow_environment()
             for name, value in environment.items():
                 monkeypatch.setenv(name, value)
