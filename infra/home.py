@@ -31,12 +31,11 @@ def kept_secret(path: Path, *, length: int = 24) -> str:
     if not path.exists():
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         # Written whole before it gets its name: of two processes, both read the first one's.
-        descriptor, made = tempfile.mkstemp(dir=path.parent)
-        with os.fdopen(descriptor, "w") as file:
+        with tempfile.NamedTemporaryFile("w", dir=path.parent) as file:
             file.write(secrets.token_urlsafe(length))
-        with contextlib.suppress(FileExistsError):
-            path.hardlink_to(made)
-        Path(made).unlink()
+            file.flush()
+            with contextlib.suppress(FileExistsError):
+                path.hardlink_to(file.name)
     return path.read_text().strip()
 
 

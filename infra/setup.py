@@ -26,9 +26,8 @@ from urllib.parse import unquote, urlsplit
 
 ROOT = Path(__file__).resolve().parents[1]
 CONSTRAINTS = ROOT / "constraints"
-SUPPORTED = ((3, 11), (3, 13))
-#: Superset's pinned pandas and numpy have no ready builds past this one.
-SUPERSET_LAST = (3, 12)
+#: Superset's pinned pandas has no build for Python 3.13, and cannot be compiled for it.
+SUPERSET_PYTHON = ">=3.11,<3.13"
 
 #: pip's settings by the variables in which uv takes the same.
 PIP_SETTINGS = {
@@ -96,11 +95,10 @@ def main(arguments: list[str]) -> int:
 
 def check_python() -> None:
     """Raise `SetupError` when this interpreter is not one that the pins resolve for."""
-    first, last = SUPPORTED
-    if not first <= sys.version_info[:2] <= last:
+    if not (3, 11) <= sys.version_info[:2] <= (3, 13):
         raise SetupError(
             f"this is Python {sys.version_info[0]}.{sys.version_info[1]} ({sys.executable}); "
-            f"Cityloom needs 3.{first[1]} to 3.{last[1]}: `make PYTHON=python3.{first[1]} setup`"
+            "Cityloom needs 3.11 to 3.13: `make PYTHON=python3.11 setup`"
         )
 
 
@@ -151,20 +149,10 @@ def ensure_venv(uv: str, one: Environment) -> None:
     """Make an environment unless it was made here, by this Python; it counts as unfinished now."""
     made = stamp(one)["made"]
     if read_stamp(one).get("made") != made:
-        interpreter = sys.executable if one is PLATFORM else superset_interpreter(uv)
-        run([uv, "venv", "--quiet", "--python", interpreter, "--clear", str(one.venv)])
+        too_new = one is not PLATFORM and sys.version_info >= (3, 13)
+        python = SUPERSET_PYTHON if too_new else sys.executable  # uv looks for an older one
+        run([uv, "venv", "--quiet", "--python", python, "--clear", str(one.venv)])
     one.stamp.write_text(json.dumps({"made": made}))
-
-
-def superset_interpreter(uv: str) -> str:
-    """Return the Python for Superset: this one, or an older one where Superset needs it.
-
-    Without an older one some of Superset's packages are compiled.
-    """
-    if sys.version_info[:2] <= SUPERSET_LAST:
-        return sys.executable
-    wanted = f">=3.{SUPPORTED[0][1]},<3.{SUPERSET_LAST[1] + 1}"
-    return ask([uv, "python", "find", "--system", wanted]) or sys.executable
 
 
 def pinned(package: str) -> str:

@@ -109,12 +109,7 @@ def _state() -> Iterator[Finding]:
     database = home / "postgres"
     supervisor = Supervisor()
     if read_state() is None:
-        if left := sorted(path.name for path in home.iterdir()) if home.is_dir() else []:
-            found = f"{home} has no stack.json but holds {', '.join(left[:5])}"
-            remedy = "an interrupted start: `cityloom up`, or `cityloom reset`"
-            yield Finding("state", "warn", found, remedy)
-        else:
-            yield Finding("state", "ok", f"nothing yet under {home}; `cityloom up` makes it")
+        yield Finding("state", "ok", f"no stack yet under {home}; `cityloom up` makes it")
     elif database.is_symlink() and not database.exists():
         found = f"{database} leads to {database.readlink()}, which is gone, and the data with it"
         yield Finding("state", "bad", found, "restore it, or `cityloom reset`")

@@ -1,9 +1,10 @@
-"""MLflow's server with logins, whose pages show model training and no note about usage data.
+"""MLflow's server with logins; its pages show model training, no assistant, no note on usage data.
 
 What the pages show first hangs on what a browser keeps, and without that it is work with language
-models (the traces of an experiment, of which there are none here) and a note that MLflow collects
-usage data, also where `MLFLOW_DISABLE_TELEMETRY` stops that. So each page sets the defaults before
-its own scripts run; a person's later choice stays.
+models (the traces of an experiment, of which there are none here), the panel of an assistant that
+needs one, and a note that MLflow collects usage data, also where `MLFLOW_DISABLE_TELEMETRY` stops
+that. So each page sets the defaults before its own scripts run; a person's later choice stays. The
+assistant has no setting that switches it off: its button is hidden.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ DEFAULTS = {
 SCRIPT = (
     f"<script>for (const [key, value] of Object.entries({json.dumps(DEFAULTS)}))"
     "if (localStorage.getItem(key) === null) localStorage.setItem(key, value)</script>"
+    "<style>[data-assistant-ui] { display: none !important }</style>"
 ).encode()
 
 

@@ -32,17 +32,11 @@ def airflow() -> None:
 
 def mlflow() -> None:
     """Migrate MLflow's tables; give the admin login its password. A first start makes both."""
+    from mlflow.db import commands
     from mlflow.server.auth.config import read_auth_config
     from mlflow.server.auth.sqlalchemy_store import SqlAlchemyStore
-    from mlflow.store.db.utils import (
-        _initialize_tables,
-        _is_empty_database,
-        _upgrade_db,
-        create_sqlalchemy_engine_with_retry,
-    )
 
-    engine = create_sqlalchemy_engine_with_retry(os.environ["MLFLOW_BACKEND_STORE_URI"])
-    (_initialize_tables if _is_empty_database(engine) else _upgrade_db)(engine)
+    commands(["upgrade", os.environ["MLFLOW_BACKEND_STORE_URI"]], standalone_mode=False)
     store = SqlAlchemyStore()
     store.init_db(read_auth_config().database_uri)
     settings = load_settings()
@@ -56,33 +50,24 @@ def superset() -> None:
 
     with create_app().app_context():
         from flask_migrate import upgrade
+        from sqlalchemy import text
         from superset import appbuilder, security_manager
         from superset.extensions import db
+        from superset.models.core import Database
 
         upgrade(directory=str(Path(sys.modules["superset"].__file__ or "").parent / "migrations"))
-        drop_unreadable_passwords(db.session)
+        # An external server keeps the databases' passwords over a `cityloom reset`, which removes
+        # the key; Superset cannot even list its databases then. The next push stores them again.
+        try:
+            db.session.query(Database.password, Database.encrypted_extra).all()
+        except ValueError:
+            db.session.rollback()
+            db.session.execute(text("update dbs set password = null, encrypted_extra = null"))
+            print("passwords of databases were encrypted with another key: removed")
         appbuilder.add_permissions(update_perms=True)
         security_manager.sync_role_definitions()
         ensure_admin(security_manager)
         db.session.commit()
-
-
-def drop_unreadable_passwords(session: Any) -> None:
-    """Remove the passwords of Superset's databases when another key than ours encrypted them.
-
-    An external server keeps them over a `cityloom reset`, which removes the key; Superset cannot
-    even list its databases then. The next push of dashboards stores the password again.
-    """
-    from sqlalchemy import text
-    from superset.models.core import Database
-
-    try:
-        session.query(Database.password, Database.encrypted_extra).all()
-    except ValueError:
-        session.rollback()
-        session.execute(text("update dbs set password = null, encrypted_extra = null"))
-        session.commit()
-        print("passwords of databases were encrypted with another key: removed")
 
 
 def ensure_admin(security: Any) -> None:

@@ -62,8 +62,7 @@ class Settings:
         name = role if role in get_args(Database) else "warehouse"
         host = f"[{self.database_host}]" if ":" in self.database_host else self.database_host
         required = "require_auth=scram-sha-256" if self.embedded_database else ""
-        options = self.database_options or required
-        query = f"?{options}" if options else ""
+        query = f"?{self.database_options or required}".rstrip("?")
         return f"postgresql://{role}@{host}:{self.ports['postgres']}/{name}{query}"
 
     def url(self, service: str) -> str:
@@ -90,15 +89,13 @@ def load_settings() -> Settings:
 
 def settings_from(home: Path, described: dict[str, Any]) -> Settings:
     """Return the settings that a `stack.json` describes."""
-    external = described.get("database")
+    ports, external = described["ports"], described.get("database")
     if not external:
-        return Settings(home=home, ports=described["ports"])
+        return Settings(home, ports)
+    ports = {**ports, "postgres": external["port"]}
+    options = external["options"]
     return Settings(
-        home=home,
-        ports={**described["ports"], "postgres": external["port"]},
-        database_host=external["host"],
-        database_options=external["options"],
-        embedded_database=False,
+        home, ports, external["host"], database_options=options, embedded_database=False
     )
 
 

@@ -1,4 +1,4 @@
-"""MLflow's pages as a person meets them: no announcement of telemetry, runs and not traces."""
+"""MLflow's pages as a person meets them: no telemetry, no assistant, runs and not traces."""
 
 import httpx
 from playwright.sync_api import expect, sync_playwright
@@ -18,7 +18,7 @@ def test_experiment_is_one_of_machine_learning(stack, demo):
     assert tags["mlflow.experimentKind"] == "custom_model_development"
 
 
-def test_pages_announce_no_telemetry_and_open_on_runs(stack, demo):
+def test_pages_show_no_telemetry_and_no_assistant_and_open_on_runs(stack, demo):
     deployment = stack.deployment
     user, password = deployment.login("mlflow")
     with sync_playwright() as playwright:
@@ -32,6 +32,8 @@ def test_pages_announce_no_telemetry_and_open_on_runs(stack, demo):
         page.goto(deployment.url("mlflow"))
         expect(page.get_by_text("Welcome to MLflow")).to_be_visible()
         expect(page.get_by_text("MLflow collects usage data")).to_have_count(0)
+        expect(page.get_by_text("MLflow Assistant")).to_have_count(0)  # its panel
+        expect(page.locator("button[data-assistant-ui]")).to_be_hidden()
         page.goto(f"{deployment.url('mlflow')}/#/experiments")
         page.get_by_role("link", name="sentiment", exact=True).first.click()
         expect(page.get_by_text("subword").first).to_be_visible()

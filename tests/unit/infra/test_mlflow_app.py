@@ -19,6 +19,7 @@ def test_mlflows_pages_still_know_the_keys_whose_defaults_are_set(key, scripts):
     assert any(f'"{name}"' in script for script in scripts)
 
 
-def test_values_are_those_that_the_pages_compare_with(scripts):
+def test_values_and_the_attribute_are_those_that_the_pages_use(scripts):
     assert any('MACHINE_LEARNING="machine_learning"' in script for script in scripts)
+    assert any('"data-assistant-ui":"true"' in script for script in scripts)
     assert any('CUSTOM_MODEL_DEVELOPMENT="custom_model_development"' in s for s in scripts)

@@ -49,6 +49,9 @@ def test_uvs_own_variables_win(monkeypatch):
 
 
 def test_pip_itself_is_asked_and_environment_wins(tmp_path, monkeypatch):
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "environ", dict(os.environ))  # which it changes
+        python = str(Path(setup.install_uv()).with_name("python"))
     config = tmp_path / "pip.conf"
     config.write_text(
         "[global]\nfind-links = /global/links\nindex-url = https://file.example/simple\n"
@@ -56,7 +59,7 @@ def test_pip_itself_is_asked_and_environment_wins(tmp_path, monkeypatch):
     )
     monkeypatch.setenv("PIP_CONFIG_FILE", str(config))
     monkeypatch.setenv("PIP_INDEX_URL", "https://env.example/simple")
-    found = setup.pip_settings(str(Path(setup.install_uv()).with_name("python")))
+    found = setup.pip_settings(python)
     assert found["find-links"] == "/install/links"
     assert found["index-url"] == "https://env.example/simple"
 
@@ -187,7 +190,7 @@ def test_the_pinned_uv_is_installed_unless_it_is_there_and_runs(left, tmp_path, 
             )
             (programs / name).chmod(0o755)
     monkeypatch.setattr(setup, "ROOT", tmp_path)
-    monkeypatch.setattr(setup.os, "environ", dict(os.environ))
+    monkeypatch.setattr(os, "environ", dict(os.environ))  # which it changes
     commands = []
     monkeypatch.setattr(setup, "run", commands.append)
     assert setup.install_uv() == str(programs / "uv")
@@ -223,3 +226,11 @@ def test_dbts_parser_that_downloads_from_outside_the_index_is_left_out():
         if not line.startswith("#")
     ]
     assert line == 'dbt-core-experimental-parser ; sys_platform == "never"'
+
+
+def test_superset_gets_an_older_python_where_this_one_is_too_new(tmp_path, monkeypatch):
+    one = replace(setup.SUPERSET, venv=tmp_path / "venv")
+    monkeypatch.setattr(setup.sys, "version_info", (3, 13, 1))
+    setup.ensure_venv(UV, one)
+    answer = subprocess.run([one.python, "--version"], capture_output=True, text=True, check=True)
+    assert answer.stdout.startswith(("Python 3.11", "Python 3.12"))
