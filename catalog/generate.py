@@ -201,7 +201,7 @@ def _usable(project: Path, cities: Iterable[City] | None) -> list[City]:
     """Return the cities with their good sources, and wrong ones as they were declared before."""
     facts = load_facts(project)
     now = {city.city_id: city for city in (read_cities().cities if cities is None else cities)}
-    before = {city.city_id: city for city in _declared_before(project) if city.path.is_file()}
+    before = {city.city_id: city for city in declared(project) if city.path.is_file()}
     usable = []
     for city_id in sorted({*now, *before}):
         city = now.get(city_id, before.get(city_id))
@@ -219,7 +219,7 @@ def _usable(project: Path, cities: Iterable[City] | None) -> list[City]:
     return usable
 
 
-def _declared_before(project: Path) -> tuple[City, ...]:
+def declared(project: Path = DBT_PROJECT) -> tuple[City, ...]:
     """Return the cities as the files in `generated/` were made of; none where that is unknown."""
     try:
         return _CITIES.validate_json((project / DECLARED).read_bytes())

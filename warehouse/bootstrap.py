@@ -3,7 +3,7 @@
 | role | may |
 |---|---|
 | `warehouse`, `airflow`, `mlflow`, `superset` | own and enter the database of its name only |
-| `analyst`, `dashboards` | log in to `warehouse` and read what `warehouse.schema` grants |
+| the roles of `warehouse.tiers` | log in to `warehouse` and read what their tier allows |
 
 PostgreSQL lets every role change its own password and session defaults, and nothing can forbid
 it. So `find_faults` compares what the roles are with what they should be; `bootstrap` restores it.
@@ -19,10 +19,11 @@ from urllib.parse import quote, urlsplit, urlunsplit
 import psycopg
 from psycopg import sql
 
-from warehouse.schema import READABLE, find_grant_faults
+from warehouse.schema import find_grant_faults
+from warehouse.tiers import ROLES
 
 OWNERS = ("warehouse", "airflow", "mlflow", "superset")
-READERS = tuple(READABLE)
+READERS = tuple(ROLES)
 #: The comment on each role: names like `airflow` may be another program's on a shared server.
 MARK = "made by Cityloom"
 
@@ -41,6 +42,8 @@ READER_SETTINGS = {
 #: What only a superuser may set, for a role too, so that its owner cannot override it: a sort of
 #: everything would else fill the disk. For each process of a session.
 READER_LIMITS = {"temp_file_limit": "4GB"}
+#: Of a role that reads restricted rows, too: the server's log has each statement and its role.
+RESTRICTED_LIMITS = READER_LIMITS | {"log_statement": "all"}
 #: Functions by which a reader could leave large objects behind, hold the lock of a load, or write
 #: to the WAL. PostgreSQL grants them to everybody; here only each database's owner has them.
 OWNER_FUNCTIONS = """
@@ -218,11 +221,15 @@ def _ensure_role(
             in_database = sql.SQL("alter role {} in database {} reset all")
             connection.execute(in_database.format(name, sql.Identifier(database)))
         connection.execute(sql.SQL("alter role {} reset all").format(name))
-        settings = _reader_settings(connection) | (READER_LIMITS if superuser else {})
+        settings = _reader_settings(connection) | (_limits(role) if superuser else {})
         for setting, value in settings.items():
             connection.execute(
                 sql.SQL("alter role {} set {} = {}").format(name, sql.Identifier(setting), value)
             )
+
+
+def _limits(role: str) -> dict[str, str]:
+    return RESTRICTED_LIMITS if ROLES[role].tier == "restricted" else READER_LIMITS
 
 
 def _reader_settings(connection: psycopg.Connection) -> dict[str, str]:
@@ -281,14 +288,14 @@ def _role_faults(connection: psycopg.Connection) -> Iterator[Fault]:
     ):
         name, _, value = setting.partition("=")
         found[role][f"{name} in database {database}" if database else name] = value
-    wanted_settings = _reader_settings(connection) | READER_LIMITS
     for role, settings in found.items():
+        wanted_settings = _reader_settings(connection) | _limits(role)
         for name in sorted(settings.keys() | wanted_settings.keys()):
             if settings.get(name) != wanted_settings.get(name):
                 yield Fault(
                     f"{role} begins with {name} = {settings.get(name, 'its default')}, "
                     f"not {wanted_settings.get(name, 'the default')}",
-                    needs_superuser=name in READER_LIMITS,
+                    needs_superuser=name in RESTRICTED_LIMITS,
                 )
 
 

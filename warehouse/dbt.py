@@ -29,6 +29,7 @@ from psycopg.conninfo import conninfo_to_dict
 from catalog import generate
 from catalog.models import City
 from catalog.problems import ManifestError
+from warehouse.tiers import declare_cities
 
 PROJECT = generate.DBT_PROJECT
 #: Models that need the scores of comments; the others are built before them.
@@ -172,6 +173,7 @@ def build(
         generate.refresh(project, cities, echo)
     except ManifestError as error:
         raise DbtFailed(str(error)) from error
+    declare_cities(warehouse_url, generate.declared(project))
     arguments = [*(["--select", *select] if select else [])]
     arguments += ["--exclude", *exclude] if exclude else []
     if not unit_tests:

@@ -7,14 +7,16 @@
 | `quality` | loads, quarantine, expectation and dbt outcomes | extract, expectations, warehouse |
 | `ml` | scores of feedback by model version | ml |
 | `staging`, `intermediate`, `marts`, `reporting` | dbt's models | dbt |
+
+The schema `access` says who may read them: `warehouse.tiers`.
 """
 
 from __future__ import annotations
 
 import psycopg
-from psycopg.types.json import Jsonb
 
 from warehouse.reasons import Reason
+from warehouse.tiers import create_access, find_access_faults
 
 SCHEMAS = (
     "stage",
@@ -26,9 +28,6 @@ SCHEMAS = (
     "marts",
     "reporting",
 )
-#: The schemas that each reader may read. Quarantined rows and messages quote the sources' data, so
-#: the dashboards' login does not read `quality`: views of `reporting` show what pages need of it.
-READABLE = {"analyst": SCHEMAS, "dashboards": ("marts", "reporting")}
 
 CONTROL_TABLES = """
 -- What each code in quality.loads.reason_code means; see warehouse.reasons.
@@ -141,26 +140,18 @@ alter table ml.champion add column if not exists reason text not null default ''
 
 
 def create_schemas(warehouse_url: str) -> None:
-    """Create schemas and control tables where missing, and set what readers may read.
+    """Create schemas and control tables where missing, and set what roles may read.
 
-    `warehouse_url` logs in as the owner role `warehouse`. The reader roles `analyst` and
-    `dashboards` must exist; they lose every right in these schemas that `READABLE` does not give.
+    `warehouse_url` logs in as the owner role `warehouse`. The roles of `warehouse.tiers` must
+    exist; they lose every right in these schemas that their tier does not give.
     """
     with psycopg.connect(warehouse_url) as connection:
         # Concurrent starters queue here instead of racing on "if not exists".
         connection.execute("select pg_advisory_xact_lock(hashtext('cityloom.schema'))")
         for schema in SCHEMAS:
             connection.execute(f"create schema if not exists {schema}")
-            default = f"alter default privileges in schema {schema}"
-            for reader, readable in READABLE.items():
-                connection.execute(f"revoke all on schema {schema} from {reader}")
-                connection.execute(f"revoke all on all tables in schema {schema} from {reader}")
-                connection.execute(f"{default} revoke all on tables from {reader}")
-                if schema in readable:
-                    connection.execute(f"grant usage on schema {schema} to {reader}")
-                    connection.execute(f"grant select on all tables in schema {schema} to {reader}")
-                    connection.execute(f"{default} grant select on tables to {reader}")
         connection.execute(CONTROL_TABLES)
+        create_access(connection, SCHEMAS)
         with connection.cursor() as cursor:
             cursor.executemany(
                 """
@@ -171,37 +162,6 @@ def create_schemas(warehouse_url: str) -> None:
             )
 
 
-#: `wanted`: whether each reader may read each schema, from `READABLE`.
-_GRANT_FAULTS = """
-with wanted as (
-  select reader, n.oid, n.nspname, readable ? n.nspname as readable
-  from jsonb_each(%(readable)s) as reading(reader, readable)
-  join pg_roles on rolname = reader
-  cross join pg_namespace n
-  where n.nspname = any(%(schemas)s)
-)
-select format('%%s %%s schema %%s', reader, case when readable then 'may not read' else 'reads' end,
-              nspname)
-from wanted
-where readable <> has_schema_privilege(reader, oid, 'usage')
-   or has_schema_privilege(reader, oid, 'create')
-   or readable <> exists (
-        select 1 from pg_default_acl d, aclexplode(d.defaclacl) a
-        where d.defaclnamespace = wanted.oid and d.defaclobjtype = 'r'
-          and a.grantee = reader::regrole and a.privilege_type = 'SELECT')
-union all
-select format('%%s %%s table %%s.%%s', reader,
-              case when has_table_privilege(reader, c.oid, 'select') then 'may read or change'
-                   else 'may not read' end, nspname, c.relname)
-from wanted
-join pg_class c on c.relnamespace = wanted.oid and c.relkind in ('r', 'p', 'v', 'm', 'f')
-where readable <> has_table_privilege(reader, c.oid, 'select')
-   or has_table_privilege(reader, c.oid, 'insert, update, delete, truncate, references, trigger')
-order by 1
-"""
-
-
 def find_grant_faults(connection: psycopg.Connection) -> list[str]:
-    """Return where readers' rights differ from `READABLE`, as sentences; any login may ask."""
-    asked = {"readable": Jsonb(READABLE), "schemas": list(SCHEMAS)}
-    return [text for (text,) in connection.execute(_GRANT_FAULTS, asked)]
+    """Return where roles' rights differ from their tiers, as sentences; for role `warehouse`."""
+    return find_access_faults(connection, SCHEMAS)

@@ -16,6 +16,7 @@ from extract.hashing import row_hashes, to_text
 from extract.load import tables
 from extract.types import cast, text_of
 from warehouse.reasons import Reason
+from warehouse.tiers import declare_sources, protect
 
 #: From -> to: what a column's type may become without losing a value. Any may become text.
 WIDER = {
@@ -45,9 +46,11 @@ def ensure_raw_table(connection: psycopg.Connection, source: Source) -> None:
             "select pg_advisory_xact_lock(hashtext('cityloom.raw'), hashtext(%s))",
             [source.raw_table],
         )
+        declare_sources(connection, [source])
         found = tables.table_columns(connection, "raw", source.raw_table)
         if not found:
             connection.execute(tables.create_raw_sql(source, declared))
+            protect(connection, f"raw.{source.raw_table}", "source")
             return
         added = {name: kind for name, kind in declared.items() if name not in found}
         tables.add_columns(connection, "raw", source.raw_table, added)

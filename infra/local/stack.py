@@ -137,7 +137,7 @@ def _prepare_database(settings: Settings, admin_url: str | None) -> list[str]:
     from warehouse.schema import create_schemas
 
     made_by = "".join(
-        (ROOT / "warehouse" / name).read_text() for name in ("bootstrap.py", "schema.py")
+        (ROOT / "warehouse" / f"{name}.py").read_text() for name in ("bootstrap", "schema", "tiers")
     )
     address = _address(settings)
     faults: list[str] = []

@@ -90,8 +90,8 @@ class Stack:
         return outcome
 
     def sql(self, query: str) -> list[tuple]:
-        """Return a query's rows, as an analyst."""
-        with psycopg.connect(self.settings.database_url("analyst")) as connection:
+        """Return a query's rows, of every tier."""
+        with psycopg.connect(self.settings.database_url("warehouse")) as connection:
             return connection.execute(query).fetchall()
 
     def value(self, query: str) -> Any:

@@ -1,6 +1,7 @@
 select
     city_id,
     feedback_id,
+    source_id,
     district_id,
     channel,
     submitted_at,

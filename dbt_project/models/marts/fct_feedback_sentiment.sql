@@ -2,6 +2,7 @@
 select
     feedback.city_id,
     feedback.feedback_id,
+    feedback.source_id,
     feedback.district_id,
     feedback.channel,
     feedback.submitted_at,

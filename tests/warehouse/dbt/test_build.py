@@ -64,7 +64,16 @@ def test_schemas_are_called_as_they_are(built):
         "select distinct schemaname from pg_tables union select distinct schemaname from pg_views"
     )
     known = {"staging", "intermediate", "marts", "reporting"}
-    others = {"raw", "quality", "ml", "stage", "pg_catalog", "information_schema", "public"}
+    others = {
+        "access",
+        "raw",
+        "quality",
+        "ml",
+        "stage",
+        "pg_catalog",
+        "information_schema",
+        "public",
+    }
     assert known <= {name for (name,) in dbts} <= known | others
 
 

@@ -8,6 +8,7 @@ import pytest
 from bench.server import throwaway
 from warehouse.bootstrap import OWNERS, READERS, BootstrapError, bootstrap, find_faults, role_url
 from warehouse.schema import create_schemas
+from warehouse.tiers import protect
 
 
 def one(url, query):
@@ -35,6 +36,7 @@ def test_owner_reaches_its_database_and_no_other(warehouse, role):
 def test_reader_reads_marts_and_writes_nothing(warehouse, role):
     with psycopg.connect(warehouse.url) as connection:
         connection.execute(f"create table marts.seen_by_{role} as select 7 as n")
+        protect(connection, f"marts.seen_by_{role}", "open")
     url = warehouse.role_url(role)
     assert one(url, f"select n from marts.seen_by_{role}") == 7
     with psycopg.connect(url) as connection:
@@ -166,18 +168,20 @@ def test_what_an_administrator_changed_is_found_and_restored(own_server):
 def test_what_readers_may_read_is_found_and_restored(own_server):
     with psycopg.connect(own_server.url("warehouse")) as connection:
         connection.execute("create table marts.closed as select 1 as n")
+        protect(connection, "marts.closed", "open")
         connection.execute("revoke select on marts.closed from dashboards")
         connection.execute("grant usage on schema quality to dashboards")
         connection.execute("grant select on quality.quarantine to dashboards")
-        connection.execute("grant insert on marts.closed to analyst")
+        connection.execute("create table marts.undeclared as select 1 as n")
+        connection.execute("grant insert on marts.undeclared to analyst")
         connection.execute(
             "alter default privileges in schema quality grant select on tables to dashboards"
         )
-    found = texts(own_server)
-    assert "dashboards may not read table marts.closed" in found
+    found = "\n".join(texts(own_server))
     assert "dashboards reads schema quality" in found
-    assert "dashboards may read or change table quality.quarantine" in found
-    assert "analyst may read or change table marts.closed" in found
+    assert "dashboards may read tables to come in schema quality" in found
+    for relation in ("marts.closed", "marts.undeclared", "quality.quarantine"):
+        assert f"{relation} otherwise than its tier says" in found
     own_server.restore()
     assert texts(own_server) == []
 
@@ -255,6 +259,7 @@ def test_dashboards_read_neither_quarantine_nor_messages(warehouse):
     with psycopg.connect(warehouse.url) as connection:
         connection.execute("create table quality.later (n int)")
         connection.execute("create view reporting.shown as select message from quality.loads")
+        protect(connection, "reporting.shown", "open")
     try:
         for table in ("quarantine", "loads", "dbt_results", "later"):
             with pytest.raises(psycopg.errors.InsufficientPrivilege):
