@@ -263,7 +263,7 @@ def _schedules(airflow: Airflow, note: Path, dag_ids: Sequence[str], keep: bool)
     A city that was read from a snapshot does not call a live portal each night. What is to be
     paused is noted in a file first, so that the next run does it for one that was killed.
     """
-    paused = airflow.dags()
+    paused = airflow.dags()  # without those of sources that were removed
     noted = paused.keys() & json.loads(note.read_text()) if note.is_file() else set()
     unpaused = {dag_id for dag_id in dag_ids if paused[dag_id]}
     to_pause = noted - set(dag_ids) if keep else noted | unpaused

@@ -56,9 +56,7 @@ def pull(
     dashboard: Annotated[
         str | None, typer.Option(help="Only this one, by slug; with --add CHART, where to.")
     ] = None,
-    chart: Annotated[
-        str | None, typer.Option(help="Only this one: title, file's name, id.")
-    ] = None,
+    chart: Annotated[str | None, typer.Option(help="Only this: title, file's name or id.")] = None,
     add: Annotated[
         list[str] | None,
         typer.Option(help="Bring in a dashboard (slug or title), chart (title or id) or metric."),

@@ -13,9 +13,7 @@ from infra import contract
 def main(
     city: Annotated[str | None, typer.Argument(help="Only this city's loads.")] = None,
     source: Annotated[str | None, typer.Argument(help="Only this source's loads.")] = None,
-    every: Annotated[
-        bool, typer.Option("--all", help="All loads, not each source's last.")
-    ] = False,
+    every: Annotated[bool, typer.Option("--all", help="All loads, not just the last.")] = False,
     models: Annotated[bool, typer.Option("--models", help="What dbt last did, by node.")] = False,
     limit: Annotated[int, typer.Option(help="How many at most, newest first.")] = 100,
     json: Json = False,

@@ -21,24 +21,17 @@ if TYPE_CHECKING:
 
 #: How many reasons for quarantine the summary names; JSON has three a load.
 SHOWN_REASONS = 5
+SNAPSHOT = typer.Option(
+    help="Read this folder, not the live sources.", exists=True, file_okay=False, resolve_path=True
+)
 #: Of a load whose rows are in raw; any other state is red.
 STATE_STYLES = {"accepted": "green", "unchanged": ""}
 
 
 def main(
     city: Annotated[str, typer.Argument(help="A city under cities/: demo, nyc, ...")],
-    snapshot: Annotated[
-        Path | None,
-        typer.Option(
-            help="Read the sources' files in this folder, not the live sources.",
-            exists=True,
-            file_okay=False,
-            resolve_path=True,
-        ),
-    ] = None,
-    source: Annotated[
-        list[str] | None, typer.Option(help="Only this source; may be repeated.")
-    ] = None,
+    snapshot: Annotated[Path | None, SNAPSHOT] = None,
+    source: Annotated[list[str] | None, typer.Option(help="Only this source; repeatable.")] = None,
     json: Json = False,
 ) -> None:
     """Load a city's sources through Airflow, and build, score and publish what is new.

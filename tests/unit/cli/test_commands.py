@@ -2,6 +2,7 @@ import errno
 import os
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import psycopg
 import pytest
@@ -9,6 +10,7 @@ from typer.testing import CliRunner
 
 from cli import main as cli
 from extract.errors import ExtractError
+from infra import contract
 from infra.home import NotSetUp
 
 #: None of these may be loaded to print help.
@@ -32,6 +34,14 @@ def test_each_command_helps_with_an_example(command):
     for info in getattr(cli.find(command), "registered_commands", ()):
         name = info.name or info.callback.__name__
         assert "Example" in runner.invoke(cli.build(), [command, name, "--help"]).output
+
+
+def test_reset_asks_the_deployment_where_its_state_is(tmp_path, monkeypatch):
+    monkeypatch.setenv("CITYLOOM_HOME", str(tmp_path))
+    elsewhere = SimpleNamespace(state_dir=lambda: tmp_path / "elsewhere")
+    monkeypatch.setattr(contract, "operations", lambda: elsewhere)
+    done = CliRunner().invoke(cli.build(), ["reset"], catch_exceptions=False)
+    assert done.output == f"nothing to remove: {tmp_path / 'elsewhere'} does not exist\n"
 
 
 def test_known_error_is_a_message_and_a_defect_is_not():
