@@ -43,10 +43,6 @@ PIP_SETTINGS = {
 }
 
 
-class SetupError(Exception):
-    """Set-up cannot go on; the message has the remedy."""
-
-
 @dataclass(frozen=True)
 class Environment:
     """A virtual environment, and what uv installs into it."""
@@ -79,25 +75,20 @@ SUPERSET = Environment(
 )
 
 
-def main(arguments: list[str]) -> int:
-    """Set up, or run uv with arguments; return the exit status."""
-    try:
-        check_python()
-        if arguments:
-            run([install_uv(), *arguments])
-        else:
-            make_environments()
-    except SetupError as error:
-        print(f"setup: {error}", file=sys.stderr)
-        return 1
-    return 0
+def main(arguments: list[str]) -> None:
+    """Set up, or run uv with arguments."""
+    check_python()
+    if arguments:
+        run([install_uv(), *arguments])
+    else:
+        make_environments()
 
 
 def check_python() -> None:
-    """Raise `SetupError` when this interpreter is not one that the pins resolve for."""
+    """Exit when this interpreter is not one that the pins resolve for."""
     if not (3, 11) <= sys.version_info[:2] <= (3, 13):
-        raise SetupError(
-            f"this is Python {sys.version_info[0]}.{sys.version_info[1]} ({sys.executable}); "
+        sys.exit(
+            f"setup: {sys.executable} is Python {sys.version_info[0]}.{sys.version_info[1]}; "
             "Cityloom needs 3.11 to 3.13: `make PYTHON=python3.11 setup`"
         )
 
@@ -197,10 +188,7 @@ def torch_options(uv: str, backend: str) -> list[str]:
 
 
 def install_uv() -> str:
-    """Return the path of the pinned uv, put into `.cache` by pip; let it do as pip would.
-
-    Raises `SetupError` when this Python cannot make a virtual environment for it.
-    """
+    """Return the path of the pinned uv, put into `.cache` by pip; let it do as pip would."""
     version = pinned("uv")
     programs = ROOT / ".cache" / f"uv-{version}" / "bin"
     uv, python = str(programs / "uv"), str(programs / "python")
@@ -262,13 +250,13 @@ def ask(command: list[str], **options: Any) -> str:
 
 
 def run(command: list[str]) -> None:
-    """Run a command in the checkout, its output shown; raise `SetupError` when it fails."""
+    """Run a command in the checkout, its output shown; exit when it fails."""
     if subprocess.run(command, cwd=ROOT).returncode:
-        raise SetupError(
-            f"`{' '.join(command[:4])} ...` failed; the lines above say why. If a package cannot "
-            "be reached, pip's settings (`pip config list`) are the ones used"
+        sys.exit(
+            f"setup: `{' '.join(command[:4])} ...` failed; the lines above say why. If a package "
+            "cannot be reached, pip's settings (`pip config list`) are the ones used"
         )
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    main(sys.argv[1:])

@@ -34,11 +34,10 @@ def examine() -> list[Finding]:
         name = check.__name__.strip("_")
         try:
             findings.extend(check())
-        except (StackError, PostgresError) as error:
-            findings.append(Finding(name, "bad", str(error), "see the message"))
-        except OSError as error:  # a folder of somebody else's, or one that is read-only
-            found = f"{error.strerror}: {error.filename}"
-            findings.append(Finding(name, "bad", found, ANOTHER_HOME))
+        except (StackError, PostgresError, OSError) as error:
+            # An OSError: a folder of somebody else's, or one that is read-only.
+            remedy = ANOTHER_HOME if isinstance(error, OSError) else "see the message"
+            findings.append(Finding(name, "bad", str(error), remedy))
     return findings
 
 
@@ -135,10 +134,7 @@ def _servers() -> Iterator[Finding]:
     for service in status().services:
         if service.up:
             yield Finding(service.name, "ok", "healthy")
-        elif service.name == "postgres" and not settings.embedded_database:
-            remedy = "see to that server; the others find it again by themselves"
-            yield Finding(service.name, "bad", service.detail, remedy)
-        else:
+        elif service.name != "postgres":  # `_database` says what is wrong with it
             log = settings.log_dir / f"{service.name}.log"
             remedy = f"`cityloom up`; if it stays so, read {log}"
             yield Finding(service.name, "bad", service.detail, remedy)
@@ -168,19 +164,13 @@ def _database() -> Iterator[Finding]:
         return
     try:
         with psycopg.connect(settings.database_url("warehouse"), connect_timeout=20) as connection:
-            row = connection.execute(
-                "select pg_size_pretty(pg_database_size('warehouse')), "
-                "(select count(*) from pg_stat_activity), current_setting('max_connections')"
-            ).fetchone()
+            [(size,)] = connection.execute("select pg_size_pretty(pg_database_size('warehouse'))")
             held_up = connection.execute(_HELD_UP_BY).fetchall()
     except psycopg.Error as error:
         found = str(error).strip().splitlines()[0]
         yield Finding("warehouse", "bad", found, "`cityloom up`; for an external server see to it")
         return
-    size, sessions, limit = row or ("", 0, "0")
-    remedy = "end idle clients" if sessions > 0.9 * int(limit) else ""
-    found = f"{size}, {sessions} of {limit} connections"
-    yield Finding("warehouse", "warn" if remedy else "ok", found, remedy)
+    yield Finding("warehouse", "ok", size)
     for role, pid, waiting in held_up:
         found = f"a session of {role} (pid {pid}) holds up {waiting} of the loads and builds"
         remedy = f"as a superuser: select pg_terminate_backend({pid})"
