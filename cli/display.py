@@ -93,26 +93,18 @@ def print_table(columns: Sequence[str], rows: Iterable[Row], **options: Any) -> 
     wide_console().print(table(columns, rows, **options))
 
 
-class Screen:
+class Screen(Progress):
     """Shows work as it goes: a line for what ended, and on a terminal what is under way."""
 
     def __init__(self, stderr: bool = False) -> None:
-        self.console = wide_console(stderr)
+        console = wide_console(stderr)
+        text = TextColumn("{task.description}", markup=False)
+        off = not console.is_terminal
+        columns = SpinnerColumn(), text, TimeElapsedColumn()
+        super().__init__(*columns, console=console, transient=True, disable=off)
         self.began = time.monotonic()
-        columns = SpinnerColumn(), TextColumn("{task.description}", markup=False)
-        off = not self.console.is_terminal
-        self.progress = Progress(
-            *columns, TimeElapsedColumn(), console=self.console, transient=True, disable=off
-        )
-        self.whole = self.progress.add_task("in all")
         self.rows: dict[Hashable, TaskID] = {}
-
-    def __enter__(self) -> Screen:
-        self.progress.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.progress.stop()
+        self.add_task("in all")
 
     def line(self, text: str, rest: str = "", sign: str = " ") -> None:
         """Print a line, with the time since the start."""
@@ -123,9 +115,9 @@ class Screen:
     def set_busy(self, key: Hashable, text: str = "") -> None:
         """Show what is under way, on a terminal; without a text no more."""
         if key in self.rows:
-            self.progress.remove_task(self.rows.pop(key))
+            self.remove_task(self.rows.pop(key))
         if text:
-            self.rows[key] = self.progress.add_task(printable(text))
+            self.rows[key] = self.add_task(printable(text))
 
     def show_step(self, name: str, text: str, done: bool) -> None:
         """Show what a service does; an `infra.contract.Report`. What `stack` does is a note."""

@@ -39,10 +39,10 @@ def test_on_a_terminal_what_is_under_way_is_shown_until_it_ends(monkeypatch):
     with shown:
         shown.show_step("postgres", "starting", False)
         shown.show_step("postgres", "still [starting]", False)
-        assert [row.description for row in shown.progress.tasks] == [
+        assert [row.description for row in shown.tasks] == [
             "in all",
             "postgres: still [starting]",
         ]
         shown.show_step("postgres", "up (0.1 s)", True)
-        assert [row.description for row in shown.progress.tasks] == ["in all"]
+        assert [row.description for row in shown.tasks] == ["in all"]
     assert "postgres" in file.getvalue() and "up (0.1 s)" in file.getvalue()
