@@ -5,8 +5,7 @@ from __future__ import annotations
 import csv
 import sys
 from decimal import Decimal
-from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -14,25 +13,18 @@ from catalog.text import printable, spreadsheet_cell
 from cli.display import print_json, print_table
 from infra import contract
 
-
-class Format(StrEnum):
-    """How rows are printed."""
-
-    table = "table"
-    csv = "csv"
-    json = "json"
+#: How rows are printed.
+Format = Literal["table", "csv", "json"]
 
 
 def main(
     query: Annotated[str, typer.Argument(help="One SELECT; `-` reads it from stdin.")],
-    format: Annotated[Format, typer.Option("--format", help="table, csv or json.")] = Format.table,
+    format: Annotated[Format, typer.Option(help="How rows are printed.")] = "table",
     settings: Annotated[
         list[str] | None,
         typer.Option("--set", metavar="NAME=VALUE", help="Setting for the query; repeatable."),
     ] = None,
-    exact: Annotated[
-        bool, typer.Option("--exact", help="csv: text as stored, also what looks like a formula.")
-    ] = False,
+    exact: Annotated[bool, typer.Option("--exact", help="csv: also formulas as stored.")] = False,
 ) -> None:
     """Ask the warehouse, as the role `analyst`, in a transaction that is rolled back.
 
@@ -47,10 +39,10 @@ def main(
         query = sys.stdin.read()
     url = contract.load_deployment().database_url("analyst")
     names, rows = ask(url, query, settings or ())
-    if format is Format.table:
+    if format == "table":
         print_table(names, rows, text=text_value)
         typer.secho(f"({len(rows)} row{'' if len(rows) == 1 else 's'})", dim=True)
-    elif format is Format.csv:
+    elif format == "csv":
         _print_csv(names, rows, exact)
     else:
         _print_json(names, rows)
