@@ -267,8 +267,8 @@ def operations() -> ModuleType:
     """Return the module that starts, stops and examines the deployment.
 
     It has `up(report)`, `down(report)`, `status()`, `examine()`, and for `cityloom reset`
-    `state_dir()`, `stop_whatever_runs(report)` and `remove_state()`. Raises `DeploymentError` for
-    a kind that is run by other tools.
+    `state_dir()` and `remove_state()`. Raises `DeploymentError` for a kind that is run by other
+    tools.
     """
     if found := _operations():
         return found

@@ -107,7 +107,7 @@ def reset(yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] 
     if not yes:
         typer.confirm(f"Remove the warehouse and all other state in {home}?", abort=True)
     with Screen() as screen:
-        deployment.stop_whatever_runs(screen.show_step)
+        deployment.down(screen.show_step)
     for line in deployment.remove_state():
         echo(line)
 

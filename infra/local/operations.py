@@ -2,6 +2,6 @@
 
 from infra.home import cityloom_home as state_dir
 from infra.local.doctor import examine
-from infra.local.stack import down, remove_state, status, stop_whatever_runs, up
+from infra.local.stack import down, remove_state, status, up
 
-__all__ = ["down", "examine", "remove_state", "state_dir", "status", "stop_whatever_runs", "up"]
+__all__ = ["down", "examine", "remove_state", "state_dir", "status", "up"]

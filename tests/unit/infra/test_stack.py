@@ -40,13 +40,13 @@ def test_another_server_starts_unprepared(home, monkeypatch):
     """What was prepared on one database is not yet on the next."""
     decide_state()
     settings = settings_from(home, {"ports": dict(FIRST_PORTS)})
-    stack._set_prepared(settings, "airflow", "3.3.2 abc")
-    assert stack._prepared(settings)["airflow"] == "3.3.2 abc"
+    stack.set_prepared(settings, "airflow", "3.3.2 abc")
+    assert stack.prepared(settings)["airflow"] == "3.3.2 abc"
     external = {"host": "db.example", "port": 5432, "options": ""}
     moved = settings_from(home, {"ports": dict(FIRST_PORTS), "database": external})
     with pytest.raises(stack.StackError, match="CITYLOOM_DATABASE_URL"):
-        stack._prepare_database(moved, None)
-    assert stack._prepared(moved) == {}
+        stack.prepare_database(moved, None)
+    assert stack.prepared(moved) == {}
 
 
 @pytest.mark.parametrize("family", ["airflow", "mlflow", "superset"])

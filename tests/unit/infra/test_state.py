@@ -5,7 +5,7 @@ import socket
 import pytest
 
 from bench.server import free_port
-from infra.home import NotSetUp, cityloom_home
+from infra.home import NotSetUp
 from infra.local import state
 from infra.local.ports import is_free
 from infra.local.settings import load_settings, settings_from
@@ -14,7 +14,6 @@ from infra.local.state import (
     StackError,
     decide_state,
     read_state,
-    runtime_dir,
 )
 
 
@@ -146,20 +145,6 @@ def test_damaged_and_older_state_name_file_and_remedy(home):
 def test_nothing_started_yet_names_the_command():
     with pytest.raises(NotSetUp, match="cityloom up"):
         load_settings()
-
-
-def test_socket_of_a_deep_home_goes_to_a_short_private_folder(tmp_path, monkeypatch):
-    monkeypatch.setenv("CITYLOOM_HOME", str(tmp_path / ("deep" * 30)))
-    assert not runtime_dir(cityloom_home()).exists()  # looking leaves nothing behind
-    folder = runtime_dir(cityloom_home(), make=True)
-    try:
-        assert len(str(folder / "supervisor.sock")) < state.SOCKET_PATH_LIMIT
-        assert folder.stat().st_mode & 0o777 == 0o700
-        folder.chmod(0o755)
-        with pytest.raises(StackError, match="not this user's private folder"):
-            runtime_dir(cityloom_home())
-    finally:
-        folder.rmdir()
 
 
 def test_secrets_are_made_once_and_private(home):

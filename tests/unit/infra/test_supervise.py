@@ -3,6 +3,7 @@ import os
 import shlex
 import subprocess
 import sys
+import time
 from dataclasses import replace
 
 import psutil
@@ -12,7 +13,7 @@ from sqlalchemy import make_url
 from infra.local import services
 from infra.local.services import airflow_environment, mlflow_environment
 from infra.local.settings import settings_from
-from infra.local.state import FIRST_PORTS, StackError, runtime_dir
+from infra.local.state import FIRST_PORTS, StackError
 from infra.local.supervise import Supervisor
 
 
@@ -27,7 +28,7 @@ def settings(tmp_path, monkeypatch):
         "database": {"host": "db.example", "port": 5432, "options": ""},
     }
     yield settings_from(home, described)
-    Supervisor().remove_socket()  # the socket's folder of a deep home lies in /tmp
+    Supervisor().shut_down()
 
 
 def programs_of(supervisor):
@@ -43,8 +44,8 @@ def test_supervisor_reads_back_what_was_written(settings):
     """By supervisor's own parser: a space or a semicolon in the home must survive it."""
     supervisor = Supervisor()
     config = services.supervisor_config(settings, services.environments(settings))
-    assert supervisor.configure(config) is True
-    assert supervisor.configure(config) is False
+    assert supervisor.apply(config) == []
+    assert supervisor.apply(config) == []
     assert supervisor.config.stat().st_mode & 0o777 == 0o600
     programs = programs_of(supervisor)
     wanted = [name for names in services.FAMILIES.values() for name in names]
@@ -57,7 +58,7 @@ def test_supervisor_reads_back_what_was_written(settings):
 
 def test_no_secret_on_a_command_line(settings):
     supervisor = Supervisor()
-    supervisor.configure(services.supervisor_config(settings, services.environments(settings)))
+    supervisor.apply(services.supervisor_config(settings, services.environments(settings)))
     secrets = [path.read_text() for path in (settings.home / "secrets").iterdir()]
     assert secrets
     for program in programs_of(supervisor).values():
@@ -112,6 +113,58 @@ def test_what_outlived_its_supervisor_is_ended_and_nothing_else(settings):
             process.wait()
 
 
+def test_supervisor_of_a_deep_home_answers(settings, monkeypatch):
+    """A socket's path must fit in 108 bytes; a home's need not."""
+    home = settings.home / ("deep" * 30)
+    monkeypatch.setenv("CITYLOOM_HOME", str(home))
+    supervisor = Supervisor()
+    deep = replace(settings, home=home)
+    config = services.supervisor_config(deep, {family: {} for family in services.FAMILIES})
+    try:
+        assert supervisor.apply(config) == []
+        assert supervisor.state("mlflow") == "STOPPED"
+        assert supervisor.folder.stat().st_mode & 0o777 == 0o700
+    finally:
+        supervisor.shut_down()
+    assert not supervisor.socket.exists()
+
+
+#: Stand for servers: each does nothing, for long.
+SERVERS = """
+[program:{name}]
+command = /bin/sleep 600
+environment = CITYLOOM_SERVICE="{name}",GIVEN="yes"
+autostart = false
+"""
+
+
+def test_server_gets_only_what_it_needs_of_the_environment(settings, monkeypatch):
+    """A manifest's `token_env` is read by Airflow's tasks; no other server is handed the token."""
+    for name in ("PORTAL_TOKEN", "HTTPS_PROXY", "LC_TIME", "MLFLOW_TRACKING_URI", "CITYLOOM_MORE"):
+        monkeypatch.setenv(name, "x")
+    config = services.supervisor_config(settings, services.environments(settings))
+    names = ("postgres", "mlflow", "superset", "airflow-scheduler")
+    programs = "".join(SERVERS.format(name=name) for name in names)
+    supervisor = Supervisor()
+    supervisor.apply(config.partition("[program:")[0] + programs)
+    found = {}
+    try:
+        for name in names:
+            supervisor.start_program(name)
+            process = psutil.Process(supervisor.running()[name]["pid"])
+            while "sleep" not in process.cmdline()[0]:  # not yet what it becomes
+                time.sleep(0.05)
+            found[name] = process.environ()
+    finally:
+        supervisor.shut_down()
+    for environment in found.values():
+        assert {"PATH", "CITYLOOM_HOME", "LC_TIME", "GIVEN"} <= set(environment)
+        assert "MLFLOW_TRACKING_URI" not in environment
+    holders = {variable: {n for n in names if variable in found[n]} for variable in os.environ}
+    assert holders["PORTAL_TOKEN"] == {"airflow-scheduler"}
+    assert holders["HTTPS_PROXY"] == holders["CITYLOOM_MORE"] == set(names) - {"postgres"}
+
+
 def test_home_that_supervisor_cannot_have_is_refused(settings):
     with pytest.raises(StackError, match="cannot have %"):
         services.supervisor_config(replace(settings, home=settings.home.parent / "100%"), {})
@@ -119,7 +172,7 @@ def test_home_that_supervisor_cannot_have_is_refused(settings):
 
 def test_stale_socket_is_no_running_supervisor(settings):
     supervisor = Supervisor()
-    runtime_dir(supervisor.home, make=True)
+    supervisor.folder.mkdir(parents=True)
     supervisor.socket.touch()
     assert supervisor.pid() is None
     assert supervisor.running() == {}

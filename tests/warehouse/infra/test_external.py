@@ -24,9 +24,9 @@ def test_external_server_is_prepared_once_and_its_login_not_kept(tmp_path, monke
         monkeypatch.delenv("CITYLOOM_DATABASE_URL")
         settings = load_settings()
         with pytest.raises(StackError, match="set CITYLOOM_DATABASE_URL to a login"):
-            stack._prepare_database(settings, None)
-        stack._prepare_database(settings, deployer)
-        stack._prepare_database(settings, None)  # prepared: no login needed any more
+            stack.prepare_database(settings, None)
+        stack.prepare_database(settings, deployer)
+        stack.prepare_database(settings, None)  # prepared: no login needed any more
         with psycopg.connect(settings.database_url("analyst")) as connection:
             assert connection.execute("select count(*) from quality.loads").fetchone() == (0,)
             name = connection.execute("select current_setting('application_name')").fetchone()
@@ -41,11 +41,11 @@ def test_external_server_is_prepared_once_and_its_login_not_kept(tmp_path, monke
             connection.execute("alter role analyst password 'short'")
         assert "analyst cannot log in" in next(f.found for f in _database() if f.verdict == "bad")
         with pytest.raises(StackError, match="analyst cannot log in"):
-            stack._prepare_database(settings, None)
-        (restored,) = stack._prepare_database(settings, deployer)
+            stack.prepare_database(settings, None)
+        (restored,) = stack.prepare_database(settings, deployer)
         assert "analyst cannot log in" in restored
         # A superuser takes functions away, in each database, and limits each reader.
-        assert len(stack._prepare_database(settings, admin)) == 6
+        assert len(stack.prepare_database(settings, admin)) == 6
         assert [finding.verdict for finding in _database()] == ["ok", "ok"]
         _assert_who_holds_up_a_build_is_named(settings)
 

@@ -32,7 +32,7 @@ def home(monkeypatch):
     home.chmod(0o755)
     decide_state()
     yield home
-    stack.stop_whatever_runs(lambda *_: None)
+    stack.down(lambda *_: None)
     stack.remove_state()
     shutil.rmtree(folder)
 
@@ -66,16 +66,29 @@ def test_another_user_of_the_machine_reads_nothing_of_it(home):
     assert not can_read(file)
 
 
+def put_inside(folder: Path) -> None:
+    """Make a database what an earlier version left in a home: all of it the server's user's."""
+    outside = folder.resolve()
+    folder.unlink()
+    shutil.move(outside, folder)
+    for path in (*folder.glob("programs*"), folder / postgres.NOTE, folder / "postgresql.conf"):
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+    shutil.chown(folder, postgres.SYSTEM_USER)
+    folder.chmod(0o700)
+    with (folder / "data" / "postgresql.conf").open("a") as settings:
+        settings.write("\ninclude_if_exists = 'cityloom.conf'\n")
+    (folder / "data" / "cityloom.conf").write_text("listen_addresses = 'no such host'\n")
+
+
 @as_root
 def test_database_of_an_open_home_moves_to_where_its_user_reaches_it(home):
-    port = free_port()
-    cluster = locate(home / "postgres", port)
-    cluster.initialise("secret")
-    assert not (home / "postgres").is_symlink()
+    folder, port = home / "postgres", free_port()
+    locate(folder, port).initialise("secret")
+    put_inside(folder)
     make_private(home)
-    assert postgres.is_shut_off(home / "postgres")
-    cluster = locate(home / "postgres", port)
-    assert (home / "postgres").is_symlink()
+    assert postgres.is_inside(folder)
+    cluster = locate(folder, port)
+    assert folder.is_symlink() and not postgres.is_inside(folder)
     assert not can_read(cluster.data / "PG_VERSION")
     cluster.initialise("secret")
     server = subprocess.Popen(

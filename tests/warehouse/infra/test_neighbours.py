@@ -26,13 +26,12 @@ with Reservations() as reservations:
     settings = settings_from(cityloom_home(), decide_state((), reservations)[0])
     supervisor = Supervisor()
     environments = services.environments(settings)
-    supervisor.configure(services.supervisor_config(settings, environments))
-    supervisor.start()
-    stack._start_database(supervisor, settings, lambda *_: None)
+    supervisor.apply(services.supervisor_config(settings, environments))
+    stack.Start(settings, supervisor, lambda *_: None).database()
 with psycopg.connect(settings.database_url("analyst")) as connection:
     loads = connection.execute("select count(*) from quality.loads").fetchone()[0]
 restarts = sum(stack._restarts(supervisor).values())
-stack.stop_whatever_runs(lambda *_: None)
+stack.down(lambda *_: None)
 stack.remove_state()
 print(json.dumps({"port": settings.ports["postgres"], "loads": loads, "restarts": restarts}))
 """
