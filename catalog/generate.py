@@ -84,7 +84,7 @@ def rendered(
         ),
         GENERATED / "seeds/source_catalog.csv": _table(
             "city_id source_id department_id title grain owner licence tier cadence "
-            "max_staleness_days feeds",
+            "max_staleness_days feeds sample snapshot_sample",
             (
                 (
                     source.city_id,
@@ -98,6 +98,8 @@ def rendered(
                     source.cadence,
                     max_staleness_days(source.cadence),
                     source.feeds,
+                    source.read.sample,
+                    source.snapshot.sample if source.snapshot else None,
                 )
                 for source in sources
             ),

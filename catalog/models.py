@@ -152,6 +152,11 @@ class Reader(Strict):
     options: dict[str, Any] = Field(
         default_factory=dict, description="Options of the connector, as its model declares them"
     )
+    sample: Line | None = Field(
+        None,
+        description="Of what the rows are a sample, and how it was drawn, for readers of the "
+        "figures; leave it out where the reader reads all there is",
+    )
 
 
 class Gate(Strict):

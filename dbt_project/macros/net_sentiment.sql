@@ -21,9 +21,9 @@
 
 {#
   (positive - negative) / n with its 95 % confidence interval (normal approximation); all null
-  below the minimum of n.
+  below the minimum of n, and where `suppressed`.
 #}
-{% macro net_sentiment_columns(counts, min_n) -%}
+{% macro net_sentiment_columns(counts, min_n, suppressed='false') -%}
     {%- set net = "(" ~ counts ~ ".positives - " ~ counts ~ ".negatives)::numeric / " ~ counts ~ ".n" -%}
     {%- set spread = "1.96 * sqrt(((" ~ counts ~ ".positives + " ~ counts ~ ".negatives)::numeric / "
         ~ counts ~ ".n - (" ~ net ~ ") ^ 2) / " ~ counts ~ ".n)" -%}
@@ -32,7 +32,7 @@
         ('net_sentiment_low', "greatest(-1, " ~ net ~ " - " ~ spread ~ ")"),
         ('net_sentiment_high', "least(1, " ~ net ~ " + " ~ spread ~ ")"),
     ] -%}
-    case when {{ counts }}.n >= {{ min_n }}
+    case when {{ counts }}.n >= {{ min_n }} and not ({{ suppressed }})
         then round({{ expression }}, 6)::double precision
     end as {{ name }}{{ ",
     " if not loop.last }}

@@ -92,3 +92,17 @@
     group by city_id, {{ service_id('service_name') }}
     having count(distinct {{ comparable_name('service_name') }}) > 1
 {% endtest %}
+
+
+{# Values of fewer events than their metric's definition allows. #}
+{% test has_enough_events(model, definitions) %}
+    select
+        kpi.city_id,
+        kpi.metric_id,
+        kpi.district_id,
+        kpi.period_start,
+        kpi.n
+    from {{ model }} as kpi
+    inner join {{ definitions }} as definition on kpi.metric_id = definition.metric_id
+    where kpi.value is not null and kpi.n < definition.min_n
+{% endtest %}

@@ -1,5 +1,5 @@
 -- The events that each metric counts, in common columns. n of a period is the number of its
--- events; numerator and denominator are sums; `sample` is what a median is taken of.
+-- events with a numerator or a sample; numerator and denominator are sums; `sample` is what a median is taken of.
 select
     city_id,
     'requests_opened' as metric_id,
@@ -32,7 +32,21 @@ select
     closed_at as event_at,
     null as numerator,
     null as denominator,
-    days_to_close as sample
+    -- A closing by routine is no sample; but it shows that the source covers its month.
+    case when not is_routine_closing then days_to_close end as sample
+from {{ ref('fct_service_request') }}
+where days_to_close is not null
+
+union all
+
+select
+    city_id,
+    'closed_by_routine_pct' as metric_id,
+    district_id,
+    closed_at as event_at,
+    is_routine_closing::integer as numerator,
+    1 as denominator,
+    null as sample
 from {{ ref('fct_service_request') }}
 where days_to_close is not null
 

@@ -24,22 +24,113 @@ with events as (
             and event.event_at <= as_of.as_of
 ),
 
--- A month that a city's source does not cover has no row, rather than zeros.
-months as (
+days as materialized (
     select
         city_id,
         metric_id,
         as_of,
         month,
-        as_of::date + 1 >= (month + interval '1 month')::date
-        -- A source that begins on the 30th, or again after a gap, does not cover that month.
-        and (
-            min(event_at) < month + interval '7 days'
-            or lag(month) over (partition by city_id, metric_id order by month)
-            is not distinct from (month - interval '1 month')::date
-        ) as is_complete
+        event_at::date as day,
+        count(*) as n
     from events
-    group by city_id, metric_id, as_of, month
+    group by city_id, metric_id, as_of, month, event_at::date
+),
+
+neighbours as (
+    select
+        *,
+        day - lag(day) over by_day as days_since,
+        lead(day) over by_day - day as days_until,
+        count(*) over (partition by city_id, metric_id) as n_days
+    from days
+    window by_day as (partition by city_id, metric_id order by day)
+),
+
+usual as (
+    select
+        city_id,
+        metric_id,
+        greatest(7, 3 * percentile_cont(0.5) within group (order by days_since)) as gap
+    from neighbours
+    group by city_id, metric_id
+),
+
+-- What the source covers: spans of days with events, none more than a month from the one before.
+-- A day or two of events far away from all others are no span, where there are enough days to say
+-- what is usual.
+dense_days as (
+    select
+        neighbours.city_id,
+        neighbours.metric_id,
+        neighbours.day,
+        -- A report of a month covers it, whatever day it bears.
+        case
+            when definition.event_grain = 'month'
+                then (neighbours.month + interval '1 month')::date - 1
+            else neighbours.day
+        end as last_day,
+        coalesce(
+            neighbours.day
+            - lag(neighbours.day) over (
+                partition by neighbours.city_id, neighbours.metric_id order by neighbours.day
+            ) > greatest(31, usual.gap),
+            true
+        ) as begins_span
+    from neighbours
+    inner join usual
+        on neighbours.city_id = usual.city_id and neighbours.metric_id = usual.metric_id
+    inner join {{ ref('kpi_definition') }} as definition
+        on neighbours.metric_id = definition.metric_id
+    where
+        neighbours.n_days < 30
+        or neighbours.n >= 3
+        or neighbours.days_since <= usual.gap
+        or neighbours.days_until <= usual.gap
+),
+
+numbered as (
+    select
+        *,
+        count(*) filter (where begins_span) over (
+            partition by city_id, metric_id order by day
+        ) as span
+    from dense_days
+),
+
+spans as (
+    select
+        city_id,
+        metric_id,
+        min(day) as first_day,
+        max(last_day) as last_day
+    from numbered
+    group by city_id, metric_id, span
+),
+
+-- A month without events has no row, rather than zeros. One is complete when a span reaches from
+-- its first week into its last one: what begins or ends inside it, or is a single record, covers no
+-- month.
+months as (
+    select
+        days.city_id,
+        days.metric_id,
+        days.as_of,
+        days.month,
+        days.as_of::date + 1 >= (days.month + interval '1 month')::date
+        and coalesce(bool_or(
+            spans.first_day < days.month + interval '7 days'
+            and spans.last_day >= days.month + interval '1 month' - interval '7 days'
+        ), false) as is_complete
+    from (
+        select distinct
+            city_id,
+            metric_id,
+            as_of,
+            month
+        from days
+    ) as days
+    left join spans on days.city_id = spans.city_id and days.metric_id = spans.metric_id
+    group by days.city_id, days.metric_id, days.as_of, days.month
 ),
 
 newest as (
@@ -59,6 +150,7 @@ periods as (
         as_of,
         'month' as period_grain,
         month as period_start,
+        month as first_month,
         month as last_month,
         1 as n_months,
         is_complete
@@ -70,6 +162,7 @@ periods as (
         months.as_of,
         'trailing_12_months' as period_grain,
         (newest.last_month - interval '11 months')::date as period_start,
+        min(months.month) as first_month,
         newest.last_month,
         count(*) as n_months,
         true as is_complete
@@ -123,7 +216,7 @@ sums as (
         periods.period_start,
         case when grouping(events.district_id) = 1 then '*' else events.district_id end
             as district_id,
-        count(*) as n,
+        count(*) filter (where num_nonnulls(events.numerator, events.sample) > 0) as n,
         sum(events.numerator) as numerator,
         sum(events.denominator) as denominator,
         percentile_cont(0.5) within group (order by events.sample) as median
@@ -149,6 +242,7 @@ cells as (
         periods.metric_id,
         periods.period_grain,
         periods.period_start,
+        periods.first_month,
         periods.last_month,
         periods.n_months,
         periods.is_complete,
@@ -180,6 +274,29 @@ cells as (
             and periods.period_grain = sums.period_grain
             and periods.period_start = sums.period_start
             and districts.district_id = sums.district_id
+),
+
+suppressed as (
+    select
+        *,
+        -- Small numbers are noise, and would identify people.
+        n > 0 and n < min_n as is_too_few,
+        aggregate = 'ratio'
+        and {{ is_derivable(
+            'cells', ['city_id', 'metric_id', 'period_grain', 'period_start'], 'min_n'
+        ) }} as is_derivable
+    from cells
+),
+
+valued as (
+    select
+        *,
+        case
+            when aggregate = 'median' then round(median::numeric, 6)::double precision
+            else round(numerator * scale / nullif(denominator, 0), 6)::double precision
+        end as computed,
+        is_too_few or is_derivable as is_suppressed
+    from suppressed
 )
 
 select
@@ -189,15 +306,18 @@ select
     period_grain,
     period_start,
     (last_month + interval '1 month')::date as period_end,
+    first_month as covered_from,
+    n_months as months_covered,
     is_complete,
     as_of,
     n,
-    numerator,
-    denominator,
+    case when not is_suppressed then numerator end as numerator,
+    case when not is_suppressed then denominator end as denominator,
+    case when not is_suppressed then computed end as value,
     case
-        -- Small numbers are noise, and would identify people.
-        when n < min_n then null
-        when aggregate = 'median' then round(median::numeric, 6)::double precision
-        else round(numerator * scale / nullif(denominator, 0), 6)::double precision
-    end as value
-from cells
+        when is_too_few then 'too_few'
+        when is_derivable then 'derivable'
+        when computed is null and n = 0 then 'no_events'
+        when computed is null then 'no_denominator'
+    end as null_reason
+from valued

@@ -7,4 +7,4 @@ select
     wait_seconds,
     talk_seconds,
     topic
-from {{ ref('int_call') }}
+from {{ within_as_of('call') }} as call

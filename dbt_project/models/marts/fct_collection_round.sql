@@ -5,4 +5,4 @@ select
     round_date,
     scheduled_stops,
     missed_stops
-from {{ ref('int_collection_round') }}
+from {{ within_as_of('collection_round') }} as collection_round

@@ -10,7 +10,7 @@ select
         as has_injury,
     collision.latitude,
     collision.longitude
-from {{ ref('int_collision') }} as collision
+from {{ within_as_of('collision') }} as collision
 left join {{ ref('int_point_district') }} as place
     on
         collision.city_id = place.city_id

@@ -8,4 +8,4 @@ select
     topic,
     language,
     text
-from {{ ref('int_feedback') }}
+from {{ within_as_of('feedback') }} as feedback

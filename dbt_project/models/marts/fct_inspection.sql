@@ -8,7 +8,7 @@ select
     inspection.result,
     inspection.latitude,
     inspection.longitude
-from {{ ref('int_inspection') }} as inspection
+from {{ within_as_of('inspection') }} as inspection
 left join {{ ref('int_point_district') }} as place
     on
         inspection.city_id = place.city_id

@@ -32,6 +32,7 @@ select
     denominator::double precision as denominator,
     n,
     value,
+    null_reason,
     target,
     direction,
     round(

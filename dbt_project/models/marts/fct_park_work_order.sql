@@ -7,4 +7,4 @@ select
     opened_on,
     completed_on,
     status
-from {{ ref('int_park_work_order') }}
+from {{ within_as_of('park_work_order') }} as park_work_order

@@ -8,4 +8,4 @@ select
     status,
     round(extract(epoch from issued_at - applied_at) / 86400.0, 6)::double precision
         as days_to_issue
-from {{ ref('int_permit') }}
+from {{ within_as_of('permit') }} as permit

@@ -1,3 +1,17 @@
+-- A state that no staging model maps is unknown, and never taken for open.
+with requests as (
+    select
+        *,
+        case
+            when status in ({{ known_request_states() }}) then status else 'unknown'
+        end as known_status,
+        closed_at - opened_at <= interval '60 seconds'
+        -- Both at midnight: dates without a time of day, which cannot tell.
+        and (opened_at <> date_trunc('day', opened_at) or closed_at <> date_trunc('day', closed_at))
+            as is_routine_closing
+    from {{ within_as_of('service_request') }} as dated
+)
+
 select
     request.city_id,
     request.service_request_id,
@@ -9,22 +23,25 @@ select
     request.service_name,
     request.descriptor,
     request.channel,
-    request.status,
+    request.known_status as status,
     request.opened_at,
     request.closed_at,
     request.due_at,
-    request.status = 'closed' as is_closed,
+    request.known_status in ('open', 'in_progress') as is_open,
+    request.known_status = 'closed' as is_closed,
+    coalesce(request.is_routine_closing, false) as is_routine_closing,
     round(extract(epoch from request.closed_at - request.opened_at) / 86400.0, 6)::double precision
         as days_to_close,
     request.due_at <= as_of.as_of as is_due,
-    -- Open and overdue is a miss; closed at an unknown time is neither.
+    -- Open and overdue is a miss. Neither a hit nor a miss: what was closed at an unknown time, was
+    -- cancelled, or is in an unknown state.
     case
         when request.status = 'closed' then request.closed_at <= request.due_at
-        when request.due_at <= as_of.as_of then false
+        when request.status in ('open', 'in_progress') and request.due_at <= as_of.as_of then false
     end as is_closed_on_time,
     request.latitude,
     request.longitude
-from {{ ref('int_service_request') }} as request
+from requests as request
 inner join {{ ref('int_as_of') }} as as_of
     on request.city_id = as_of.city_id and as_of.fact = 'service_request'
 left join {{ ref('int_point_district') }} as place

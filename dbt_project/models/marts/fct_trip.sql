@@ -12,7 +12,7 @@ select
     trip.distance_miles,
     trip.passengers,
     trip.total_amount::numeric(18, 2) as total_amount
-from {{ ref('int_trip') }} as trip
+from {{ within_as_of('trip') }} as trip
 left join {{ ref('int_taxi_zone') }} as pickup
     on trip.city_id = pickup.city_id and trip.pickup_zone_id = pickup.zone_id
 left join {{ ref('int_taxi_zone') }} as dropoff

@@ -10,7 +10,7 @@ with weighed as (
                     + coalesce(metal_glass_plastic_tons, 0)::numeric
                     + coalesce(organics_tons, 0)::numeric
         end as recycled
-    from {{ ref('int_waste_tonnage') }}
+    from {{ within_as_of('waste_tonnage') }} as reported
 )
 
 select

@@ -1,6 +1,10 @@
 {%- set parts = [
     'requests', 'due', 'closed', 'waste', 'rounds', 'collisions', 'calls', 'feedback'
 ] -%}
+{%- set kpis = [
+    'closed_on_time_pct', 'median_days_to_close', 'refuse_tons_per_1000', 'recycling_rate',
+    'injury_collisions_per_10000', 'net_sentiment'
+] -%}
 
 -- Residents' comments beside the work of the departments. Where a source covers a month of the
 -- city, a district without rows had no events: 0. What is weighed or scheduled is null without a
@@ -11,7 +15,7 @@ with requests as (
         district_id,
         date_trunc('month', opened_at)::date as month,
         count(*) as requests_opened,
-        count(*) filter (where not is_closed) as requests_still_open
+        count(*) filter (where is_open) as requests_still_open
     from {{ ref('fct_service_request') }}
     where district_id is not null
     group by city_id, district_id, date_trunc('month', opened_at)
@@ -35,7 +39,7 @@ closed as (
         district_id,
         date_trunc('month', closed_at)::date as month,
         count(*) as requests_closed,
-        percentile_cont(0.5) within group (order by days_to_close) as median_days_to_close
+        count(*) filter (where is_routine_closing) as requests_closed_by_routine
     from {{ ref('fct_service_request') }}
     where district_id is not null and days_to_close is not null
     group by city_id, district_id, date_trunc('month', closed_at)
@@ -46,9 +50,7 @@ waste as (
         city_id,
         district_id,
         month_start as month,
-        sum(refuse_tons::numeric) as refuse_tons,
-        sum(recycled_tons::numeric) as recycled_tons,
-        sum(total_tons::numeric) filter (where recycled_tons is not null) as weighed_tons
+        sum(refuse_tons::numeric) as refuse_tons
     from {{ ref('fct_waste_tonnage') }}
     where district_id is not null
     group by city_id, district_id, month_start
@@ -152,10 +154,20 @@ completeness as (
     group by city_id, period_start
 ),
 
-minimum as (
-    select min_n
-    from {{ ref('kpi_definition') }}
-    where metric_id = 'net_sentiment'
+-- Each KPI's value is fct_kpi's.
+kpi as (
+    select
+        city_id,
+        district_id,
+        period_start as month,
+    {%- for kpi in kpis %}
+        max(value) filter (where metric_id = '{{ kpi }}') as {{ kpi }},
+        max(null_reason) filter (where metric_id = '{{ kpi }}') as {{ kpi }}_null_reason
+        {{- ',' if not loop.last }}
+    {%- endfor %}
+    from {{ ref('int_kpi_value') }}
+    where period_grain = 'month' and district_id <> '*'
+    group by city_id, district_id, period_start
 ),
 
 residents as (
@@ -179,19 +191,28 @@ select
         ('requests', 'requests_opened'),
         ('requests', 'requests_still_open'),
         ('due', 'requests_due'),
-        ('due', 'requests_closed_on_time'),
     ] %}
         case when covered.{{ part }} then coalesce({{ part }}.{{ count }}, 0) end as {{ count }},
     {%- endfor %}
-    round(100.0 * due.requests_closed_on_time / due.requests_due, 6)::double precision
-        as closed_on_time_pct,
+    -- Where a KPI is suppressed, so is what it could be computed from.
+    case
+        when
+            covered.due
+            and coalesce(kpi.closed_on_time_pct_null_reason, '') not in ('too_few', 'derivable')
+            then coalesce(due.requests_closed_on_time, 0)
+    end as requests_closed_on_time,
+    kpi.closed_on_time_pct,
+    kpi.closed_on_time_pct_null_reason,
     case when covered.closed then coalesce(closed.requests_closed, 0) end as requests_closed,
-    round(closed.median_days_to_close::numeric, 6)::double precision as median_days_to_close,
+    case when covered.closed then coalesce(closed.requests_closed_by_routine, 0) end
+        as requests_closed_by_routine,
+    kpi.median_days_to_close,
+    kpi.median_days_to_close_null_reason,
     waste.refuse_tons::double precision as refuse_tons,
-    round(waste.refuse_tons * 1000 / residents.residents, 6)::double precision
-        as refuse_tons_per_1000,
-    round(waste.recycled_tons / nullif(waste.weighed_tons, 0), 6)::double precision
-        as recycling_rate,
+    kpi.refuse_tons_per_1000,
+    kpi.refuse_tons_per_1000_null_reason,
+    kpi.recycling_rate,
+    kpi.recycling_rate_null_reason,
     rounds.scheduled_stops,
     rounds.missed_stops,
     round(10000.0 * rounds.missed_stops / nullif(rounds.scheduled_stops, 0), 6)::double precision
@@ -199,26 +220,18 @@ select
     case when covered.collisions then coalesce(collisions.collisions, 0) end as collisions,
     case when covered.collisions then coalesce(collisions.injury_collisions, 0) end
         as injury_collisions,
-    case
-        when covered.collisions
-            then
-                round(
-                    10000.0 * coalesce(collisions.injury_collisions, 0) / residents.residents, 6
-                )::double precision
-    end as injury_collisions_per_10000,
+    kpi.injury_collisions_per_10000,
+    kpi.injury_collisions_per_10000_null_reason,
     case when covered.calls then coalesce(calls.calls_offered, 0) end as calls_offered,
     case when covered.calls then coalesce(calls.calls_answered, 0) end as calls_answered,
-    round(calls.mean_wait_seconds, 3)::double precision as mean_wait_seconds,
-    case when covered.feedback then coalesce(feedback.comments, 0) end as comments,
-    -- Below the minimum the counts are null, too: the value could be computed from them.
-    case when feedback.comments >= minimum.min_n then feedback.negatives end as negatives,
-    case when feedback.comments >= minimum.min_n then feedback.positives end as positives,
     case
-        when feedback.comments >= minimum.min_n
-            then
-                round((feedback.positives - feedback.negatives)::numeric / feedback.comments, 6)
-                ::double precision
-    end as net_sentiment
+        when calls.calls_offered >= {{ var('min_n') }} then round(calls.mean_wait_seconds, 3)
+    end::double precision as mean_wait_seconds,
+    case when covered.feedback then coalesce(feedback.comments, 0) end as comments,
+    case when kpi.net_sentiment is not null then feedback.negatives end as negatives,
+    case when kpi.net_sentiment is not null then feedback.positives end as positives,
+    kpi.net_sentiment,
+    kpi.net_sentiment_null_reason
 from months
 inner join covered on months.city_id = covered.city_id and months.month = covered.month
 inner join {{ ref('dim_city') }} as city on months.city_id = city.city_id
@@ -227,7 +240,11 @@ left join residents
 left join
     completeness
     on months.city_id = completeness.city_id and months.month = completeness.month
-cross join minimum
+left join kpi
+    on
+        months.city_id = kpi.city_id
+        and months.district_id = kpi.district_id
+        and months.month = kpi.month
 {%- for part in parts %}
     left join {{ part }}
         on

@@ -1,7 +1,7 @@
 {{ config(materialized='view') }}
 
--- A view, so that a blocked load shows at once, without a build. It is the only model that reads
--- the record of loads, and the only one that differs between two builds of the same rows.
+-- A view, so that a blocked load shows at once, without a build. It is the only model that
+-- differs between two builds of the same rows.
 with newest as (
     select distinct on (city_id, source_id)
         city_id,
@@ -35,7 +35,8 @@ good as (
         city_id,
         source_id,
         max(finished_at) as at,
-        max(load_id) filter (where state = 'accepted') as accepted_load_id
+        max(load_id) filter (where state = 'accepted') as accepted_load_id,
+        (array_agg(mode order by load_id desc))[1] as mode
     from {{ source('quality', 'loads') }}
     where state in ('accepted', 'unchanged')
     group by city_id, source_id
@@ -51,12 +52,38 @@ published as (
     where progress.step = 'publish'
 ),
 
+-- How old the newest record may be: three times what the cadence allows, or a silence that is usual
+-- for the source, as between reports of a month. A simulated city's calendar is its own, so there
+-- the newest record of the city stands for today.
+expected as (
+    select
+        catalogued.city_id,
+        catalogued.source_id,
+        as_of.as_of,
+        as_of.n_beyond_as_of,
+        greatest(
+            3 * catalogued.max_staleness_days,
+            coalesce(as_of.usual_gap_days, 0)
+        ) as max_age_days,
+        case
+            when city.is_simulated
+                then max(as_of.as_of) over (partition by catalogued.city_id)
+            else now() at time zone city.time_zone
+        end as seen_at
+    from {{ ref('source_catalog') }} as catalogued
+    inner join {{ ref('city') }} as city on catalogued.city_id = city.city_id
+    left join {{ ref('int_source_as_of') }} as as_of
+        on catalogued.city_id = as_of.city_id and catalogued.source_id = as_of.source_id
+),
+
 -- Why the figures lack something of a source, if they do.
 checked as (
     select
         catalogued.city_id,
         catalogued.source_id,
         good.at as last_good_load_at,
+        case good.mode when 'snapshot' then catalogued.snapshot_sample else catalogued.sample end
+            as sample,
         case
             when ended.state in ('blocked', 'failed') then ended.state
             when good.accepted_load_id > coalesce(published.load_id, 0) then 'not built'
@@ -83,7 +110,39 @@ select
     catalogued.department_id,
     catalogued.tier,
     catalogued.owner,
-    as_of.as_of,
+    expected.as_of,
+    extract(day from expected.seen_at - expected.as_of)::integer as newest_record_days,
+    coalesce(
+        expected.seen_at - expected.as_of > make_interval(days => expected.max_age_days), false
+    ) as is_old,
+    checked.sample is not null as is_sample,
+    checked.sample,
+    coalesce(expected.n_beyond_as_of, 0) as n_beyond_as_of,
+    coalesce(quality.n_unknown_state, 0) as n_unknown_state,
+    quality.unknown_states,
+    quality.n_district_compared,
+    quality.n_other_district,
+    concat_ws(
+        ' ',
+        'Sample: ' || checked.sample || '.',
+        case
+            when expected.seen_at - expected.as_of > make_interval(days => expected.max_age_days)
+                then 'Old: the newest record is of ' || expected.as_of::date || '.'
+        end,
+        case
+            when expected.n_beyond_as_of > 0
+                then
+                    'Left out: ' || expected.n_beyond_as_of
+                    || ' dated beyond the load, or alone far after all others.'
+        end,
+        'In no known state: ' || quality.unknown_states || '.',
+        case
+            when quality.n_other_district > 0
+                then
+                    'Another district than the point: ' || quality.n_other_district || ' of '
+                    || quality.n_district_compared || '.'
+        end
+    ) as note,
     newest.load_id as newest_load_id,
     newest.state as newest_state,
     case
@@ -116,5 +175,7 @@ left join newest
     on catalogued.city_id = newest.city_id and catalogued.source_id = newest.source_id
 left join {{ source('quality', 'load_reason') }} as load_reason
     on newest.reason_code = load_reason.reason_code
-left join {{ ref('int_source_as_of') }} as as_of
-    on catalogued.city_id = as_of.city_id and catalogued.source_id = as_of.source_id
+inner join expected
+    on catalogued.city_id = expected.city_id and catalogued.source_id = expected.source_id
+left join {{ ref('int_source_quality') }} as quality
+    on catalogued.city_id = quality.city_id and catalogued.source_id = quality.source_id

@@ -144,7 +144,7 @@ def test_a_sql_client_sees_what_dbt_documents(built):
     assert undescribed == []
 
 
-def test_raw_is_read_by_staging_only_and_loads_by_status_only(built):
+def test_raw_is_read_by_staging_only_and_loads_by_status_and_as_of_only(built):
     for node in _manifest(built)["nodes"].values():
         if node["resource_type"] != "model":
             continue
@@ -152,7 +152,7 @@ def test_raw_is_read_by_staging_only_and_loads_by_status_only(built):
         if "raw" in sources:
             assert node["schema"] == "staging", node["name"]
         if "quality" in sources:
-            assert node["name"] == "rpt_service_status"
+            assert node["name"] in ("rpt_service_status", "int_source_as_of")
 
 
 def test_the_newest_version_counts_and_load_ids_do_not(built):
@@ -200,15 +200,15 @@ def test_kpis_and_sentiment_follow_the_champion(built):
         connection.execute("update ml.champion set model_version = 2")
     built.build(select=[dbt.NEEDS_SCORES])
     assert built.rows(read) == [("positive", 2)]
-    # one comment is below the minimum: n is there, the value is null
+    # one comment is below the minimum: n is there, the value and its parts are null
     assert built.rows(
         "select n, numerator, value from marts.fct_kpi "
         "where metric_id = 'net_sentiment' and district_id = '*'"
-    ) == [(1, 1.0, None)]
+    ) == [(1, None, None)]
     assert built.rows(
-        "select n, value, target, score from marts.fct_kpi "
+        "select n, value, null_reason, target, score from marts.fct_kpi "
         "where metric_id = 'median_days_to_close' and district_id = 'D01'"
-    ) == [(1, 1.0, 4.0, 2.0)]
+    ) == [(1, None, "too_few", 4.0, None)]
 
 
 def test_status_shows_a_blocked_load_and_its_reason_without_a_build(built):

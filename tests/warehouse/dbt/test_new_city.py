@@ -149,7 +149,10 @@ def test_days_to_close_are_those_of_the_file(chicago, complaints: list[Complaint
             "and metric_id = 'median_days_to_close' and district_id = '*'"
         )
     )
-    assert kpi == {month: median(values) for month, values in days.items()}
+    # Below ten closings there is a reason in place of a value.
+    assert kpi == {
+        month: median(values) if len(values) >= 10 else None for month, values in days.items()
+    }
 
 
 def test_what_the_dashboard_reads_has_the_city(chicago, complaints: list[Complaint]):

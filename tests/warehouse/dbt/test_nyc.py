@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -107,6 +108,122 @@ def test_a_week_of_collisions_is_no_month(nyc):
         where city_id = 'nyc' and metric_id = 'injury_collisions_per_10000' and district_id = '*'
         """
     ) == [("2022-01-01", 7_659, 7_659)]
+
+
+def test_june_2024_is_no_full_month_of_requests_due(nyc):
+    """One request was due then: neither month nor year may come from it."""
+    assert nyc.rows(
+        """
+        select is_complete, n, value, null_reason from marts.fct_kpi
+        where city_id = 'nyc' and metric_id = 'closed_on_time_pct' and district_id = '*'
+            and period_start = '2024-06-01'
+        """
+    ) == [(False, 1, None, "too_few")]
+    assert nyc.rows(
+        """
+        select month::text, year_end::text, year_months, year_n, round(year_value::numeric, 3)::text
+        from reporting.rpt_kpi_scorecard
+        where city_id = 'nyc' and metric_id = 'closed_on_time_pct' and district_id = '*'
+        """
+    ) == [("2019-07-01", "2019-08-01", 12, 530, "38.868")]
+
+
+def test_few_reports_top_no_ranking(nyc):
+    assert nyc.rows(
+        """
+        select metric_id, min(year_n) from reporting.rpt_kpi_scorecard
+        where city_id = 'nyc' and year_value is not null
+            and metric_id in ('closed_on_time_pct', 'median_days_to_close')
+        group by 1 having min(year_n) < case metric_id when 'closed_on_time_pct' then 30 else 10 end
+        """
+    ) == []
+
+
+def test_closings_by_routine_do_not_flatter_time_to_close(nyc):
+    """1,825 of 6,400 came within a minute; of 5 more only the dates are known."""
+    assert nyc.rows(
+        """
+        select count(*) filter (where is_routine_closing), count(*)
+        from marts.fct_service_request where city_id = 'nyc' and days_to_close is not null
+        """
+    ) == [(1_825, 6_400)]
+    assert nyc.rows(
+        """
+        select
+            sum(n) filter (where metric_id = 'median_days_to_close')::integer,
+            sum(n) filter (where metric_id = 'closed_by_routine_pct')::integer
+        from intermediate.int_kpi_value
+        where city_id = 'nyc' and district_id = '*' and period_grain = 'month'
+        """
+    ) == [(4_575, 6_400)]
+
+
+def test_a_state_that_is_not_known_is_named_and_not_open(nyc):
+    assert nyc.rows(
+        """
+        select status, is_open, is_closed, count(*) from marts.fct_service_request
+        where city_id = 'nyc' group by 1, 2, 3 order by 1
+        """
+    ) == [
+        ("closed", False, True, 6_401),
+        ("in_progress", True, False, 4_254),
+        ("open", True, False, 1_034),
+        ("unknown", False, False, 2),
+    ]
+
+
+def test_readers_see_samples_old_records_and_what_is_odd_in_a_source(nyc):
+    seen = {
+        source: (is_sample, is_old, note)
+        for source, is_sample, is_old, note in nyc.rows(
+            "select source_id, is_sample, is_old, note from reporting.rpt_service_status "
+            "where city_id = 'nyc'"
+        )
+    }
+    assert seen["waste_tonnage"] == (False, True, "Old: the newest record is of 2020-06-01.")
+    assert seen["capital_projects"] == (False, False, "")
+    assert {name for name, (is_sample, _, _) in seen.items() if is_sample} == {
+        "collisions",
+        "rodent_inspections",
+        "service_requests",
+        "taxi_trips",
+    }
+    note = seen["service_requests"][2]
+    assert note.startswith("Sample: 11,691 requests of 2010 to 2025 from ten exports")
+    assert "Old: the newest record is of 2025-02-06." in note
+    assert "In no known state: email sent (1), unspecified (1)." in note
+    assert "Another district than the point: 72 of 11111." in note
+
+
+def test_one_closing_of_2035_changes_nothing_but_the_count_of_what_is_left_out(nyc):
+    hash_of_figures = "select md5(string_agg(k::text, ',' order by k::text)) from marts.fct_kpi as k"
+    before = nyc.rows(hash_of_figures)
+    key, opened = nyc.rows(
+        "select unique_key, created_date from raw.nyc__service_requests "
+        "where status = 'In Progress' order by unique_key limit 1"
+    )[0]
+    nyc.add(
+        "nyc__service_requests",
+        0,
+        {
+            "unique_key": f"{key}0001",
+            "created_date": opened,
+            "closed_date": datetime(2035, 1, 1),
+            "agency": "DOHMH",
+            "complaint_type": "Rodent",
+            "status": "Closed",
+        },
+    )
+    nyc.build(select=["stg_nyc__service_requests+"])
+    assert nyc.rows(hash_of_figures) == before
+    assert nyc.rows(
+        "select as_of::date::text, n_beyond_as_of from reporting.rpt_service_status "
+        "where city_id = 'nyc' and source_id = 'service_requests'"
+    ) == [("2025-02-06", 1)]
+    assert "Left out: 1 dated beyond the load" in nyc.rows(
+        "select note from reporting.rpt_service_status "
+        "where city_id = 'nyc' and source_id = 'service_requests'"
+    )[0][0]
 
 
 def test_the_rate_of_refuse_is_of_the_districts_that_report(nyc):

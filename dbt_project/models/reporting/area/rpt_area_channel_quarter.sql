@@ -17,32 +17,44 @@ with counted as (
         model_version,
         grouping sets ((district_id), ())
     having grouping(district_id) = 1 or district_id is not null
+),
+
+limited as (
+    select
+        counted.*,
+        minimum.min_n,
+        {{ is_derivable(
+            'counted',
+            ['city_id', 'quarter', 'channel', 'model_name', 'model_version'],
+            'minimum.min_n'
+        ) }} as is_derivable
+    from counted
+    inner join {{ ref('kpi_definition') }} as minimum on minimum.metric_id = 'net_sentiment'
 )
 
 select
-    counted.city_id,
+    limited.city_id,
     area.city_name,
-    counted.district_id,
+    limited.district_id,
     area.area,
-    counted.quarter,
+    limited.quarter,
     area.year,
-    case counted.channel
+    case limited.channel
         when 'survey' then 'Survey'
         when 'email' then 'E-mail'
         when 'app_review' then 'App review'
         when 'council_meeting' then 'Council meeting'
-        else counted.channel
+        else limited.channel
     end as channel,
-    counted.n,
-    {{ net_sentiment_columns('counted', 'minimum.min_n') }},
-    counted.model_name,
-    counted.model_version
-from counted
+    limited.n,
+    {{ net_sentiment_columns('limited', 'limited.min_n', 'limited.is_derivable') }},
+    limited.model_name,
+    limited.model_version
+from limited
 -- Whole quarters: those whose last month is a full one.
 inner join {{ ref('rpt_area_kpi_month') }} as area
     on
-        counted.city_id = area.city_id
-        and counted.district_id = area.district_id
-        and (counted.quarter + interval '2 months')::date = area.month
+        limited.city_id = area.city_id
+        and limited.district_id = area.district_id
+        and (limited.quarter + interval '2 months')::date = area.month
         and area.metric_id = 'net_sentiment'
-inner join {{ ref('kpi_definition') }} as minimum on minimum.metric_id = 'net_sentiment'

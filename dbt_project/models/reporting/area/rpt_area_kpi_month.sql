@@ -12,6 +12,7 @@ select
     extract(year from kpi.period_start)::integer as year,
     kpi.n,
     kpi.value,
+    kpi.null_reason,
     kpi.target,
     kpi.score,
     kpi.definition_version,

@@ -26,10 +26,11 @@ select
     counted.n,
     {%- for part in ['negative', 'neutral', 'positive'] %}
         case
-            when counted.n >= minimum.min_n then round(counted.{{ part }}s::numeric / counted.n, 6)
+            when counted.n >= minimum.min_n and area.null_reason is null
+                then round(counted.{{ part }}s::numeric / counted.n, 6)
         end::double precision as {{ part }}_share,
     {%- endfor %}
-    {{ net_sentiment_columns('counted', 'minimum.min_n') }},
+    {{ net_sentiment_columns('counted', 'minimum.min_n', 'area.null_reason is not null') }},
     counted.model_name,
     counted.model_version
 from counted

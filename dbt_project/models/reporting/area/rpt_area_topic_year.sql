@@ -17,28 +17,39 @@ with counted as (
         model_version,
         grouping sets ((district_id), ())
     having grouping(district_id) = 1 or district_id is not null
+),
+
+limited as (
+    select
+        counted.*,
+        minimum.min_n,
+        {{ is_derivable(
+            'counted',
+            ['city_id', 'year', 'topic', 'model_name', 'model_version'],
+            'minimum.min_n'
+        ) }} as is_derivable
+    from counted
+    inner join {{ ref('kpi_definition') }} as minimum on minimum.metric_id = 'net_sentiment'
 )
 
 select
-    counted.city_id,
+    limited.city_id,
     city.city_name,
-    counted.district_id,
+    limited.district_id,
     coalesce(district.district_name, 'Whole city') as area,
-    counted.year,
-    counted.topic as topic_id,
-    upper(left(counted.topic, 1)) || replace(substring(counted.topic from 2), '_', ' ') as topic,
-    counted.n,
-    counted.negatives,
-    counted.positives,
-    {{ net_sentiment_columns('counted', 'minimum.min_n') }},
-    counted.model_name,
-    counted.model_version
-from counted
-inner join {{ ref('dim_city') }} as city on counted.city_id = city.city_id
+    limited.year,
+    limited.topic as topic_id,
+    upper(left(limited.topic, 1)) || replace(substring(limited.topic from 2), '_', ' ') as topic,
+    limited.n,
+    limited.negatives,
+    limited.positives,
+    {{ net_sentiment_columns('limited', 'limited.min_n') }},
+    limited.model_name,
+    limited.model_version
+from limited
+inner join {{ ref('dim_city') }} as city on limited.city_id = city.city_id
 left join {{ ref('dim_district') }} as district
-    on counted.city_id = district.city_id and counted.district_id = district.district_id
-inner join {{ ref('kpi_definition') }} as minimum
-    on
-        minimum.metric_id = 'net_sentiment'
-        -- Below the minimum the row is left out: small numbers are noise and identify people.
-        and counted.n >= minimum.min_n
+    on limited.city_id = district.city_id and limited.district_id = district.district_id
+-- Below the minimum the row is left out: small numbers are noise and identify people. So is one that
+-- would give such a row away.
+where limited.n >= limited.min_n and not limited.is_derivable

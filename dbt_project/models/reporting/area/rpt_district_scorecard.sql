@@ -26,7 +26,11 @@ areas as (
         max(year_n) filter (where metric_id = 'net_sentiment') as comments_n,
     {%- for metric in metrics %}
         max(year_value) filter (where metric_id = '{{ metric }}') as {{ metric }},
-        max(year_score) filter (where metric_id = '{{ metric }}') as {{ metric }}_score
+        max(year_score) filter (where metric_id = '{{ metric }}') as {{ metric }}_score,
+        max(year_n) filter (where metric_id = '{{ metric }}') as {{ metric }}_n,
+        max(year_null_reason) filter (where metric_id = '{{ metric }}') as {{ metric }}_null_reason,
+        max(year_months) filter (where metric_id = '{{ metric }}') as {{ metric }}_months,
+        max(year_end) filter (where metric_id = '{{ metric }}') as {{ metric }}_until
         {{- "," if not loop.last }}
     {%- endfor %}
     from cells
@@ -45,7 +49,11 @@ targets as (
         null::bigint as comments_n,
     {%- for metric in metrics %}
         max(year_target) filter (where metric_id = '{{ metric }}') as {{ metric }},
-        null::double precision as {{ metric }}_score
+        null::double precision as {{ metric }}_score,
+        null::bigint as {{ metric }}_n,
+        null::text as {{ metric }}_null_reason,
+        null::integer as {{ metric }}_months,
+        null::date as {{ metric }}_until
         {{- "," if not loop.last }}
     {%- endfor %}
     from cells

@@ -6,11 +6,15 @@ read as (
     select
         *,
         {{ nyc_district('community_board') }} as stated_district_id,
+        -- A state that is not here passes as it is: marts take it for unknown, and a test names it.
+        -- The portal does not say what Draft, Email Sent and Unspecified mean for a request.
         case
-            when lower(status) = 'closed' then 'closed'
+            when lower(status) in ('open', 'unassigned') then 'open'
             when lower(status) in ('in progress', 'assigned', 'started', 'pending')
                 then 'in_progress'
-            else 'open'
+            when lower(status) in ('closed', 'closed - testing') then 'closed'
+            when lower(status) in ('cancel', 'unable to process') then 'cancelled'
+            else lower(status)
         end as conformed_status
     from newest
 )
