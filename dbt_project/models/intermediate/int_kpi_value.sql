@@ -278,10 +278,10 @@ cells as (
 
 suppressed as (
     select
-        *,
+        cells.*,
         -- Small numbers are noise, and would identify people.
-        n > 0 and n < min_n as is_too_few,
-        aggregate = 'ratio'
+        cells.n > 0 and cells.n < cells.min_n as is_too_few,
+        cells.aggregate = 'ratio'
         and {{ is_derivable(
             'cells', ['city_id', 'metric_id', 'period_grain', 'period_start'], 'min_n'
         ) }} as is_derivable

@@ -29,15 +29,15 @@ with load_time as (
 ),
 
 events as (
-{% for name, fact in timed_facts().items() -%}
-    select
-        city_id,
-        source_id,
-        '{{ name }}' as fact,
-        cast({{ fact.event_time }} as timestamp) as event_at
-    from {{ ref('int_' ~ name) }}
-    {{ 'union all' if not loop.last }}
-{% endfor %}
+    {%- for name, fact in timed_facts().items() %}
+        select
+            city_id,
+            source_id,
+            '{{ name }}' as fact,
+            cast({{ fact.event_time }} as timestamp) as event_at
+        from {{ ref('int_' ~ name) }}
+        {{ 'union all' if not loop.last }}
+    {%- endfor %}
 ),
 
 days as (

@@ -24,24 +24,24 @@ unknown_states as (
         city_id,
         source_id,
         sum(n)::bigint as n_unknown_state,
-        string_agg(status || ' (' || n || ')', ', ' order by n desc, status) as unknown_states
+        string_agg(status || ' (' || n || ')', ', ' order by n desc, status asc) as unknown_states
     from states
     group by city_id, source_id
 ),
 
 located as (
-{% for name, fact in located_facts().items() if fact.has_point -%}
-    select
-        city_id,
-        source_id,
-        {{ fact.key }} as record_id,
-        stated_district_id,
-        latitude,
-        longitude
-    from {{ ref('int_' ~ name) }}
-    where stated_district_id is not null and latitude is not null and longitude is not null
-    {{ 'union all' if not loop.last }}
-{% endfor %}
+    {%- for name, fact in located_facts().items() if fact.has_point %}
+        select
+            city_id,
+            source_id,
+            {{ fact.key }} as record_id,
+            stated_district_id,
+            latitude,
+            longitude
+        from {{ ref('int_' ~ name) }}
+        where stated_district_id is not null and latitude is not null and longitude is not null
+        {{ 'union all' if not loop.last }}
+    {%- endfor %}
 ),
 
 parts as (

@@ -15,8 +15,9 @@ closed as (
         date_trunc('month', closed_at)::date as month,
         count(*) as requests_closed,
         count(*) filter (where is_routine_closing) as requests_closed_by_routine,
-        percentile_cont(0.5) within group (order by days_to_close)
-            filter (where not is_routine_closing) as median_days_to_close
+        percentile_cont(0.5) within group (
+            order by case when not is_routine_closing then days_to_close end
+        ) as median_days_to_close
     from {{ ref('fct_service_request') }}
     where days_to_close is not null
     group by city_id, department_id, date_trunc('month', closed_at)

@@ -145,6 +145,17 @@ def test_source_has_key_types_and_loader_columns_and_nothing_that_is_dropped(cit
     }
 
 
+def test_what_a_reader_says_its_rows_are_a_sample_of_is_in_the_catalog(cities: Path):
+    manifest = cities / "smalltown/sources/works/potholes.yml"
+    snapshot = 'snapshot: {connector: csv, files: ["p.csv"], sample: "every tenth, of 2024"}'
+    manifest.write_text(f"{SOURCE}{snapshot}\n")
+    seed = generate.rendered([load_city("smalltown", cities)], {})
+    (row,) = csv.DictReader(
+        seed[Path("generated/seeds/source_catalog.csv")].splitlines(keepends=True)
+    )
+    assert (row["sample"], row["snapshot_sample"]) == ("", "every tenth, of 2024")
+
+
 @pytest.mark.parametrize(
     ("cadence", "days"),
     [

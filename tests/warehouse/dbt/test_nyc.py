@@ -129,14 +129,17 @@ def test_june_2024_is_no_full_month_of_requests_due(nyc):
 
 
 def test_few_reports_top_no_ranking(nyc):
-    assert nyc.rows(
-        """
+    assert (
+        nyc.rows(
+            """
         select metric_id, min(year_n) from reporting.rpt_kpi_scorecard
         where city_id = 'nyc' and year_value is not null
             and metric_id in ('closed_on_time_pct', 'median_days_to_close')
         group by 1 having min(year_n) < case metric_id when 'closed_on_time_pct' then 30 else 10 end
         """
-    ) == []
+        )
+        == []
+    )
 
 
 def test_closings_by_routine_do_not_flatter_time_to_close(nyc):
@@ -196,7 +199,9 @@ def test_readers_see_samples_old_records_and_what_is_odd_in_a_source(nyc):
 
 
 def test_one_closing_of_2035_changes_nothing_but_the_count_of_what_is_left_out(nyc):
-    hash_of_figures = "select md5(string_agg(k::text, ',' order by k::text)) from marts.fct_kpi as k"
+    hash_of_figures = (
+        "select md5(string_agg(k::text, ',' order by k::text)) from marts.fct_kpi as k"
+    )
     before = nyc.rows(hash_of_figures)
     key, opened = nyc.rows(
         "select unique_key, created_date from raw.nyc__service_requests "
@@ -220,10 +225,13 @@ def test_one_closing_of_2035_changes_nothing_but_the_count_of_what_is_left_out(n
         "select as_of::date::text, n_beyond_as_of from reporting.rpt_service_status "
         "where city_id = 'nyc' and source_id = 'service_requests'"
     ) == [("2025-02-06", 1)]
-    assert "Left out: 1 dated beyond the load" in nyc.rows(
-        "select note from reporting.rpt_service_status "
-        "where city_id = 'nyc' and source_id = 'service_requests'"
-    )[0][0]
+    assert (
+        "Left out: 1 dated beyond the load"
+        in nyc.rows(
+            "select note from reporting.rpt_service_status "
+            "where city_id = 'nyc' and source_id = 'service_requests'"
+        )[0][0]
+    )
 
 
 def test_the_rate_of_refuse_is_of_the_districts_that_report(nyc):

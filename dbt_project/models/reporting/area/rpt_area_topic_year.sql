@@ -50,6 +50,6 @@ from limited
 inner join {{ ref('dim_city') }} as city on limited.city_id = city.city_id
 left join {{ ref('dim_district') }} as district
     on limited.city_id = district.city_id and limited.district_id = district.district_id
--- Below the minimum the row is left out: small numbers are noise and identify people. So is one that
--- would give such a row away.
+-- Below the minimum the row is left out: small numbers are noise and identify people. So is one
+-- that would give such a row away.
 where limited.n >= limited.min_n and not limited.is_derivable
