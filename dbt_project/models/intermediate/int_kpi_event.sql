@@ -1,6 +1,6 @@
 -- The events that each metric counts, in common columns. n of a period is the number of its
--- events with a numerator or a sample; numerator and denominator are sums; `sample` is what a median
--- is taken of.
+-- events with a numerator or a sample; numerator and denominator are sums; `sample` is what a
+-- median is taken of.
 select
     city_id,
     'requests_opened' as metric_id,
