@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import subprocess
@@ -37,8 +38,16 @@ def parse(root: Path, home: Path) -> dict[str, Any]:
 
 @pytest.fixture(scope="session")
 def parsed(tmp_path_factory) -> dict[str, Any]:
-    """What `parse.py` found in dags/."""
-    return parse(ROOT, tmp_path_factory.mktemp("airflow"))
+    """What `parse.py` found in dags/; the first of xdist's processes that asks parses for all."""
+    folder = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        folder = folder.parent
+    found = folder / "parsed_dags.json"
+    with (folder / "parsed_dags.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not found.is_file():
+            found.write_text(json.dumps(parse(ROOT, tmp_path_factory.mktemp("airflow"))))
+    return json.loads(found.read_text())
 
 
 @pytest.fixture(scope="session")

@@ -7,7 +7,6 @@ from datetime import datetime
 import pytest
 
 from catalog.models import Column, Reader, Source
-from expectations import suite as suites
 from extract.manifests import load_cities
 
 
@@ -31,6 +30,8 @@ def source(columns: dict[str, Column], **given) -> Source:
 
 def made(**columns: Column) -> list[tuple[str, dict]]:
     """Return (type, what differs from the default) for the rules of columns other than the key."""
+    from expectations import suite as suites
+
     return [
         (e.expectation_type, e.configuration.kwargs)
         for e in suites.default_suite(source(columns)).expectations
@@ -39,6 +40,8 @@ def made(**columns: Column) -> list[tuple[str, dict]]:
 
 
 def test_a_manifest_says_rules_types_and_severities():
+    from expectations import suite as suites
+
     rules = suites.default_suite(
         source(
             {
@@ -85,6 +88,8 @@ def test_patterns_that_both_read_alike_are_let_through(pattern):
 
 
 def test_every_source_has_a_suite_whose_columns_it_declares():
+    from expectations import suite as suites
+
     own = 0
     for city in load_cities().cities:
         for one in city.sources:
@@ -103,6 +108,8 @@ def test_every_source_has_a_suite_whose_columns_it_declares():
 
 
 def test_an_own_rule_needs_words_and_rows(monkeypatch):
+    from expectations import suite as suites
+
     gx = suites.gx
     of = source({"a": Column(type="integer")})
     rule = gx.expectations.ExpectColumnMaxToBeBetween(

@@ -8,16 +8,9 @@ import sys
 
 import numpy as np
 import pytest
-import pytorch_lightning as pl
-import torch
 
-from ml.data import SentimentData
-from ml.fit import fit
 from ml.labels import LABELS
-from ml.module import SentimentModule, class_weights
 from ml.nets import NETS, UnknownNet, net_class
-from ml.nets.base import IncompatibleNet, Net, load_net, save_net
-from ml.nets.subword import TooFewTexts
 from ml.readers import Dataset, Split
 
 GOOD, BAD, PLAIN = (
@@ -54,6 +47,8 @@ DATASET = Dataset("tiny", train=split(1, 2, 3), validation=split(4))
 
 @pytest.fixture(scope="module")
 def fitted():
+    from ml.fit import fit
+
     reported = []
     return fit(DATASET, PARAMS, reported.append), reported
 
@@ -76,6 +71,10 @@ def test_the_weights_are_those_of_the_best_epoch(fitted):
 
 
 def test_same_seed_same_weights_other_seed_others(fitted):
+    import torch
+
+    from ml.fit import fit
+
     result, _ = fitted
     again = fit(DATASET, PARAMS).net.state_dict()
     for name, tensor in result.net.state_dict().items():
@@ -85,12 +84,19 @@ def test_same_seed_same_weights_other_seed_others(fitted):
 
 
 def test_stops_early_when_nothing_gets_better():
+    from ml.fit import fit
+
     stopped = fit(DATASET, {**PARAMS, "learning_rate": 0.0, "epochs": 30, "patience": 2})
     assert len(stopped.epochs) == 3
 
 
 @pytest.mark.parametrize("name", sorted(NETS))
 def test_every_net_goes_through_lightning(name, tmp_path):
+    import pytorch_lightning as pl
+
+    from ml.data import SentimentData
+    from ml.module import SentimentModule, class_weights
+
     net = net_class(name).fitted(DATASET.train.texts)
     module = SentimentModule(net, class_weights(DATASET.train.labels), 0.01, 0.01, 0.1)
     trainer = pl.Trainer(fast_dev_run=True, devices=1, logger=False, default_root_dir=tmp_path)
@@ -101,6 +107,8 @@ def test_every_net_goes_through_lightning(name, tmp_path):
 
 @pytest.mark.parametrize("name", sorted(NETS))
 def test_a_saved_net_answers_the_same(name, tmp_path):
+    from ml.nets.base import Net, load_net, save_net
+
     net = net_class(name).fitted(DATASET.train.texts).eval()
     save_net(net, tmp_path)
     texts = [*DATASET.validation.texts, "", "words it never saw: zzzz", "😡"]
@@ -120,6 +128,8 @@ def test_batches_do_not_change_an_answer(fitted):
 
 
 def test_a_net_of_another_format_is_refused(fitted, tmp_path):
+    from ml.nets.base import IncompatibleNet, load_net, save_net
+
     save_net(fitted[0].net, tmp_path)
     described = json.loads((tmp_path / "net.json").read_text())
     (tmp_path / "net.json").write_text(json.dumps({**described, "format": 0}))
@@ -133,6 +143,8 @@ def test_an_unknown_net_is_answered_with_the_known_ones():
 
 
 def test_texts_without_anything_in_common_are_too_little():
+    from ml.nets.subword import TooFewTexts
+
     with pytest.raises(TooFewTexts, match="of the 2 training texts"):
         net_class("subword").fitted(["abc", "xyz"])
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 
 import numpy as np
-import pandas as pd
 import pytest
 
 from ml.baseline import Vader
@@ -20,7 +19,6 @@ from ml.metrics import (
 from ml.readers import CORPUS
 from ml.registry import RegistryError, Version
 from ml.score import BadLine, Model, Score, score_lines, score_texts
-from ml.serving import SentimentClassifier, as_frame
 from ml.train import default_name, train
 
 
@@ -158,6 +156,8 @@ def test_a_name_that_mlflow_refuses_is_refused_before_training(name):
 
 
 def answering(frame_of):
+    from ml.serving import as_frame
+
     def predict(frame):
         return as_frame(frame_of(frame["text"]))
 
@@ -180,6 +180,10 @@ def test_scores_come_in_order(vader):
 
 def test_a_missing_text_counts_as_empty():
     """Not as the word "None" or "nan", as a data frame has it."""
+    import pandas as pd
+
+    from ml.serving import SentimentClassifier
+
     classifier = SentimentClassifier()
     classifier._classifier = Recorder()
     classifier.predict(None, pd.DataFrame({"text": ["None", None, float("nan"), ""]}))
