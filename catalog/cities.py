@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 import yaml
 from pydantic import ValidationError
 
-from catalog.models import City, Source, dag_id
+from catalog.models import City, Column, Gate, Reader, Source, dag_id
 from catalog.problems import Location, ManifestError, Problem, key_of, problems_of
 
 Model = TypeVar("Model", City, Source)
@@ -69,12 +69,20 @@ def city_ids(cities_dir: Path = CITIES_DIR) -> list[str]:
 
 
 def read_cities(
-    cities_dir: Path = CITIES_DIR, only: str | None = None, check: SourceCheck | None = None
+    cities_dir: Path = CITIES_DIR,
+    only: str | None = None,
+    check: SourceCheck | None = None,
+    options: Iterable[str] = (),
 ) -> Cities:
     """Read all cities, or `only` one; raise `ManifestError` for a city that is not there.
 
-    `check` looks at each source whose manifest agrees with the schema.
+    `check` looks at each source whose manifest agrees with the schema. `options`: names of
+    connectors' options, which people write a level too high.
     """
+    places = {name: "columns.<column>" for name in Column.model_fields}
+    places |= {name: "gate" for name in Gate.model_fields}
+    places |= {name: "read" for name in Reader.model_fields}
+    places |= {name: "read.options" for name in options}
     known = city_ids(cities_dir)
     if only is not None and only not in known:
         raise ManifestError(
@@ -85,7 +93,7 @@ def read_cities(
         for path in _manifests(cities_dir / city_id):
             by_dag.setdefault(dag_id(city_id, path.stem), path)
     read = [only] if only else known
-    found = [_read_city(cities_dir / city_id, by_dag, check) for city_id in read]
+    found = [_read_city(cities_dir / city_id, by_dag, places, check) for city_id in read]
     return Cities(
         tuple(city for part in found for city in part.cities),
         tuple(broken for part in found for broken in part.broken),
@@ -97,11 +105,19 @@ def _manifests(folder: Path) -> list[Path]:
     return sorted((folder / "sources").glob("*/*.yml"))
 
 
-def _read_city(folder: Path, by_dag: dict[str, Path], check: SourceCheck | None) -> Cities:
-    """Read a city; `by_dag`: the first manifest, of any city, for each name of a DAG."""
+def _read_city(
+    folder: Path,
+    by_dag: dict[str, Path],
+    places: dict[str, str],
+    check: SourceCheck | None,
+) -> Cities:
+    """Read a city; `by_dag`: the first manifest, of any city, for each name of a DAG.
+
+    `places`: where in a manifest a key belongs that does not stand at its top.
+    """
     path = folder / "city.yml"
     if path.is_file():
-        city, city_problems = _parse(City, path, city_id=folder.name)
+        city, city_problems = _parse(City, path, {}, city_id=folder.name)
         city = None if city_problems else city
     else:
         missing = "is missing; write it, see docs/add-a-source.md for an example"
@@ -110,7 +126,7 @@ def _read_city(folder: Path, by_dag: dict[str, Path], check: SourceCheck | None)
     sources: dict[str, Source] = {}
     broken = []
     for manifest in _manifests(folder):
-        source, found = _read_source(manifest, city, sources, by_dag, check)
+        source, found = _read_source(manifest, city, sources, by_dag, places, check)
         problems += found
         if source is not None and not found and city is not None:
             sources[source.source] = source
@@ -130,11 +146,12 @@ def _read_source(
     city: City | None,
     before: dict[str, Source],
     by_dag: dict[str, Path],
+    places: dict[str, str],
     check: SourceCheck | None,
 ) -> tuple[Source | None, list[Problem]]:
     """Return a manifest's source, or what is wrong with it; `before`: the city's sources so far."""
     city_id, department = path.parents[2].name, path.parent.name
-    source, problems = _parse(Source, path, city_id=city_id, department=department)
+    source, problems = _parse(Source, path, places, city_id=city_id, department=department)
     if source is None:
         return None, problems
     wrong: list[tuple[Location, str]] = []
@@ -176,7 +193,9 @@ def _misplaced(sources: Path) -> Iterator[Problem]:
             yield Problem(path, "", "is not read, for it ends in .yaml; rename it to .yml")
 
 
-def _parse(model: type[Model], path: Path, **given: Any) -> tuple[Model | None, list[Problem]]:
+def _parse(
+    model: type[Model], path: Path, places: dict[str, str], **given: Any
+) -> tuple[Model | None, list[Problem]]:
     """Return a file as a model, or what is wrong with it; `given` comes from its folder."""
     try:
         lines = _Lines(path)
@@ -201,6 +220,10 @@ def _parse(model: type[Model], path: Path, **given: Any) -> tuple[Model | None, 
             if loc[:1] == ("city_id",) or loc[:1] == ("department",):
                 message = f"the folder's name {given[str(loc[0])]!r} {message}; rename the folder"
                 loc = ()
+            if len(loc) == 1 and loc[0] not in model.model_fields and loc[0] in places:
+                message = (
+                    f"does not belong at the top of a manifest; move it below {places[loc[0]]}"
+                )
             problems.append(lines.problem(loc, message))
         return None, problems
 

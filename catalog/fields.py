@@ -81,18 +81,23 @@ def _line(value: str) -> str:
 
 def _cadence(value: str) -> str:
     remedy = (
-        "write minute, hour, day of month, month and day of week, such as '30 6 * * *' "
-        f"(every day at 06:30), or one of {', '.join(CRON_PRESETS)}"
+        "write five fields: minute, hour, day of month, month and day of week, such as "
+        "'30 6 * * *' (every day at 06:30) or '0 6 * * 2' (Tuesdays at 06:00), or one of "
+        f"{', '.join(CRON_PRESETS)}"
     )
     if value in CRON_PRESETS:
         return value
     fields = value.split()
     try:
-        schedule = croniter(value)
         if value.startswith("@"):
             raise CroniterBadCronError("a name that Airflow does not know")
         if len(fields) != 5:
-            raise CroniterBadCronError(f"it has {len(fields)} fields, not 5")
+            count = f"{len(fields)} field{'s' * (len(fields) != 1)}"
+            raise CroniterBadCronError(f"it has {count}, not 5")
+        words = [field for field in fields if re.search(r"[^\W\d_]{4,}", field)]
+        if words:
+            raise CroniterBadCronError(f"{words[0]!r} is a word")
+        schedule = croniter(value)
         if any(field[0] in "Rr" for field in fields):
             raise CroniterBadCronError("R stands for a random time")
         schedule.get_next()

@@ -24,7 +24,7 @@ def load_cities(cities_dir: Path = CITIES_DIR, only: str | None = None) -> Citie
 
     `only`: one city; raises `ManifestError` naming those there are if it is not one of them.
     """
-    return read_cities(cities_dir, only, check=reader_problems)
+    return read_cities(cities_dir, only, reader_problems, _option_names())
 
 
 def load_city(city_id: str, cities_dir: Path = CITIES_DIR) -> City:
@@ -33,7 +33,7 @@ def load_city(city_id: str, cities_dir: Path = CITIES_DIR) -> City:
     Raises `ManifestError` with every problem in every file of the city, or naming the cities that
     there are.
     """
-    found = read_cities(cities_dir, city_id, check=reader_problems)
+    found = read_cities(cities_dir, city_id, reader_problems, _option_names())
     if found.problems:
         raise ManifestError(found.problems)
     return found.cities[0]
@@ -54,6 +54,11 @@ def reader_problems(source: Source) -> Iterator[tuple[Location, str]]:
             continue
         for loc, message in found.problems(reader):
             yield (key, *loc), message
+
+
+def _option_names() -> set[str]:
+    """Return the names of all connectors' options."""
+    return {option for name in REGISTRY for option in connector(name).options.model_fields}
 
 
 def json_schema(kind: Literal["source", "city"]) -> dict[str, Any]:

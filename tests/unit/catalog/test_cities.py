@@ -93,7 +93,22 @@ def test_a_good_city_is_read_whole(write):
         ({"gate": {"min_row": 2}}, ("gate.min_row: is not a known key", "'min_rows'")),
         # schedules
         ({"cadence": "61 25 * * *"}, ("cadence: '61 25 * * *' is not", "out of range", "@daily")),
-        ({"cadence": "every tuesday"}, ("cadence: 'every tuesday' is not a cron expression",)),
+        (
+            {"cadence": "every tuesday"},
+            (
+                "cadence: 'every tuesday' is not a cron expression (it has 2 fields, not 5); write",
+                "such as '30 6 * * *' (every day at 06:30) or '0 6 * * 2' (Tuesdays at 06:00)",
+            ),
+        ),
+        ({"cadence": "daily"}, ("cadence: 'daily' is not", "(it has 1 field, not 5)")),
+        ({"cadence": "every tuesday at 6 am"}, ("cron expression ('every' is a word); write",)),
+        ({"cadence": "on every tuesday at six in spring"}, ("(it has 7 fields, not 5)",)),
+        # keys that stand a level too high
+        ({"header": False}, ("header: does not belong at the top", "below read.options")),
+        ({"delimiter": ";"}, ("delimiter: does not belong at the top", "below read.options")),
+        ({"files": ["a.csv"]}, ("files: does not belong at the top of a manifest", "below read")),
+        ({"min_rows": 1}, ("min_rows: does not belong at the top of a manifest", "below gate")),
+        ({"personal": "drop"}, ("personal: does not belong", "move it below columns.<column>")),
         ({"cadence": "@dayly"}, ("cadence: '@dayly' is not a cron expression", "@daily")),
         ({"cadence": "0 0 30 2 *"}, ("cadence:", "a day that no year has")),
         ({"cadence": "0 0 1 * * *"}, ("cadence:", "it has 6 fields, not 5")),
