@@ -107,18 +107,14 @@ class Cluster:
             # the WAL (hint bits); a load and each dbt model would cost that once more.
             "--no-data-checksums",
         ]
-        made = self.run("initdb", *options)
+        command = [str(self.programs / "initdb"), *options]
+        made = subprocess.run(
+            command, capture_output=True, text=True, cwd="/", **as_user(self.user)
+        )
         secret.unlink()
         if made.returncode:
             raise PostgresError(f"initdb failed for {self.data}: {made.stderr.strip()}")
         fresh.rename(self.data)
-
-    def run(self, program: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """Run one of the wheel's programs (`pg_dump`, `pg_ctl`, ...) as the server's user."""
-        command = [str(self.programs / program), *arguments]
-        return subprocess.run(
-            command, capture_output=True, text=True, cwd="/", **as_user(self.user)
-        )
 
     def drop_stale_pid_file(self) -> None:
         """Remove a pid file whose server is gone; its pid may be another program's by now.

@@ -222,7 +222,7 @@ def prepare_database(settings: Settings, admin_url: str | None) -> list[str]:
         bootstrap(admin_url, passwords, own_server=settings.embedded_database)
         create_schemas(settings.database_url("warehouse"))
     except psycopg.Error as error:
-        raise StackError(f"the database {address}: {str(error).strip()}") from error
+        raise StackError(f"the database ({address}): {str(error).strip()}") from error
     set_prepared(settings, "database", made_by)
     left = {fault.text for fault in find_faults(settings.database_url)} if faults else set()
     return [fault for fault in faults if fault not in left]
