@@ -56,12 +56,15 @@ def build_warehouse() -> None:
     @task(outlets=[MARTS])
     def marts(loads: dict[str, Any], ti: Any, run_id: str, outlet_events: Any) -> None:
         """Run dbt: seeds, staging, facts and dimensions, with tests; not what needs scores."""
+        from extract.load import ensure_raw_tables
         from extract.redact import redact_text
         from infra.contract import load_deployment
         from warehouse import dbt, progress
 
         deployment = load_deployment()
         warehouse = deployment.database_url("warehouse")
+        for problem in ensure_raw_tables(warehouse, load_cities().cities):
+            print(f"warning: {problem}")
         built = dbt.build(
             warehouse,
             exclude=[dbt.NEEDS_SCORES],

@@ -16,7 +16,7 @@ from warehouse.reasons import Reason
 
 #: Salt of hashes that are thrown away; nothing else may use it.
 _NO_SALT = b"dry run"
-_VALUE = re.compile(r"cannot read .* as")
+_VALUE = re.compile(r"cannot read .* as(?= \w+(;|$))")
 
 
 @dataclass(frozen=True)

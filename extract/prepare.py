@@ -26,8 +26,13 @@ from extract.redact import (
     safe_records,
     safe_texts,
 )
-from extract.types import cast, text_of
+from extract.types import cast, has_offset, text_of
 from warehouse.reasons import Reason
+
+#: Follows the reason for a time that could be read if the manifest named a zone.
+OFFSET_REMEDY = (
+    "; it has an offset: set options.time_zone to the zone in whose local time it shall be kept"
+)
 
 
 @dataclass(frozen=True)
@@ -96,9 +101,10 @@ class Preparer:
                 for position in np.flatnonzero(failed).tolist():
                     value = quoted(table.column(name)[position].as_py(), self.source)
                     kind = self.source.columns[name].type
-                    reasons.setdefault(position, []).append(
-                        f"{name}: cannot read {value} as {kind}"
-                    )
+                    reason = f"{name}: cannot read {value} as {kind}"
+                    if not self.time_zone and has_offset(table.column(name)[position].as_py()):
+                        reason += OFFSET_REMEDY
+                    reasons.setdefault(position, []).append(reason)
                     unreadable.setdefault(position, []).append(name)
             if batch.file.may_hold_nul and pa.types.is_string(array.type):
                 for position in _with_nul(array):

@@ -7,6 +7,7 @@ otherwise each value is tried in each known notation.
 from __future__ import annotations
 
 import json
+import re
 from datetime import date
 from zoneinfo import ZoneInfo
 
@@ -274,6 +275,16 @@ def _american(octets: np.ndarray) -> np.ndarray | None:
     if ((day < 1) | (day > _MONTHS[index + 1] - first)).any():
         return None
     return ((first + day - 1) * 86_400 + seconds) * 1_000_000
+
+
+def has_offset(value: object) -> bool:
+    """Whether a value is a time that states its distance to UTC, as `12:00:00Z` or `+02:00`."""
+    if getattr(value, "tzinfo", None) is not None:
+        return True
+    return (
+        re.search(r"\d:\d\d(:\d\d([.,]\d+)?)?\s*(Z|z|[+-]\d\d(:?\d\d)?)\s*$", str(value))
+        is not None
+    )
 
 
 def shown(value: object) -> str:

@@ -68,12 +68,23 @@ def ensure_raw_table(connection: psycopg.Connection, source: Source) -> None:
             _widen(connection, source, widened)
 
 
-def ensure_raw_tables(warehouse_url: str, cities: tuple[City, ...] | list[City]) -> None:
-    """Make sure that every source of these cities has its raw table, so that dbt can build."""
+def ensure_raw_tables(
+    warehouse_url: str, cities: tuple[City, ...] | list[City]
+) -> list[ExtractError | psycopg.Error]:
+    """Bring the raw table of every source of these cities to its manifest, so that dbt can build.
+
+    A column that a staging model reads may be declared since the source's last load. Returns what
+    could not be done; it costs its own source alone, whose next load fails with it.
+    """
+    failed: list[ExtractError | psycopg.Error] = []
     with psycopg.connect(warehouse_url, autocommit=True) as connection:
         for city in cities:
             for source in city.sources:
-                ensure_raw_table(connection, source)
+                try:
+                    ensure_raw_table(connection, source)
+                except (ExtractError, psycopg.errors.FeatureNotSupported) as error:
+                    failed.append(error)
+    return failed
 
 
 def _widen(connection: psycopg.Connection, source: Source, columns: dict[str, str]) -> None:

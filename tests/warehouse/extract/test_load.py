@@ -10,7 +10,7 @@ import psycopg
 import psycopg.rows
 import pytest
 
-from catalog.models import Column, Reader, Source
+from catalog.models import City, Column, Reader, Source
 from extract import load as loader
 from extract.dry_run import dry_run
 from extract.errors import ExtractError
@@ -208,6 +208,19 @@ def test_bad_rows_are_quarantined_with_reasons_and_the_rest_is_kept(url, tmp_pat
     assert found[2][2] == {"text": "too,few"}
     kept = rows(url, "select request_id, _source_row from raw.testville__requests order by 1")
     assert kept == [(1, 1), (7, 7)]
+
+
+def test_a_time_with_an_offset_is_told_which_option_reads_it(url, tmp_path):
+    moments = ("2024-01-02T10:00:00Z", "2024-01-02 10:00:00+02:00", "10:00 on Monday")
+    lines = [f"{number},{moment},1,A\n" for number, moment in enumerate(moments)]
+    write(tmp_path, HEADER + "".join(lines))
+    load(url, tmp_path)
+    found = rows(url, "select unnest(reasons) from quality.quarantine order by source_row")
+    remedy = "; it has an offset: set options.time_zone to the zone in whose local time it shall be"
+    assert [remedy in reason for (reason,) in found] == [True, True, False]
+    assert found[0][0].startswith("opened_at: cannot read '2024-01-02T10:00:00Z' as timestamp; it")
+    zoned = Reader(connector="csv", files=("requests*.csv",), options={"time_zone": "Asia/Tokyo"})
+    assert load(url, tmp_path, source(read=zoned)).rows_new == 2
 
 
 def test_a_bad_row_that_comes_again_stays_one_entry(url, tmp_path):
@@ -499,6 +512,27 @@ def test_the_manifest_adds_columns_and_widens_types(url, tmp_path):
     assert load(url, tmp_path, wide).state == "unchanged"
     with pytest.raises(ExtractError, match=r"columns.street.*is bigint here but text in raw"):
         loader.stage(narrow, url, tmp_path)
+
+
+def test_raw_tables_follow_their_manifests_before_a_build(url, tmp_path):
+    """A staging model may read a column that was declared since the source's last load."""
+    write(tmp_path, THREE)
+    load(url, tmp_path)
+    declared = source().columns
+    narrowed = {**declared, "street": Column(type="integer")}
+    grown = {**declared, "ward": Column(type="integer", optional=True)}
+    city = City.model_construct(
+        sources=(
+            source(columns=narrowed),
+            source(columns=grown),
+            source(source="letters", cursor=None),
+        )
+    )
+    (problem,) = loader.ensure_raw_tables(url, [city])
+    assert "columns.street: is bigint here but text in raw.testville__requests" in str(problem)
+    assert rows(url, "select ward, count(*) from raw.testville__requests group by 1") == [(None, 3)]
+    assert rows(url, "select count(*) from raw.testville__letters") == [(0,)]
+    assert loader.ensure_raw_tables(url, [City.model_construct(sources=(source(),))]) == []
 
 
 def test_snapshot_needs_to_be_in_the_manifest(url, tmp_path):
