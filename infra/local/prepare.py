@@ -27,6 +27,13 @@ def airflow() -> None:
 
     with get_application_builder() as builder:
         builder.sm.sync_roles()
+        hidden = ("Task Logs", "XComs")  # may name what the rows hold
+        make_role(builder.sm, "data_engineer", ("Op",))
+        make_role(builder.sm, "ml_engineer", ("User",))
+        for role in ("analyst", "cio"):
+            make_role(builder.sm, role, ("Viewer",), without=hidden)
+        for role in ("reader_open", "department_head"):
+            make_role(builder.sm, role, ())
         ensure_admin(builder.sm)
 
 
@@ -66,8 +73,35 @@ def superset() -> None:
             print("passwords of databases were encrypted with another key: removed")
         appbuilder.add_permissions(update_perms=True)
         security_manager.sync_role_definitions()
+        # Which rows a role reads is the warehouse's to decide, so each reaches all datasets.
+        readers, editors = ("Gamma",), ("Alpha", "sql_lab")
+        every_dataset = ("all_datasource_access", "all_datasource_access")
+        for role in ("reader_open", "department_head", "cio"):
+            make_role(security_manager, role, readers, add=every_dataset)
+        for role in ("analyst", "data_engineer", "ml_engineer"):
+            make_role(security_manager, role, editors)
         ensure_admin(security_manager)
         db.session.commit()
+
+
+def make_role(
+    security: Any,
+    name: str,
+    like: tuple[str, ...],
+    *,
+    add: tuple[str, str] | None = None,
+    without: tuple[str, ...] = (),
+) -> None:
+    """Make a role of Flask-AppBuilder with the permissions of others, or bring it to that.
+
+    `add`: one more permission, and what it is on. `without`: resources that it has none on.
+    """
+    role = security.find_role(name) or security.add_role(name)
+    wanted = {p for other in like for p in security.find_role(other).permissions}
+    wanted = {p for p in wanted if not str(p).endswith(without)} if without else wanted
+    if add:
+        wanted.add(security.find_permission_view_menu(*add))
+    role.permissions = list(wanted)
 
 
 def ensure_admin(security: Any) -> None:

@@ -19,8 +19,16 @@ from infra.home import NotSetUp, cityloom_home, kept_secret
 
 #: Databases, each owned by the login role of its name.
 Database = Literal["warehouse", "airflow", "mlflow", "superset"]
-#: Read-only logins on the warehouse: people with a SQL client, and Superset.
-Reader = Literal["analyst", "dashboards"]
+#: Read-only logins on the warehouse, those of `warehouse.tiers.ROLES`, from the narrowest on.
+Reader = Literal[
+    "reader_open",
+    "dashboards",
+    "department_head",
+    "analyst",
+    "cio",
+    "ml_engineer",
+    "data_engineer",
+]
 
 
 @dataclass(frozen=True)

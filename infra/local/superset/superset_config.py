@@ -7,6 +7,7 @@ Runs in Superset's own environment, which has none of the platform's packages:
 from __future__ import annotations
 
 from infra.local.settings import load_settings
+from infra.local.superset.readers import ReaderSecurityManager, connect_as_reader
 
 _settings = load_settings()
 
@@ -43,6 +44,10 @@ _CACHE = {
     "CACHE_DIR": str(_settings.home / "superset" / "cache"),
     "CACHE_DEFAULT_TIMEOUT": 7 * 24 * 3600,
 }
+# The warehouse answers each reader as the reader's own role; a cached answer is of one role.
+DB_CONNECTION_MUTATOR = connect_as_reader
+CUSTOM_SECURITY_MANAGER = ReaderSecurityManager
+
 # What a dashboard's filters hold, kept over a restart.
 FILTER_STATE_CACHE_CONFIG = {**_CACHE, "CACHE_KEY_PREFIX": "filter_"}
 EXPLORE_FORM_DATA_CACHE_CONFIG = {**_CACHE, "CACHE_KEY_PREFIX": "explore_"}

@@ -1,0 +1,139 @@
+"""A real Superset on a warehouse with rows of every tier, and one user a role."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import psycopg
+import pytest
+
+from extract.manifests import load_cities
+from infra.home import ROOT
+from infra.local.services import COMMON, superset_python
+from warehouse.tiers import ROLES, declare_cities, department_role
+
+HEAD = department_role("demo", "sanitation")
+TABLES = {
+    "marts.fct_feedback": (
+        "source",
+        "values ('demo', 'email_comments', 'secret mail'), "
+        "('demo', 'survey_comments', 'an answer'), ('demo', 'app_reviews', 'nice app')",
+        ("city_id", "source_id", "text"),
+    ),
+    "marts.fct_department": (
+        "internal",
+        "values ('demo', 'sanitation', 'own'), ('demo', 'transport', 'theirs')",
+        ("city_id", "department_id", "text"),
+    ),
+    "reporting.rpt_open": ("open", "values ('for all')", ("text",)),
+    "reporting.rpt_restricted": ("restricted", "values ('secret report')", ("text",)),
+}
+
+
+class Superset:
+    """Requests to Superset as a user."""
+
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        self._process = process
+
+    def ask(self, user: str, method: str, path: str, body: Any = None) -> tuple[int, str]:
+        """Return status and text of an answer; see `server.py`."""
+        assert self._process.stdin and self._process.stdout
+        self._process.stdin.write(json.dumps([user, method, path, body]) + "\n")
+        self._process.stdin.flush()
+        status, text = json.loads(self._process.stdout.readline())
+        return status, text
+
+    def chart(self, user: str, dataset: str, **query: Any) -> tuple[int, dict[str, Any]]:
+        """Return what a chart of a dataset's texts gets."""
+        asked = {"columns": ["text"], "metrics": [], "row_limit": 100, **query}
+        body = {
+            "datasource": {"id": f"@{dataset}", "type": "table"},
+            "queries": [asked],
+            "result_format": "json",
+            "result_type": "full",
+        }
+        status, text = self.ask(user, "POST", "/api/v1/chart/data", body)
+        return status, json.loads(text)
+
+    def texts(self, user: str, dataset: str) -> list[str]:
+        """Return the texts that a chart of a dataset shows."""
+        status, answer = self.chart(user, dataset)
+        assert status == 200, answer
+        return sorted(row["text"] for row in answer["result"][0]["data"])
+
+    def sql(self, user: str, query: str) -> tuple[int, str]:
+        """Return what SQL Lab answers."""
+        body = {"database_id": "@db", "sql": query, "runAsync": False, "queryLimit": 100}
+        return self.ask(user, "POST", "/api/v1/sqllab/execute/", body)
+
+
+@pytest.fixture(scope="module")
+def superset(warehouse, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Superset]:
+    declare_cities(warehouse.url, load_cities().cities)
+    with psycopg.connect(warehouse.url) as connection:
+        for table, (tier, rows, columns) in TABLES.items():
+            connection.execute(
+                f"create table {table} as select * from ({rows}) as r({', '.join(columns)})"
+            )
+            connection.execute("select access.protect(%s::regclass, %s)", [table, tier])
+        connection.execute(
+            "create view reporting.rpt_session as "
+            "select session_user || ' ' || current_setting('application_name') as text"
+        )
+        connection.execute("select access.protect('reporting.rpt_session', 'open')")
+    with psycopg.connect(warehouse.admin_url, autocommit=True) as connection:
+        connection.execute(f"create role {HEAD} login password 'head' in role department_head")
+        connection.execute(f"grant connect on database warehouse to {HEAD}")
+    home = tmp_path_factory.mktemp("home")
+    address = urlsplit(warehouse.url)
+    database = {"host": address.hostname, "port": address.port, "options": ""}
+    ports = {"postgres": address.port, "superset": 1, "airflow": 1, "mlflow": 1}
+    (home / "stack.json").write_text(json.dumps({"ports": ports, "database": database}))
+    (home / "secrets").mkdir(mode=0o700)
+    for role, password in {**warehouse.passwords, HEAD: "head"}.items():
+        (home / "secrets" / f"postgres_{role}").write_text(password)
+    process = subprocess.Popen(
+        [str(superset_python()), str(Path(__file__).with_name("server.py"))],
+        cwd=ROOT,
+        env=os.environ
+        | COMMON
+        | {
+            "PYTHONPATH": str(ROOT),
+            "CITYLOOM_HOME": str(home),
+            "SUPERSET_CONFIG_PATH": str(Path(__file__).with_name("superset_config.py")),
+        },
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=(home / "log").open("w"),
+        text=True,
+    )
+    try:
+        assert process.stdin and process.stdout
+        uri = warehouse.role_url("dashboards").split("?")[0]
+        plan = {
+            "database": uri.replace("postgresql:", "postgresql+psycopg2:"),
+            "tables": [table.split(".") for table in TABLES],
+            "users": {
+                **{role: [role] for role in ROLES if role != "dashboards"},
+                "head": ["department_head", HEAD],
+                "boss": ["Admin"],
+                "nobody": ["Gamma"],
+            },
+        }
+        process.stdin.write(json.dumps(plan) + "\n")
+        process.stdin.flush()
+        assert process.stdout.readline() == '"ready"\n', (home / "log").read_text()[-4000:]
+        yield Superset(process)
+    finally:
+        process.stdin.close()  # type: ignore[union-attr]
+        process.wait(60)
+        with psycopg.connect(warehouse.admin_url) as connection:
+            connection.execute(f"revoke connect on database warehouse from {HEAD}")
+            connection.execute(f"drop role {HEAD}")

@@ -1,0 +1,69 @@
+"""Superset in one process, asked by users of each role; run by Superset's own interpreter.
+
+Reads from stdin `{"database": URI, "tables": [[schema, name]], "users": {name: [role]}}`, then one
+request a line, `[user, method, path, body]`, and answers each with a line `[status, text]`. In a
+path or a body `@<name>` stands for the id of a dataset, `@db` for that of the warehouse.
+"""
+
+import json
+import re
+import subprocess
+import sys
+
+answers = sys.stdout
+sys.stdout = sys.stderr  # what Superset prints by itself
+plan = json.loads(sys.stdin.readline())
+# In a process of its own: Superset makes one application a process.
+subprocess.run(
+    [sys.executable, "-m", "infra.local.prepare", "superset"], check=True, stdout=sys.stderr
+)
+
+from superset.app import create_app  # noqa: E402
+
+app = create_app()
+with app.app_context():
+    from superset import security_manager as security
+    from superset.connectors.sqla.models import SqlaTable, TableColumn
+    from superset.extensions import db
+    from superset.models.core import Database
+
+    warehouse = Database(database_name="Cityloom", expose_in_sqllab=True)
+    warehouse.set_sqlalchemy_uri(plan["database"])
+    db.session.add(warehouse)
+    db.session.commit()
+    ids = {"db": warehouse.id}
+    for schema, name in plan["tables"]:
+        dataset = SqlaTable(table_name=name, schema=schema, database=warehouse)
+        dataset.columns = [TableColumn(column_name="text", type="TEXT")]
+        db.session.add(dataset)
+        db.session.commit()
+        ids[name] = dataset.id
+    for name, roles in plan["users"].items():
+        for role in roles:
+            security.add_role(role)
+        made = [security.find_role(role) for role in roles]
+        assert security.add_user(name, name, name, f"{name}@x.invalid", made, "password-1")
+
+clients = {}
+
+
+def ask(user, method, path, body):
+    """Return the status and the text of an answer to a logged-in user."""
+    if user not in clients:
+        client = app.test_client()
+        login = {"username": user, "password": "password-1", "provider": "db"}
+        answer = client.post("/api/v1/security/login", json=login)
+        assert answer.status_code == 200, answer.get_data(as_text=True)
+        clients[user] = client, {"Authorization": f"Bearer {answer.json['access_token']}"}
+    client, headers = clients[user]
+    answer = client.open(path, method=method, json=body, headers=headers)
+    return [answer.status_code, answer.get_data(as_text=True)]
+
+
+def with_ids(text):
+    return re.sub(r'"@(\w+)"|@(\w+)', lambda m: str(ids[m[1] or m[2]]), text)
+
+
+print(json.dumps("ready"), file=answers, flush=True)
+for line in sys.stdin:
+    print(json.dumps(ask(*json.loads(with_ids(line)))), file=answers, flush=True)

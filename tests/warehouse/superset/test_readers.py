@@ -1,0 +1,89 @@
+"""Superset's readers get what PostgreSQL gives their role, from its cache as well."""
+
+from __future__ import annotations
+
+from typing import get_args
+
+import pytest
+
+from infra.local.settings import Reader
+from warehouse.tiers import ROLES
+
+COMMENTS = {
+    "reader_open": ["nice app"],
+    "department_head": ["nice app"],
+    "head": ["nice app"],
+    "analyst": ["an answer", "nice app"],
+    "cio": ["an answer", "nice app"],
+    "boss": ["an answer", "nice app"],
+    "ml_engineer": ["an answer", "nice app", "secret mail"],
+    "data_engineer": ["an answer", "nice app", "secret mail"],
+}
+
+
+def test_superset_knows_every_role_of_the_warehouse():
+    assert set(get_args(Reader)) == set(ROLES)
+
+
+def test_a_cached_answer_reaches_nobody_of_another_role(superset):
+    """Asked from the widest role to the narrowest, so that each could get the one before's."""
+    for user in reversed(COMMENTS):
+        assert superset.texts(user, "fct_feedback") == COMMENTS[user], user
+    for user in COMMENTS:
+        assert superset.texts(user, "fct_feedback") == COMMENTS[user], user
+
+
+def test_readers_of_one_role_share_the_cache(superset):
+    superset.texts("cio", "rpt_open")
+    _, answer = superset.chart("boss", "rpt_open")  # the administrator reads as the CIO
+    assert answer["result"][0]["is_cached"] is True
+    _, answer = superset.chart("analyst", "rpt_open")
+    assert answer["result"][0]["is_cached"] is not True
+
+
+def test_a_head_gets_the_own_department_and_no_other(superset):
+    assert superset.texts("cio", "fct_department") == ["own", "theirs"]
+    assert superset.texts("head", "fct_department") == ["own"]
+    for user in ("department_head", "reader_open"):
+        assert "permission denied" in superset.chart(user, "fct_department")[1]["message"]
+
+
+@pytest.mark.parametrize("user", ["reader_open", "head", "analyst", "cio", "boss"])
+def test_postgresql_refuses_a_chart_of_what_the_reader_may_not_read(superset, user):
+    assert superset.texts("data_engineer", "rpt_restricted") == ["secret report"]
+    status, answer = superset.chart(user, "rpt_restricted")
+    assert status == 400 or answer["result"][0]["status"] == "failed"
+    assert "permission denied for table rpt_restricted" in str(answer)
+    assert "secret" not in str(answer)
+
+
+def test_a_user_of_superset_without_a_role_of_ours_reads_no_dataset(superset):
+    status, _ = superset.chart("nobody", "rpt_open")
+    assert status == 403
+
+
+@pytest.mark.parametrize(
+    "attack",
+    [
+        "reset role; select text from marts.fct_feedback",
+        "set role cio; select text from reporting.rpt_restricted",
+        "select set_config('role', 'data_engineer', false); select * from reporting.rpt_restricted",
+        "reset session authorization; select text from reporting.rpt_restricted",
+        "select text from reporting.rpt_restricted",
+    ],
+)
+def test_sql_lab_is_the_readers_own_login(superset, attack):
+    assert "an answer" in superset.sql("analyst", "select text from marts.fct_feedback")[1]
+    _, text = superset.sql("analyst", attack)
+    assert "secret mail" not in text and "secret report" not in text
+
+
+def test_sql_lab_is_closed_to_readers_of_pages(superset):
+    for user in ("reader_open", "head", "cio"):
+        status, text = superset.sql(user, "select 1")
+        assert status == 403, text
+
+
+def test_a_session_on_the_warehouse_names_the_person(superset):
+    _, text = superset.sql("analyst", "select text from reporting.rpt_session")
+    assert "analyst superset:analyst" in text
