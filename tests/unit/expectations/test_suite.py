@@ -6,26 +6,13 @@ from datetime import datetime
 
 import pytest
 
-from catalog.models import Column, Reader, Source
+from catalog.models import Column, Source
 from extract.manifests import load_cities
+from tests.builders import a_source
 
 
 def source(columns: dict[str, Column], **given) -> Source:
-    defaults = dict(
-        source="requests",
-        department="oti",
-        title="Requests",
-        grain="one row a request",
-        owner="OTI",
-        licence="CC0-1.0",
-        tier="open",
-        cadence="@daily",
-        city_id="testville",
-        primary_key=("request_id",),
-        read=Reader(connector="csv"),
-        columns={"request_id": Column(), **columns},
-    )
-    return Source(**{**defaults, **given})
+    return a_source(columns={"request_id": Column(), **columns}, **given)
 
 
 def made(**columns: Column) -> list[tuple[str, dict]]:

@@ -8,26 +8,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from catalog.models import Column, Gate, Reader, Source
+from catalog.models import Gate, Reader, Source
 from expectations import thresholds
 from extract.load import LoadReport
+from tests.builders import a_source
 
 
 def source(gate: Gate, **reader) -> Source:
-    return Source(
-        source="requests",
-        department="oti",
-        title="Requests",
-        grain="one row a request",
-        owner="OTI",
-        licence="CC0-1.0",
-        tier="open",
-        cadence="@daily",
-        city_id="testville",
-        primary_key=("request_id",),
+    return a_source(
         cursor="request_id",
         read=Reader(**{"connector": "csv", "files": ("a.csv",), **reader}),
-        columns={"request_id": Column()},
         gate=gate,
     )
 

@@ -13,11 +13,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import simulator
-from catalog.models import Column, Reader, Source
+from catalog.models import Column, Source
 from extract import names, redact
 from extract.connectors import connector
 from extract.manifests import load_city
 from extract.prepare import Preparer
+from tests.builders import a_source
 
 
 def masked(text: str, *people: str) -> str:
@@ -131,11 +132,7 @@ def test_a_name_of_letters_never_survives_as_a_whole_word(name, text):
 
 
 def source(**columns) -> Source:
-    return Source(
-        source="s", department="d", title="t", grain="g", owner="o", licence="l", tier="open",
-        cadence="@daily", primary_key=("a",), read=Reader(connector="csv"),
-        columns={"a": Column(), **columns},
-    )  # fmt: skip
+    return a_source(primary_key=("a",), columns={"a": Column(), **columns})
 
 
 def test_protect_masks_texts_and_undeclared_columns_and_leaves_declared_ones():

@@ -4,7 +4,6 @@ import http.server
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -26,6 +25,7 @@ from infra.local.services import supervisor_config
 from infra.local.settings import describe, settings_from
 from infra.local.state import FIRST_PORTS, StackError
 from infra.local.supervise import Supervisor
+from tests.builders import asks_for_the_password
 
 WEB = ("airflow", "mlflow", "superset")
 
@@ -140,24 +140,12 @@ def test_token_is_not_kept_for_whoever_listens_next(installation):
 
 
 def test_another_database_server_is_sent_no_password(installation):
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        settings, deployment = installation(postgres=server.getsockname()[1])
-        received = []
-
-        def ask_for_the_password():
-            client, _ = server.accept()
-            with client:
-                received.append(client.recv(1000))
-                client.sendall(b"R\0\0\0\x08\0\0\0\x03")  # AuthenticationCleartextPassword
-                received.append(client.recv(1000))
-
-        thread = threading.Thread(target=ask_for_the_password, daemon=True)
-        thread.start()
+    with asks_for_the_password() as (port, received):
+        settings, deployment = installation(postgres=port)
         with pytest.raises(psycopg.OperationalError, match="scram-sha-256"):
             psycopg.connect(deployment.database_url("analyst") + "&sslmode=disable")
-        thread.join(30)
-        assert b"analyst" in received[0]
-        assert settings.secret("postgres_analyst").encode() not in b"".join(received)
+    assert b"analyst" in received[0]
+    assert settings.secret("postgres_analyst").encode() not in b"".join(received)
 
 
 def serve(settings, port):

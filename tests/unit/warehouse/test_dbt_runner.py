@@ -1,11 +1,9 @@
 from __future__ import annotations
 
-import socket
-import threading
-
 import psycopg2
 import pytest
 
+from tests.builders import asks_for_the_password
 from warehouse.dbt import DbtSummary, NodeOutcome, environment
 
 
@@ -26,19 +24,7 @@ def test_profile_gets_what_the_url_says_unescaped():
 
 def test_another_server_on_the_port_is_sent_no_password(monkeypatch):
     """dbt's profile has no place for `require_auth`, so libpq takes it from the environment."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        received = []
-
-        def ask_for_the_password():
-            client, _ = server.accept()
-            with client:
-                received.append(client.recv(1000))
-                client.sendall(b"R\0\0\0\x08\0\0\0\x03")  # AuthenticationCleartextPassword
-                received.append(client.recv(1000))
-
-        thread = threading.Thread(target=ask_for_the_password, daemon=True)
-        thread.start()
-        port = server.getsockname()[1]
+    with asks_for_the_password() as (port, received):
         options = "require_auth=scram-sha-256&sslmode=disable"
         url = f"postgresql://warehouse:hunter2@127.0.0.1:{port}/warehouse?{options}"
         for name, value in environment(url).items():
@@ -51,9 +37,8 @@ def test_another_server_on_the_port_is_sent_no_password(monkeypatch):
                 password="hunter2",
                 dbname="warehouse",
             )
-        thread.join(30)
-        assert b"warehouse" in received[0]
-        assert b"hunter2" not in b"".join(received)
+    assert b"warehouse" in received[0]
+    assert b"hunter2" not in b"".join(received)
 
 
 def test_options_of_the_url_reach_dbt():

@@ -17,6 +17,7 @@ from expectations import gate, rules, suite
 from extract import load as loader
 from extract.load import ledger
 from extract.manifests import load_city
+from tests.builders import a_source
 
 REAL = Path(__file__).resolve().parents[4] / "shared" / "data" / "nyc"
 COLUMNS = {
@@ -34,21 +35,11 @@ GOOD = "2024-05-01 10:00:00,open,3.5,DOT,NORTH,fine"
 
 def source(**given) -> Source:
     defaults = dict(
-        source="requests",
-        department="oti",
-        title="Requests",
-        grain="one row a request",
-        owner="OTI",
-        licence="CC0-1.0",
-        tier="open",
-        cadence="@daily",
-        city_id="testville",
-        primary_key=("request_id",),
         read=Reader(connector="csv", files=("requests.csv",)),
         columns=COLUMNS,
         gate=Gate(min_rows=1, max_drop=0.5, max_quarantined=0.5),
     )
-    return Source(**{**defaults, **given})
+    return a_source(**{**defaults, **given})
 
 
 class Town:

@@ -21,6 +21,7 @@ from expectations import gate
 from extract import load as loader
 from extract.dry_run import dry_run
 from extract.errors import ExtractError, WithheldError
+from tests.builders import a_source
 
 #: What must be found nowhere: of the writer in the dropped column, and of others.
 PERSONAL = (
@@ -43,20 +44,12 @@ HEADER = ",".join([*COLUMNS, "extra"])
 def source(**given) -> Source:
     defaults = dict(
         source="letters",
-        department="oti",
-        title="Letters",
-        grain="one row a letter",
-        owner="OTI",
-        licence="CC0-1.0",
         tier="restricted",
-        cadence="@daily",
-        city_id="testville",
-        primary_key=("request_id",),
         read=Reader(connector="csv", files=("letters*.csv",)),
         columns=COLUMNS,
         gate=Gate(min_rows=1, max_drop=1, max_quarantined=1),
     )
-    return Source(**{**defaults, **given})
+    return a_source(**{**defaults, **given})
 
 
 class Town:

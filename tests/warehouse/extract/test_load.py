@@ -17,21 +17,11 @@ from extract.errors import ExtractError
 from extract.load import promote
 from extract.load.ledger import LoadError, source_lock
 from extract.load.tables import OWN_COLUMNS
+from tests.builders import a_source
 
 
 def source(**given) -> Source:
     defaults = dict(
-        source="requests",
-        department="oti",
-        title="Requests",
-        grain="one row a request",
-        owner="OTI",
-        licence="CC0-1.0",
-        tier="open",
-        cadence="@daily",
-        city_id="testville",
-        primary_key=("request_id",),
-        read=Reader(connector="csv", files=("requests*.csv",)),
         columns={
             "request_id": Column(type="integer", aliases=("Unique Key",)),
             "opened_at": Column(type="timestamp"),
@@ -40,7 +30,7 @@ def source(**given) -> Source:
         },
         cursor="opened_at",
     )
-    return Source(**{**defaults, **given})
+    return a_source(**{**defaults, **given})
 
 
 @pytest.fixture
