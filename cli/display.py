@@ -22,6 +22,7 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON; progress goes to
 
 #: How something ended, by its state.
 SIGNS = {"success": "[green]✓[/]", "up_for_retry": "[yellow]↻[/]", "failed": "[red]✗[/]"}
+SIGNS |= {"skipped": "[dim]-[/]"}
 
 #: A row of a table: its values, or a mapping that has the columns.
 Row = Sequence[object] | Mapping[str, Any]

@@ -155,19 +155,19 @@ class Pipeline:
         while True:
             if self._look():
                 changed_at = time.monotonic()
+            still = time.monotonic() - changed_at
+            note = self._standstill(still) or self._unchanged()
+            if note and note != noted:
+                self.report(note)
+                noted = note
             behind = None if self.active else self._step_behind(run_id)
             if not self.active and not behind:
                 return
-            still = time.monotonic() - changed_at
             if behind and still > EVENT_SECONDS:
                 if any(task.dag_id == behind for task in self.failed.values()):
                     return
                 self.report(f"{behind} is behind; starting it")
                 self.start(behind, f"{run_id}_{STEPS[behind]}")
-            note = self._standstill(still) or self._unchanged()
-            if note and note != noted:
-                self.report(note)
-                noted = note
             time.sleep(POLL_SECONDS)
 
     def _look(self) -> bool:
@@ -212,8 +212,7 @@ class Pipeline:
         unchanged = gates.count("skipped")
         if not unchanged or sum(state in PAST for state in gates) < len(loads):
             return ""
-        waiting = "; waiting for Airflow to end the runs" if unchanged == len(loads) else ""
-        return f"nothing new in {unchanged} of {len(loads)} sources{waiting}"
+        return f"nothing new in {unchanged} of {len(loads)} sources"
 
     def _standstill(self, seconds: float) -> str:
         """Return why nothing changes; empty while a task runs and all of Airflow lives.

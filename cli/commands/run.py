@@ -197,7 +197,7 @@ def show_event(screen: Screen, event: str | Task) -> None:
     screen.set_busy((event.run, event.task_id), event.name if event.state == "running" else "")
     if event.state == "failed":
         _print_failure(screen.console, event)
-    elif event.state in SIGNS:
+    elif event.state in SIGNS and (event.state != "skipped" or event.duration):
         took = f" {event.duration:.1f} s" if event.duration is not None else ""
-        again = f", try {event.try_number} failed" if event.state == "up_for_retry" else ""
-        screen.line(event.name, f"{took}{again}", SIGNS[event.state])
+        again = {"up_for_retry": f", try {event.try_number} failed", "skipped": ", nothing to do"}
+        screen.line(event.name, took + again.get(event.state, ""), SIGNS[event.state])

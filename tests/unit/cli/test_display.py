@@ -7,6 +7,8 @@ import io
 from rich.console import Console
 
 import cli.display
+from cli.airflow import Task
+from cli.commands.run import show_event
 from cli.display import Screen
 
 
@@ -46,3 +48,13 @@ def test_on_a_terminal_what_is_under_way_is_shown_until_it_ends(monkeypatch):
         shown.show_step("postgres", "up (0.1 s)", True)
         assert [row.description for row in shown.tasks] == ["in all"]
     assert "postgres" in file.getvalue() and "up (0.1 s)" in file.getvalue()
+
+
+def test_a_gate_that_ran_and_found_nothing_new_is_a_line(monkeypatch):
+    shown, file = screen(monkeypatch, terminal=False)
+    task = {"dag_id": "extract_demo_trees", "run_id": "r", "task_id": "gate"}
+    with shown:
+        show_event(shown, Task(**task, state="skipped", duration=1.5))
+        show_event(shown, Task(**task, state="skipped"))  # it never began
+    (line,) = file.getvalue().splitlines()
+    assert "- extract_demo_trees.gate 1.5 s, nothing to do" in line
