@@ -125,7 +125,7 @@ def _message(item: Any, model: type[BaseModel]) -> str:
     must_be = _MUST_BE.get(kind.removesuffix("_type").removesuffix("_parsing"))
     if must_be:
         return f"must be {must_be}, not {_brief(given)}{meaning}"
-    text = item["msg"].replace("Input should", "must")
+    text = re.sub("^(Input|String|Value) should", "must", item["msg"])
     return f"{text[:1].lower()}{text[1:]}, not {_brief(given)}{meaning}"
 
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 from uuid import NAMESPACE_URL, UUID, uuid5
 
 import yaml
@@ -28,6 +28,8 @@ from pydantic import (
     field_validator,
     model_validator,
 )
+
+from catalog.problems import key_of, problems_of
 
 LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 NAMESPACE = uuid5(NAMESPACE_URL, "cityloom/dashboards")
@@ -56,6 +58,9 @@ class Strict(BaseModel):
 
 class Part(Strict):
     """A file of its own, and the object in Superset with its UUID."""
+
+    #: Fields that come from the file's place.
+    not_in_file: ClassVar[frozenset[str]] = frozenset({"name", "subject", "path"})
 
     name: str
     subject: str
@@ -472,18 +477,6 @@ def _parse(model: type[Part], path: Path, given: dict[str, Any], problems: list[
     try:
         return model.model_validate({"uuid": uuid, **content, **given})
     except ValidationError as error:
-        problems.extend(_problem(path, model, item) for item in error.errors())
+        found = problems_of(error, model)
+        problems.extend(f"{path}: {key_of(loc) or '(whole file)'}: {text}" for loc, text in found)
         return None
-
-
-def _problem(path: Path, model: type[Part], item: Any) -> str:
-    key = ".".join(str(part) for part in item["loc"]) or "(whole file)"
-    if item["type"] == "missing":
-        return f"{path}: {key}: is missing; add it"
-    if item["type"] == "extra_forbidden":
-        known = [name for name in model.model_fields if name not in Part.model_fields]
-        close = get_close_matches(str(item["loc"][-1]), known, 1)
-        hint = f"did you mean {close[0]!r}?" if close else "remove it"
-        return f"{path}: {key}: is not a known key; {hint}"
-    message = item["msg"].removeprefix("Value error, ")
-    return f"{path}: {key}: {message} (found {item.get('input')!r})"

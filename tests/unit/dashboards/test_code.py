@@ -63,7 +63,7 @@ def test_all_problems_are_reported_at_once(code: Path):
     edit(code / "datasets/city_status.yml", relation="raw.demo__calls")
     problems = refused(code)
     assert "refuse.yml: line 1: is not YAML" in problems
-    assert "city_status.yml: relation: String should match pattern" in problems
+    assert "city_status.yml: relation: must match pattern" in problems
 
 
 def test_a_file_in_another_encoding(code: Path):
@@ -231,4 +231,4 @@ def test_a_filter_without_its_column(code: Path):
     content = yaml.safe_load(path.read_text())
     del content["filters"][0]["column"]
     path.write_text(yaml.safe_dump(content))
-    assert "filters.0: a select filter needs a dataset and a column" in refused(code)
+    assert "filters[0]: a select filter needs a dataset and a column" in refused(code)
