@@ -28,6 +28,7 @@ COMMANDS = {
     "sql": "sql:main",
     "env": "stack:env",
     "dashboards": "dashboards:app",
+    "users": "users:app",
     "doctor": "stack:doctor",
     "reset": "stack:reset",
     "simulate": "simulate:main",

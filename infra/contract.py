@@ -266,9 +266,9 @@ def drop_dir(city_id: str) -> Path:
 def operations() -> ModuleType:
     """Return the module that starts, stops and examines the deployment.
 
-    It has `up(report)`, `down(report)`, `status()`, `examine()`, and for `cityloom reset`
-    `state_dir()` and `remove_state()`. Raises `DeploymentError` for a kind that is run by other
-    tools.
+    It has `up(report)`, `down(report)`, `status()`, `examine()`, for `cityloom reset`
+    `state_dir()` and `remove_state()`, and for `cityloom users` `admin_url()` and
+    `role_password(role)`. Raises `DeploymentError` for a kind that is run by other tools.
     """
     if found := _operations():
         return found

@@ -82,7 +82,7 @@ def bootstrap(admin_url: str, passwords: Mapping[str, str], *, own_server: bool 
     with psycopg.connect(admin_url, autocommit=True) as connection:
         connection.execute("set lock_timeout = '1min'")
         connection.execute("select pg_advisory_lock(hashtext('cityloom.bootstrap'))")
-        superuser = _check_rights(connection)
+        superuser = check_rights(connection)
         if own_server:  # no service uses its other databases; a reader could lock and store there
             connection.execute("revoke all on database postgres, template1 from public")
         else:
@@ -143,7 +143,7 @@ def role_url(admin_url: str, role: str, password: str, database: str | None = No
     return urlunsplit(parts._replace(netloc=f"{login}@{address}", path=f"/{database}"))
 
 
-def _check_rights(connection: psycopg.Connection) -> bool:
+def check_rights(connection: psycopg.Connection) -> bool:
     """Return whether the login is a superuser; raise `BootstrapError` when it may too little."""
     ((name, superuser, suffices),) = connection.execute(
         "select rolname, rolsuper, rolsuper or (rolcreaterole and rolcreatedb) "
@@ -197,6 +197,24 @@ def _ensure_role(
             f"role {role!r} exists on this server and is a superuser; rename it, or give "
             "Cityloom a server of its own"
         )
+    reader = role in READERS
+    connections = READER_CONNECTIONS if reader else -1
+    set_login(connection, role, password, superuser, role if reader else None, connections)
+
+
+def set_login(
+    connection: psycopg.Connection,
+    role: str,
+    password: str,
+    superuser: bool,
+    like: str | None,
+    connections: int,
+) -> None:
+    """Give a role its password, and the limits of the reader `like`; take memberships away.
+
+    `superuser`: whether `connection` is one's. The password is sent as a SCRAM verifier.
+    """
+    name = sql.Identifier(role)
     verifier = connection.pgconn.encrypt_password(
         password.encode(), role.encode(), b"scram-sha-256"
     ).decode()
@@ -204,7 +222,7 @@ def _ensure_role(
         sql.SQL(
             "alter role {} with login nocreatedb nocreaterole connection limit {} "
             "valid until 'infinity' password {}"
-        ).format(name, READER_CONNECTIONS if role in READERS else -1, sql.Literal(verifier))
+        ).format(name, connections, sql.Literal(verifier))
     )
     for group, grantor in connection.execute(
         "select roleid::regrole::text, grantor::regrole::text from pg_auth_members "
@@ -212,7 +230,7 @@ def _ensure_role(
         [role],
     ).fetchall():
         connection.execute(f"revoke {group} from {role} granted by {grantor}")
-    if role in READERS:
+    if like is not None:
         for (database,) in connection.execute(
             "select datname from pg_db_role_setting join pg_database d on d.oid = setdatabase "
             "where setrole = %s::regrole",
@@ -221,7 +239,7 @@ def _ensure_role(
             in_database = sql.SQL("alter role {} in database {} reset all")
             connection.execute(in_database.format(name, sql.Identifier(database)))
         connection.execute(sql.SQL("alter role {} reset all").format(name))
-        settings = _reader_settings(connection) | (_limits(role) if superuser else {})
+        settings = _reader_settings(connection) | (_limits(like) if superuser else {})
         for setting, value in settings.items():
             connection.execute(
                 sql.SQL("alter role {} set {} = {}").format(name, sql.Identifier(setting), value)

@@ -1,7 +1,29 @@
 """What `infra.contract.operations` offers for the local deployment."""
 
-from infra.home import cityloom_home as state_dir
-from infra.local.doctor import examine
-from infra.local.stack import down, remove_state, status, up
+import os
 
-__all__ = ["down", "examine", "remove_state", "state_dir", "status", "up"]
+from infra.home import cityloom_home as state_dir
+from infra.local import postgres
+from infra.local.doctor import examine
+from infra.local.settings import load_settings
+from infra.local.stack import down, remove_state, status, up
+from infra.local.state import ADMIN_URL, StackError
+
+__all__ = ["admin_url", "down", "examine", "remove_state", "role_password", "state_dir"]
+__all__ += ["status", "up"]
+
+
+def admin_url() -> str:
+    """Return the URL of a login on PostgreSQL that may make roles. Raises `StackError`."""
+    settings = load_settings()
+    if settings.embedded_database:
+        cluster = postgres.locate(settings.home / "postgres", settings.ports["postgres"])
+        return cluster.url(settings.secret("postgres_superuser"))
+    if url := os.environ.get(ADMIN_URL):
+        return url
+    raise StackError(f"people's logins need roles: set {ADMIN_URL} to a login that may make them")
+
+
+def role_password(role: str) -> str:
+    """Return the password of a role of the warehouse, made on first use."""
+    return load_settings().secret(f"postgres_{role}")

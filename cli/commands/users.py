@@ -1,0 +1,101 @@
+"""`cityloom users`: people's logins, one for all servers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from cli.display import Json, echo, print_json, print_table
+from infra import contract
+
+if TYPE_CHECKING:
+    from accounts.servers import Server
+
+app = typer.Typer(
+    no_args_is_help=True,
+    help="Make, list, change and remove people's logins.",
+    epilog="Example: cityloom users add ana --role analyst",
+)
+Name = Annotated[str, typer.Argument(help="Login of the person, such as ana.")]
+
+
+@contextmanager
+def _servers() -> Iterator[list[Server]]:
+    from accounts.servers import AirflowServer, MlflowServer, SupersetServer
+    from dashboards.superset import Superset
+
+    deployment = contract.load_deployment()
+    with Superset(deployment.url("superset"), *deployment.login("superset")) as session:
+        airflow = AirflowServer.log_in(deployment.url("airflow"), *deployment.login("airflow"))
+        mlflow = MlflowServer.log_in(deployment.url("mlflow"), *deployment.login("mlflow"))
+        yield [SupersetServer(session), airflow, mlflow]
+
+
+@app.command()
+def add(
+    name: Name,
+    role: Annotated[
+        str,
+        typer.Option(
+            help="reader_open, department_head, analyst, cio, data_engineer, ml_engineer or admin."
+        ),
+    ],
+    city: Annotated[str | None, typer.Option(help="City of a department's head.")] = None,
+    department: Annotated[str | None, typer.Option(help="The head's department.")] = None,
+) -> None:
+    """Make a person's login on every server, or give it another role; print its password.
+
+    Example: cityloom users add ana --role department_head --city demo --department sanitation
+    """
+    from accounts import people
+    from extract.manifests import load_cities
+
+    operations = contract.operations()
+    own = (city or "", department or "") if city or department else None
+    with _servers() as servers:
+        password = people.add(
+            servers,
+            operations.admin_url(),
+            name,
+            role,
+            department=own,
+            cities=load_cities().cities,
+            secret=operations.role_password,
+        )
+    echo(f"{name} ({role}), password: {password}\nIt is shown this once; `users passwd` renews it.")
+
+
+@app.command("list")
+def list_(json: Json = False) -> None:
+    """List people's logins, with their roles and servers."""
+    from accounts import people
+
+    with _servers() as servers:
+        found = people.listed(servers, contract.operations().admin_url())
+    if json:
+        print_json(found)
+    else:
+        rows = [(one.name, one.role, ", ".join(one.servers)) for one in found]
+        print_table(["name", "role", "has a login on"], rows)
+
+
+@app.command()
+def passwd(name: Name) -> None:
+    """Give a person a new password on every server, and print it."""
+    from accounts import people
+
+    with _servers() as servers:
+        echo(people.change_password(servers, contract.operations().admin_url(), name))
+
+
+@app.command()
+def remove(name: Name) -> None:
+    """Remove a person's login from every server; what the person made in Superset stays."""
+    from accounts import people
+
+    with _servers() as servers:
+        people.remove(servers, contract.operations().admin_url(), name)
+    echo(f"{name} has no login any more")

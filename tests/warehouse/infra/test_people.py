@@ -1,0 +1,97 @@
+"""People's own logins on PostgreSQL, and those of departments' heads."""
+
+import psycopg
+import pytest
+
+from warehouse import people
+from warehouse.bootstrap import BootstrapError, find_faults, role_url
+from warehouse.tiers import department_role, protect
+
+HEAD = department_role("demo", "sanitation")
+
+
+@pytest.fixture
+def ana(warehouse):
+    yield lambda password: role_url(warehouse.admin_url, "ana", password, "warehouse")
+    people.remove_login(warehouse.admin_url, "ana")
+
+
+def one(url, query):
+    with psycopg.connect(url) as connection:
+        return connection.execute(query).fetchone()[0]
+
+
+def test_a_person_reads_as_the_role_and_leaves_nothing_behind(warehouse, ana):
+    people.ensure_login(warehouse.admin_url, "ana", "analyst", "first")
+    with psycopg.connect(warehouse.url) as connection:
+        connection.execute("create table if not exists marts.internal as select 1 as n")
+        connection.execute("create table if not exists marts.restricted as select 1 as n")
+        protect(connection, "marts.internal", "internal")
+        protect(connection, "marts.restricted", "restricted")
+    assert one(ana("first"), "select n from marts.internal") == 1
+    for query in (
+        "select n from marts.restricted",
+        "set role data_engineer",
+        "set temp_file_limit = -1",
+        "select pg_try_advisory_lock(1)",
+    ):
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            one(ana("first"), query)
+    assert one(ana("first"), "show default_transaction_read_only") == "on"
+    assert one(ana("first"), "show temp_file_limit") == "4GB"
+    with pytest.raises(psycopg.OperationalError, match="permission denied for database"):
+        psycopg.connect(role_url(warehouse.admin_url, "ana", "first", "airflow"))
+    assert find_faults(warehouse.role_url) == []
+
+
+def test_another_role_and_password_replace_the_ones_before(warehouse, ana):
+    people.ensure_login(warehouse.admin_url, "ana", "data_engineer", "first")
+    assert one(ana("first"), "show log_statement") == "all"
+    people.ensure_login(warehouse.admin_url, "ana", "analyst", "second")
+    assert people.logins(warehouse.admin_url) == {"ana": "analyst"}
+    assert one(ana("second"), "select pg_has_role('data_engineer', 'member')") is False
+    with pytest.raises(psycopg.OperationalError, match="password authentication failed"):
+        psycopg.connect(ana("first"))
+
+
+def test_a_removed_person_is_out_at_once(warehouse, ana):
+    people.ensure_login(warehouse.admin_url, "ana", "analyst", "first")
+    with psycopg.connect(ana("first")) as session:
+        people.remove_login(warehouse.admin_url, "ana")
+        with pytest.raises(psycopg.OperationalError):
+            session.execute("select 1")
+    with pytest.raises(psycopg.OperationalError, match="password authentication failed"):
+        psycopg.connect(ana("first"))
+    assert people.logins(warehouse.admin_url) == {}
+    people.remove_login(warehouse.admin_url, "ana")
+
+
+def test_roles_that_are_nobodys_are_neither_taken_nor_removed(warehouse):
+    with psycopg.connect(warehouse.admin_url) as connection:
+        connection.execute("create role theirs login")
+    try:
+        with pytest.raises(BootstrapError, match="theirs: a role of another program"):
+            people.ensure_login(warehouse.admin_url, "theirs", "analyst", "x")
+        people.remove_login(warehouse.admin_url, "theirs")
+        assert one(warehouse.admin_url, "select count(*) from pg_roles where rolname = 'theirs'")
+    finally:
+        with psycopg.connect(warehouse.admin_url) as connection:
+            connection.execute("drop role theirs")
+
+
+@pytest.mark.parametrize("name", ["analyst", "postgres", "pg_x", "head_a__b", "Ana", "a", "a b"])
+def test_names_of_roles_are_no_names_of_people(name):
+    assert not people.is_name(name)
+    assert people.is_name("ana") and people.is_name("ana_2")
+
+
+def test_a_departments_login_knows_its_department(warehouse):
+    people.ensure_department(warehouse.admin_url, HEAD, "pw")
+    try:
+        url = role_url(warehouse.admin_url, HEAD, "pw", "warehouse")
+        with psycopg.connect(url) as connection:
+            found = connection.execute("select * from access.my_department").fetchall()
+        assert found == [("demo", "sanitation")]
+    finally:
+        with psycopg.connect(warehouse.admin_url) as connection:
+            connection.execute(f"drop role {HEAD}")
