@@ -15,9 +15,8 @@ if TYPE_CHECKING:
     from accounts.servers import Server
 
 app = typer.Typer(
+    help="People's logins, one for all servers. Example: `cityloom users add ana --role analyst`",
     no_args_is_help=True,
-    help="Make, list, change and remove people's logins.",
-    epilog="Example: cityloom users add ana --role analyst",
 )
 Name = Annotated[str, typer.Argument(help="Login of the person, such as ana.")]
 
