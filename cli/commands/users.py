@@ -69,7 +69,10 @@ def add(
 
 @app.command("list")
 def list_(json: Json = False) -> None:
-    """List people's logins, with their roles and servers."""
+    """List people's logins, with their roles and servers.
+
+    Example: cityloom users list --json
+    """
     from accounts import people
 
     with _servers() as servers:
@@ -83,7 +86,10 @@ def list_(json: Json = False) -> None:
 
 @app.command()
 def passwd(name: Name) -> None:
-    """Give a person a new password on every server, and print it."""
+    """Give a person a new password on every server, and print it.
+
+    Example: cityloom users passwd ana
+    """
     from accounts import people
 
     with _servers() as servers:
@@ -92,7 +98,10 @@ def passwd(name: Name) -> None:
 
 @app.command()
 def remove(name: Name) -> None:
-    """Remove a person's login from every server; what the person made in Superset stays."""
+    """Remove a person's login from every server; what the person made in Superset stays.
+
+    Example: cityloom users remove ana
+    """
     from accounts import people
 
     with _servers() as servers:
