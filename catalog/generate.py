@@ -23,6 +23,13 @@ from pydantic import TypeAdapter, ValidationError
 from catalog.cities import Cities, read_cities
 from catalog.facts import Fact, feed_problems, load_facts, twin_problems
 from catalog.fields import CRON_PRESETS
+from catalog.indicators import (
+    DEFINITION_COLUMNS,
+    Indicator,
+    definition_rows,
+    load_indicators,
+)
+from catalog.indicators import macro as indicators_macro
 from catalog.models import City, Source
 from catalog.problems import ManifestError, Problem
 from catalog.types import LOADER_COLUMNS
@@ -43,11 +50,13 @@ def rendered(
     cities: Iterable[City],
     facts: dict[str, Fact],
     targets: Callable[[City], list[TargetRow]] | None = None,
+    indicators: Iterable[Indicator] = (),
 ) -> dict[Path, str]:
     """Return the text of each generated file by its path inside the dbt project.
 
     `targets` returns a city's rows of the seed `target`; those of its targets.csv if not given.
     """
+    indicators = tuple(indicators)
     targets = targets or _targets
     cities = tuple(cities)
     sources = [source for city in cities for source in _by_name(city)]
@@ -56,6 +65,10 @@ def rendered(
         RAW_SOURCES: _sources(cities),
         GENERATED / "macros/raw_tables.sql": _raw_tables_macro(sources),
         GENERATED / "macros/facts_by_name.sql": _facts_macro(sources, facts),
+        GENERATED / "macros/indicators_by_event.sql": indicators_macro(indicators, HEADER),
+        GENERATED / "seeds/kpi_definition.csv": _table(
+            DEFINITION_COLUMNS, definition_rows(indicators)
+        ),
         GENERATED / "seeds/city.csv": _table(
             "city_id city_name is_simulated country language time_zone population "
             "population_year district_noun",
@@ -150,7 +163,8 @@ def refresh(
             return _targets_before(project, city.city_id)
 
     usable = _usable(project, cities)
-    _replace(project, rendered(usable, load_facts(project), targets))
+    indicators = load_indicators(project)
+    _replace(project, rendered(usable, load_facts(project), targets, indicators))
 
 
 def max_staleness_days(cadence: str) -> int:
@@ -177,7 +191,7 @@ def _checked(project: Path, cities: Iterable[City] | None) -> dict[Path, str]:
     problems += feed_problems(found.sources, facts, project)
     if problems:
         raise ManifestError(problems)
-    return rendered(found.cities, facts)
+    return rendered(found.cities, facts, indicators=load_indicators(project))
 
 
 def _replace(project: Path, texts: dict[Path, str]) -> list[Path]:

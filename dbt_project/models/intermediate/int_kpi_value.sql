@@ -11,8 +11,8 @@
 with events as (
     select
         event.*,
-        date_trunc('month', event.event_at)::date as month,
-        definition.aggregate,
+        date_trunc('month', event.event_on::timestamp)::date as month,
+        definition.quantile,
         as_of.as_of
     from {{ ref('int_kpi_event') }} as event
     inner join {{ ref('kpi_definition') }} as definition
@@ -21,7 +21,7 @@ with events as (
         on
             event.city_id = as_of.city_id
             and definition.fact = as_of.fact
-            and event.event_at <= as_of.as_of
+            and event.event_on <= as_of.as_of::date
 ),
 
 days as materialized (
@@ -30,10 +30,11 @@ days as materialized (
         metric_id,
         as_of,
         month,
-        event_at::date as day,
-        count(*) as n
+        event_on as day,
+        -- What is left out of a sample shows all the same that the source covers the day.
+        sum(greatest(n, 1)) as n
     from events
-    group by city_id, metric_id, as_of, month, event_at::date
+    group by city_id, metric_id, as_of, month, event_on
 ),
 
 neighbours as (
@@ -216,10 +217,12 @@ sums as (
         periods.period_start,
         case when grouping(events.district_id) = 1 then '*' else events.district_id end
             as district_id,
-        count(*) filter (where num_nonnulls(events.numerator, events.sample) > 0) as n,
+        case when grouping(events.department_id) = 1 then '*' else events.department_id end
+            as department_id,
+        sum(events.n)::bigint as n,
         sum(events.numerator) as numerator,
         sum(events.denominator) as denominator,
-        percentile_cont(0.5) within group (order by events.sample) as median
+        percentile_cont(events.quantile) within group (order by events.sample) as quantile_value
     from events
     inner join period_months as periods
         on
@@ -231,9 +234,39 @@ sums as (
         periods.metric_id,
         periods.period_grain,
         periods.period_start,
-        grouping sets ((events.district_id), ())
-    -- Events without a district count in the city's total only.
-    having grouping(events.district_id) = 1 or events.district_id is not null
+        events.quantile,
+        grouping sets ((events.district_id), (events.department_id), ())
+    -- Events without a district, or without a department, count in the city's total only.
+    having
+        grouping(events.district_id, events.department_id) = 3
+        or events.district_id is not null
+        or events.department_id is not null
+),
+
+-- Each district has a cell in each month that the city covers; a department has one where it has
+-- events.
+areas as (
+    select
+        periods.city_id,
+        periods.metric_id,
+        periods.period_grain,
+        periods.period_start,
+        districts.district_id,
+        '*' as department_id,
+        districts.residents
+    from periods
+    inner join districts on periods.city_id = districts.city_id
+    union all
+    select
+        city_id,
+        metric_id,
+        period_grain,
+        period_start,
+        district_id,
+        department_id,
+        null as residents
+    from sums
+    where department_id <> '*'
 ),
 
 cells as (
@@ -247,24 +280,31 @@ cells as (
         periods.n_months,
         periods.is_complete,
         periods.as_of,
-        districts.district_id,
+        areas.district_id,
+        areas.department_id,
         definition.aggregate,
         definition.scale,
         definition.min_n,
         coalesce(sums.n, 0) as n,
         case
-            when definition.aggregate in ('count', 'per_resident', 'ratio')
-                then coalesce(sums.numerator, 0)
+            when definition.quantile is null then coalesce(sums.numerator, 0)
         end as numerator,
         case
-            when definition.aggregate = 'ratio' then coalesce(sums.denominator, 0)
+            when definition.aggregate in ('ratio', 'per_reporting_resident')
+                then coalesce(sums.denominator, 0)
             when definition.aggregate = 'per_resident'
-                then districts.residents * periods.n_months
+                then areas.residents * periods.n_months
             when definition.aggregate = 'count' then periods.n_months
         end as denominator,
-        sums.median
+        definition.quantile,
+        sums.quantile_value
     from periods
-    inner join districts on periods.city_id = districts.city_id
+    inner join areas
+        on
+            periods.city_id = areas.city_id
+            and periods.metric_id = areas.metric_id
+            and periods.period_grain = areas.period_grain
+            and periods.period_start = areas.period_start
     inner join {{ ref('kpi_definition') }} as definition
         on periods.metric_id = definition.metric_id
     left join sums
@@ -273,7 +313,8 @@ cells as (
             and periods.metric_id = sums.metric_id
             and periods.period_grain = sums.period_grain
             and periods.period_start = sums.period_start
-            and districts.district_id = sums.district_id
+            and areas.district_id = sums.district_id
+            and areas.department_id = sums.department_id
 ),
 
 suppressed as (
@@ -283,7 +324,9 @@ suppressed as (
         cells.n > 0 and cells.n < cells.min_n as is_too_few,
         cells.aggregate = 'ratio'
         and {{ is_derivable(
-            'cells', ['city_id', 'metric_id', 'period_grain', 'period_start'], 'min_n'
+            'cells',
+            ['city_id', 'metric_id', 'period_grain', 'period_start', 'department_id'],
+            'min_n'
         ) }} as is_derivable
     from cells
 ),
@@ -292,7 +335,7 @@ valued as (
     select
         *,
         case
-            when aggregate = 'median' then round(median::numeric, 6)::double precision
+            when quantile is not null then round(quantile_value::numeric, 6)::double precision
             else round(numerator * scale / nullif(denominator, 0), 6)::double precision
         end as computed,
         is_too_few or is_derivable as is_suppressed
@@ -303,6 +346,7 @@ select
     city_id,
     metric_id,
     district_id,
+    department_id,
     period_grain,
     period_start,
     (last_month + interval '1 month')::date as period_end,

@@ -18,7 +18,7 @@ with targeted as (
         order by applicable.from_date desc
         limit 1
     ) as target on true
-    where value.period_grain = 'month'
+    where value.period_grain = 'month' and value.department_id = '*'
 )
 
 select

@@ -150,7 +150,7 @@ completeness as (
         period_start as month,
         bool_and(is_complete) as is_complete
     from {{ ref('int_kpi_value') }}
-    where period_grain = 'month' and district_id = '*'
+    where period_grain = 'month' and district_id = '*' and department_id = '*'
     group by city_id, period_start
 ),
 

@@ -32,7 +32,7 @@ with scored as (
         order by applicable.from_date desc
         limit 1
     ) as target on true
-    where value.is_complete
+    where value.is_complete and value.department_id = '*'
 ),
 
 year as (
