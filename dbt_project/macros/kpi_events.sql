@@ -1,18 +1,25 @@
 {#
-  The events of every indicator, as dbt_project/indicators/ declares them: those that share a mart
-  and an event time are summed in one reading of it, by day; a sample of a quantile stays a row of
-  its own. Columns: city_id, metric_id, district_id, department_id, event_on, n, numerator,
-  denominator, sample.
+  The events of the indicators that add up, as dbt_project/indicators/ declares them: those that
+  share a mart and an event time are summed in one reading of it, by day.
 #}
 {% macro kpi_events() -%}
     {%- set parts = [] -%}
     {%- for group in indicators_by_event() -%}
         {%- if group.sums -%} {%- do parts.append(_summed_events(group)) -%} {%- endif -%}
-        {%- for one in group.samples -%}
-            {%- do parts.append(_sample_events(group, one)) -%}
-        {%- endfor -%}
         {%- for one in group.reports -%}
             {%- do parts.append(_report_events(group, one)) -%}
+        {%- endfor -%}
+    {%- endfor -%}
+    {{ parts | join('\n\nunion all\n\n') }}
+{%- endmacro %}
+
+
+{# What medians and percentiles are taken of: a row of a mart is a row. #}
+{% macro kpi_samples() -%}
+    {%- set parts = [] -%}
+    {%- for group in indicators_by_event() -%}
+        {%- for one in group.samples -%}
+            {%- do parts.append(_sample_events(group, one)) -%}
         {%- endfor -%}
     {%- endfor -%}
     {{ parts | join('\n\nunion all\n\n') }}
@@ -34,8 +41,7 @@
         summed.event_on,
         metric.n,
         metric.numerator,
-        metric.denominator,
-        null::double precision as sample
+        metric.denominator
     from (
         select
             city_id,
@@ -69,16 +75,13 @@
 {%- endmacro %}
 
 
-{# A row that is left out of the sample still shows that its source covers the day: n is 0. #}
+{# A row that is left out has no sample, and still shows that its source covers the day. #}
 {% macro _sample_events(group, one) -%}
     select
         city_id,
         '{{ one.id }}' as metric_id,
         {{ _area_columns(group) }},
         ({{ group.event_at }})::date as event_on,
-        (({{ one.sample }}) is not null)::integer as n,
-        null::numeric as numerator,
-        null::numeric as denominator,
         ({{ one.sample }})::double precision as sample
     from {{ ref(group.mart) }}
     where {{ group.event_at }} is not null and ({{ one.where }})
@@ -99,8 +102,7 @@
         1 as n,
         reported.amount as numerator,
         coalesce(case when district.is_residential then district.population end, 0)::numeric
-            as denominator,
-        null::double precision as sample
+            as denominator
     from (
         select
             city_id,

@@ -8,33 +8,70 @@
     pre_hook=['set local enable_mergejoin = off', 'set local enable_nestloop = off'],
 ) }}
 
-with events as (
+with metrics as (
     select
-        event.*,
+        as_of.city_id,
+        as_of.as_of,
+        definition.*
+    from {{ ref('kpi_definition') }} as definition
+    inner join {{ ref('int_as_of') }} as as_of on definition.fact = as_of.fact
+),
+
+events as materialized (
+    select
+        event.city_id,
+        event.metric_id,
+        event.district_id,
+        event.department_id,
+        event.event_on,
         date_trunc('month', event.event_on::timestamp)::date as month,
-        definition.quantile,
-        as_of.as_of
+        event.n,
+        event.numerator,
+        event.denominator
     from {{ ref('int_kpi_event') }} as event
-    inner join {{ ref('kpi_definition') }} as definition
-        on event.metric_id = definition.metric_id
-    inner join {{ ref('int_as_of') }} as as_of
+    inner join metrics
         on
-            event.city_id = as_of.city_id
-            and definition.fact = as_of.fact
-            and event.event_on <= as_of.as_of::date
+            event.city_id = metrics.city_id
+            and event.metric_id = metrics.metric_id
+            and event.event_on <= metrics.as_of::date
+),
+
+samples as not materialized (
+    select
+        sample.city_id,
+        sample.metric_id,
+        sample.district_id,
+        sample.department_id,
+        sample.event_on,
+        date_trunc('month', sample.event_on::timestamp)::date as month,
+        sample.sample
+    from {{ ref('int_kpi_sample') }} as sample
+    inner join metrics
+        on
+            sample.city_id = metrics.city_id
+            and sample.metric_id = metrics.metric_id
+            and sample.event_on <= metrics.as_of::date
 ),
 
 days as materialized (
     select
         city_id,
         metric_id,
-        as_of,
         month,
         event_on as day,
-        -- What is left out of a sample shows all the same that the source covers the day.
-        sum(greatest(n, 1)) as n
+        sum(n) as n
     from events
-    group by city_id, metric_id, as_of, month, event_on
+    group by city_id, metric_id, month, event_on
+    union all
+    -- What is left out of a sample shows all the same that the source covers the day.
+    select
+        city_id,
+        metric_id,
+        month,
+        event_on as day,
+        count(*) as n
+    from samples
+    group by city_id, metric_id, month, event_on
 ),
 
 neighbours as (
@@ -66,7 +103,7 @@ dense_days as (
         neighbours.day,
         -- A report of a month covers it, whatever day it bears.
         case
-            when definition.event_grain = 'month'
+            when metrics.event_grain = 'month'
                 then (neighbours.month + interval '1 month')::date - 1
             else neighbours.day
         end as last_day,
@@ -80,8 +117,8 @@ dense_days as (
     from neighbours
     inner join usual
         on neighbours.city_id = usual.city_id and neighbours.metric_id = usual.metric_id
-    inner join {{ ref('kpi_definition') }} as definition
-        on neighbours.metric_id = definition.metric_id
+    inner join metrics
+        on neighbours.city_id = metrics.city_id and neighbours.metric_id = metrics.metric_id
     where
         neighbours.n_days < 30
         or neighbours.n >= 3
@@ -115,9 +152,9 @@ months as (
     select
         days.city_id,
         days.metric_id,
-        days.as_of,
+        metrics.as_of,
         days.month,
-        days.as_of::date + 1 >= (days.month + interval '1 month')::date
+        metrics.as_of::date + 1 >= (days.month + interval '1 month')::date
         and coalesce(bool_or(
             spans.first_day < days.month + interval '7 days'
             and spans.last_day >= days.month + interval '1 month' - interval '7 days'
@@ -126,12 +163,12 @@ months as (
         select distinct
             city_id,
             metric_id,
-            as_of,
             month
         from days
     ) as days
+    inner join metrics on days.city_id = metrics.city_id and days.metric_id = metrics.metric_id
     left join spans on days.city_id = spans.city_id and days.metric_id = spans.metric_id
-    group by days.city_id, days.metric_id, days.as_of, days.month
+    group by days.city_id, days.metric_id, metrics.as_of, days.month
 ),
 
 newest as (
@@ -144,7 +181,7 @@ newest as (
     group by city_id, metric_id, as_of
 ),
 
-periods as (
+grains as (
     select
         city_id,
         metric_id,
@@ -178,13 +215,20 @@ periods as (
     group by months.city_id, months.metric_id, months.as_of, newest.last_month
 ),
 
+-- Numbered, because what follows groups by a number faster than by texts.
+periods as materialized (
+    select
+        *,
+        row_number() over ()::integer as period_id
+    from grains
+),
+
 -- By equality, because a join on a range would compare every event with every period.
 period_months as materialized (
     select
         periods.city_id,
         periods.metric_id,
-        periods.period_grain,
-        periods.period_start,
+        periods.period_id,
         months.month
     from periods
     inner join months
@@ -209,48 +253,87 @@ districts as (
     from {{ ref('dim_city') }}
 ),
 
+month_sums as materialized (
+    select
+        city_id,
+        metric_id,
+        month,
+        district_id,
+        department_id,
+        sum(n) as n,
+        sum(numerator) as numerator,
+        sum(denominator) as denominator
+    from events
+    group by city_id, metric_id, month, district_id, department_id
+),
+
+-- Events without a district, or without a department, count in the city's total only.
 sums as (
     select
-        periods.city_id,
-        periods.metric_id,
-        periods.period_grain,
-        periods.period_start,
-        case when grouping(events.district_id) = 1 then '*' else events.district_id end
+        periods.period_id,
+        case when grouping(month_sums.district_id) = 1 then '*' else month_sums.district_id end
             as district_id,
-        case when grouping(events.department_id) = 1 then '*' else events.department_id end
+        case when grouping(month_sums.department_id) = 1 then '*' else month_sums.department_id end
             as department_id,
-        sum(events.n)::bigint as n,
-        sum(events.numerator) as numerator,
-        sum(events.denominator) as denominator,
-        percentile_cont(events.quantile) within group (order by events.sample) as quantile_value
-    from events
+        sum(month_sums.n)::bigint as n,
+        sum(month_sums.numerator) as numerator,
+        sum(month_sums.denominator) as denominator,
+        null::double precision as quantile_value
+    from month_sums
     inner join period_months as periods
         on
-            events.city_id = periods.city_id
-            and events.metric_id = periods.metric_id
-            and events.month = periods.month
+            month_sums.city_id = periods.city_id
+            and month_sums.metric_id = periods.metric_id
+            and month_sums.month = periods.month
     group by
-        periods.city_id,
-        periods.metric_id,
-        periods.period_grain,
-        periods.period_start,
-        events.quantile,
-        grouping sets ((events.district_id), (events.department_id), ())
-    -- Events without a district, or without a department, count in the city's total only.
+        periods.period_id,
+        grouping sets ((month_sums.district_id), (month_sums.department_id), ())
     having
-        grouping(events.district_id, events.department_id) = 3
-        or events.district_id is not null
-        or events.department_id is not null
+        grouping(month_sums.district_id, month_sums.department_id) = 3
+        or month_sums.district_id is not null
+        or month_sums.department_id is not null
+    union all
+    select
+        sampled.period_id,
+        case when grouping(sampled.district_id) = 1 then '*' else sampled.district_id end
+            as district_id,
+        case when grouping(sampled.department_id) = 1 then '*' else sampled.department_id end
+            as department_id,
+        count(sampled.sample) as n,
+        null as numerator,
+        null as denominator,
+        percentile_cont(sampled.quantile) within group (order by sampled.sample) as quantile_value
+    from (
+        select
+            periods.period_id,
+            metrics.quantile,
+            samples.district_id collate "C" as district_id,
+            samples.department_id collate "C" as department_id,
+            samples.sample
+        from samples
+        inner join metrics
+            on samples.city_id = metrics.city_id and samples.metric_id = metrics.metric_id
+        inner join period_months as periods
+            on
+                samples.city_id = periods.city_id
+                and samples.metric_id = periods.metric_id
+                and samples.month = periods.month
+    ) as sampled
+    group by
+        sampled.period_id,
+        sampled.quantile,
+        grouping sets ((sampled.district_id), (sampled.department_id), ())
+    having
+        grouping(sampled.district_id, sampled.department_id) = 3
+        or sampled.district_id is not null
+        or sampled.department_id is not null
 ),
 
 -- Each district has a cell in each month that the city covers; a department has one where it has
 -- events.
 areas as (
     select
-        periods.city_id,
-        periods.metric_id,
-        periods.period_grain,
-        periods.period_start,
+        periods.period_id,
         districts.district_id,
         '*' as department_id,
         districts.residents
@@ -258,10 +341,7 @@ areas as (
     inner join districts on periods.city_id = districts.city_id
     union all
     select
-        city_id,
-        metric_id,
-        period_grain,
-        period_start,
+        period_id,
         district_id,
         department_id,
         null as residents
@@ -271,6 +351,7 @@ areas as (
 
 cells as (
     select
+        periods.period_id,
         periods.city_id,
         periods.metric_id,
         periods.period_grain,
@@ -299,20 +380,12 @@ cells as (
         definition.quantile,
         sums.quantile_value
     from periods
-    inner join areas
-        on
-            periods.city_id = areas.city_id
-            and periods.metric_id = areas.metric_id
-            and periods.period_grain = areas.period_grain
-            and periods.period_start = areas.period_start
+    inner join areas on periods.period_id = areas.period_id
     inner join {{ ref('kpi_definition') }} as definition
         on periods.metric_id = definition.metric_id
     left join sums
         on
-            periods.city_id = sums.city_id
-            and periods.metric_id = sums.metric_id
-            and periods.period_grain = sums.period_grain
-            and periods.period_start = sums.period_start
+            periods.period_id = sums.period_id
             and areas.district_id = sums.district_id
             and areas.department_id = sums.department_id
 ),
@@ -324,9 +397,7 @@ suppressed as (
         cells.n > 0 and cells.n < cells.min_n as is_too_few,
         cells.aggregate = 'ratio'
         and {{ is_derivable(
-            'cells',
-            ['city_id', 'metric_id', 'period_grain', 'period_start', 'department_id'],
-            'min_n'
+            'cells', ['period_id', 'department_id'], 'min_n'
         ) }} as is_derivable
     from cells
 ),

@@ -3,7 +3,8 @@
 ] -%}
 {%- set kpis = [
     'closed_on_time_pct', 'median_days_to_close', 'refuse_tons_per_1000', 'recycling_rate',
-    'injury_collisions_per_10000', 'net_sentiment'
+    'missed_stops_per_10000', 'injury_collisions_per_10000', 'calls_answered_pct',
+    'median_call_wait', 'net_sentiment'
 ] -%}
 
 -- Residents' comments beside the work of the departments. Where a source covers a month of the
@@ -86,8 +87,7 @@ calls as (
         district_id,
         date_trunc('month', offered_at)::date as month,
         count(*) as calls_offered,
-        count(*) filter (where answered) as calls_answered,
-        avg(wait_seconds) as mean_wait_seconds
+        count(*) filter (where answered) as calls_answered
     from {{ ref('fct_call') }}
     where district_id is not null
     group by city_id, district_id, date_trunc('month', offered_at)
@@ -154,7 +154,7 @@ completeness as (
     group by city_id, period_start
 ),
 
--- Each KPI's value is fct_kpi's.
+-- Values are those of fct_kpi: no formula stands here.
 kpi as (
     select
         city_id,
@@ -215,18 +215,24 @@ select
     kpi.recycling_rate_null_reason,
     rounds.scheduled_stops,
     rounds.missed_stops,
-    round(10000.0 * rounds.missed_stops / nullif(rounds.scheduled_stops, 0), 6)::double precision
-        as missed_stops_per_10000,
+    kpi.missed_stops_per_10000,
+    kpi.missed_stops_per_10000_null_reason,
     case when covered.collisions then coalesce(collisions.collisions, 0) end as collisions,
     case when covered.collisions then coalesce(collisions.injury_collisions, 0) end
         as injury_collisions,
     kpi.injury_collisions_per_10000,
     kpi.injury_collisions_per_10000_null_reason,
     case when covered.calls then coalesce(calls.calls_offered, 0) end as calls_offered,
-    case when covered.calls then coalesce(calls.calls_answered, 0) end as calls_answered,
     case
-        when calls.calls_offered >= {{ var('min_n') }} then round(calls.mean_wait_seconds, 3)
-    end::double precision as mean_wait_seconds,
+        when
+            covered.calls
+            and coalesce(kpi.calls_answered_pct_null_reason, '') not in ('too_few', 'derivable')
+            then coalesce(calls.calls_answered, 0)
+    end as calls_answered,
+    kpi.calls_answered_pct,
+    kpi.calls_answered_pct_null_reason,
+    kpi.median_call_wait,
+    kpi.median_call_wait_null_reason,
     case when covered.feedback then coalesce(feedback.comments, 0) end as comments,
     case when kpi.net_sentiment is not null then feedback.negatives end as negatives,
     case when kpi.net_sentiment is not null then feedback.positives end as positives,
