@@ -216,24 +216,26 @@ def mart_columns(project: Path, mart: str) -> set[str]:
 def macro(indicators: Iterable[Indicator], header: str, project: Path = DBT_PROJECT) -> str:
     """Return the macro `indicators_by_event()`: the indicators that share a mart and an event time.
 
-    Additive ones of a group are summed in one reading of the mart.
+    `sums` and `reports` add up; of each of `samples`, the quantiles `ids` are taken.
     """
-    groups: dict[tuple[str, str], dict[str, list[dict[str, str]]]] = {}
+    groups: dict[tuple[str, str], dict[str, list[dict[str, Any]]]] = {}
     for one in indicators:
-        group = groups.setdefault((one.mart, one.event_at), {"sums": [], "samples": [], "reports": []})
-        kind = {"per_reporting_resident": "reports", "median": "samples", "p90": "samples"}.get(
-            one.aggregate, "sums"
+        group = groups.setdefault(
+            (one.mart, one.event_at), {"sums": [], "samples": [], "reports": []}
         )
-        numerator = "1" if one.aggregate == "count" else one.numerator
-        group[kind].append(
-            {
-                "id": one.id,
-                "where": one.where,
-                "numerator": numerator or "",
-                "denominator": one.denominator or "",
-                "sample": one.sample or "",
-            }
-        )
+        if one.sample is not None:
+            same = [s for s in group["samples"] if (s["where"], s["sample"]) == (one.where, one.sample)]
+            if not same:
+                group["samples"].append({"where": one.where, "sample": one.sample, "ids": {}})
+            (same or group["samples"])[-1]["ids"][one.id] = one.quantile
+            continue
+        kind = "reports" if one.aggregate == "per_reporting_resident" else "sums"
+        entry = {"id": one.id, "where": one.where}
+        # A row counts as 1 in both parts of most ratios: that is its number, which is counted anyway.
+        for part in ("numerator", "denominator"):
+            text = "1" if one.aggregate == "count" and part == "numerator" else getattr(one, part)
+            entry[part] = text or ""
+        group[kind].append(entry)
     lines = [f"{{# {header} #}}", "{% macro indicators_by_event() -%}", "    {{ return(["]
     for (mart, event_at), kinds in groups.items():
         columns = mart_columns(project, mart)

@@ -1,6 +1,6 @@
 {#
   The events of the indicators that add up, as dbt_project/indicators/ declares them: those that
-  share a mart and an event time are summed in one reading of it, by day.
+  share a mart and an event time are summed in one reading of it, by month and area.
 #}
 {% macro kpi_events() -%}
     {%- set parts = [] -%}
@@ -14,7 +14,7 @@
 {%- endmacro %}
 
 
-{# What medians and percentiles are taken of: a row of a mart is a row. #}
+{# What medians and percentiles are taken of; those of the same rows share them, as sample_id. #}
 {% macro kpi_samples() -%}
     {%- set parts = [] -%}
     {%- for group in indicators_by_event() -%}
@@ -26,9 +26,49 @@
 {%- endmacro %}
 
 
+{#
+  On how many rows of each day an indicator rests, for what its source covers. A row that is left
+  out of a sample shows that, too.
+#}
+{% macro kpi_days() -%}
+    {%- set parts = [] -%}
+    {%- for group in indicators_by_event() -%}
+        {%- do parts.append(_counted_days(group)) -%}
+    {%- endfor -%}
+    {{ parts | join('\n\nunion all\n\n') }}
+{%- endmacro %}
+
+
+{# Which quantiles are taken of which samples: rows for `values`. #}
+{% macro kpi_quantiles() -%}
+    {%- set rows = [] -%}
+    {%- for group in indicators_by_event() -%}
+        {%- for one in group.samples -%}
+            {%- for id, quantile in one.ids.items() -%}
+                {%- do rows.append("('" ~ id ~ "', '" ~ (one.ids | first) ~ "', " ~ quantile ~ ")") -%}
+            {%- endfor -%}
+        {%- endfor -%}
+    {%- endfor -%}
+    {{ rows | join(', ') }}
+{%- endmacro %}
+
+
 {% macro _area_columns(group) -%}
     {{ 'district_id' if group.areas.district_id else 'null::text' }} as district_id,
     {{ 'department_id' if group.areas.department_id else 'null::text' }} as department_id
+{%- endmacro %}
+
+
+{# Where an expression is 1 for each row, its sum is the number of rows. #}
+{% macro _summed_part(expression, where, name) -%}
+    {%- if expression not in ('', '1') -%}
+        , sum(({{ expression }})::numeric) filter (where {{ where }}) as {{ name }}
+    {%- endif -%}
+{%- endmacro %}
+
+
+{% macro _read_part(expression, name, number) -%}
+    {{ {'': 'null', '1': 'n_' ~ number}.get(expression, name ~ '_' ~ number) }}::numeric
 {%- endmacro %}
 
 
@@ -38,7 +78,7 @@
         metric.metric_id,
         summed.district_id,
         summed.department_id,
-        summed.event_on,
+        summed.month,
         metric.n,
         metric.numerator,
         metric.denominator
@@ -46,15 +86,11 @@
         select
             city_id,
             {{ _area_columns(group) }},
-            ({{ group.event_at }})::date as event_on
+            date_trunc('month', {{ group.event_at }})::date as month
             {%- for one in group.sums %},
-            count(*) filter (where {{ one.where }}) as n_{{ loop.index }},
-            sum(({{ one.numerator }})::numeric) filter (where {{ one.where }})
-                as numerator_{{ loop.index }}
-            {%- if one.denominator %},
-            sum(({{ one.denominator }})::numeric) filter (where {{ one.where }})
-                as denominator_{{ loop.index }}
-            {%- endif -%}
+            count(*) filter (where {{ one.where }}) as n_{{ loop.index }}
+            {{- _summed_part(one.numerator, one.where, 'numerator_' ~ loop.index) }}
+            {{- _summed_part(one.denominator, one.where, 'denominator_' ~ loop.index) }}
             {%- endfor %}
         from {{ ref(group.mart) }}
         where {{ group.event_at }} is not null
@@ -66,8 +102,8 @@
         (
             '{{ one.id }}',
             n_{{ loop.index }},
-            numerator_{{ loop.index }},
-            {{ 'denominator_' ~ loop.index if one.denominator else 'null::numeric' }}
+            {{ _read_part(one.numerator, 'numerator', loop.index) }},
+            {{ _read_part(one.denominator, 'denominator', loop.index) }}
         ){{ ',' if not loop.last }}
         {%- endfor %}
     ) as metric (metric_id, n, numerator, denominator)
@@ -75,16 +111,15 @@
 {%- endmacro %}
 
 
-{# A row that is left out has no sample, and still shows that its source covers the day. #}
 {% macro _sample_events(group, one) -%}
     select
         city_id,
-        '{{ one.id }}' as metric_id,
+        '{{ one.ids | first }}' as sample_id,
         {{ _area_columns(group) }},
-        ({{ group.event_at }})::date as event_on,
+        date_trunc('month', {{ group.event_at }})::date as month,
         ({{ one.sample }})::double precision as sample
     from {{ ref(group.mart) }}
-    where {{ group.event_at }} is not null and ({{ one.where }})
+    where {{ group.event_at }} is not null and ({{ one.where }}) and ({{ one.sample }}) is not null
 {%- endmacro %}
 
 
@@ -98,7 +133,7 @@
         '{{ one.id }}' as metric_id,
         reported.district_id,
         null::text as department_id,
-        reported.event_on,
+        reported.month,
         1 as n,
         reported.amount as numerator,
         coalesce(case when district.is_residential then district.population end, 0)::numeric
@@ -107,7 +142,7 @@
         select
             city_id,
             district_id,
-            ({{ group.event_at }})::date as event_on,
+            date_trunc('month', {{ group.event_at }})::date as month,
             sum(({{ one.numerator }})::numeric) as amount
         from {{ ref(group.mart) }}
         where {{ group.event_at }} is not null and ({{ one.where }})
@@ -117,4 +152,38 @@
         on
             reported.city_id = district.city_id
             and reported.district_id = district.district_id
+{%- endmacro %}
+
+
+{% macro _counted_days(group) -%}
+    {%- set counted = [] -%}
+    {%- for one in group.sums + group.reports -%}
+        {%- do counted.append((one.id, one.where)) -%}
+    {%- endfor -%}
+    {%- for one in group.samples -%}
+        {%- for id in one.ids -%} {%- do counted.append((id, one.where)) -%} {%- endfor -%}
+    {%- endfor -%}
+    select
+        counted.city_id,
+        metric.metric_id,
+        counted.event_on,
+        metric.n
+    from (
+        select
+            city_id,
+            ({{ group.event_at }})::date as event_on
+            {%- for id, where in counted %},
+            count(*) filter (where {{ where }}) as n_{{ loop.index }}
+            {%- endfor %}
+        from {{ ref(group.mart) }}
+        where {{ group.event_at }} is not null
+        group by 1, 2
+    ) as counted
+    cross join lateral (
+        values
+        {%- for id, where in counted %}
+        ('{{ id }}', n_{{ loop.index }}){{ ',' if not loop.last }}
+        {%- endfor %}
+    ) as metric (metric_id, n)
+    where metric.n > 0
 {%- endmacro %}

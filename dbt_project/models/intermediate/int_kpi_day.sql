@@ -1,0 +1,2 @@
+-- Made from dbt_project/indicators/: another indicator is a declaration there.
+{{ kpi_days() }}
