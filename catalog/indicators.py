@@ -1,7 +1,7 @@
 """The indicators: each is declared once, in `dbt_project/indicators/*.yml`.
 
-From a declaration come the seed `kpi_definition`, the macro by which dbt makes the events and values
-of `fct_kpi` and of the reports, and the indicator book, `docs/indicators.md`
+From a declaration come the seed `kpi_definition`, the macro by which dbt makes the events and
+values of `fct_kpi` and of the reports, and the indicator book, `docs/indicators.md`
 (`python -m catalog.indicators` writes it). Expressions are SQL over the columns of `fct_<fact>`.
 """
 
@@ -29,8 +29,8 @@ _ADDS_UP = {
     "count": "Counts add up; a year shows the monthly mean.",
     "ratio": "Numerators and denominators are added up, then divided; ratios are never averaged.",
     "per_resident": "Events are added up, then divided by residents and months.",
-    "per_reporting_resident": "Amounts and the residents of the districts that report are added up, "
-    "then divided.",
+    "per_reporting_resident": "Amounts, and the residents of the districts that report, are added "
+    "up, then divided.",
     "median": "Taken anew of all events of the period and area.",
     "p90": "Taken anew of all events of the period and area.",
 }
@@ -83,14 +83,20 @@ class Indicator(BaseModel):
             "p90": {"sample"},
         }[self.aggregate]
         given = {
-            name for name in ("numerator", "denominator", "sample") if getattr(self, name) is not None
+            name
+            for name in ("numerator", "denominator", "sample")
+            if getattr(self, name) is not None
         }
         if needed != given:
             raise ValueError(
                 f"aggregate {self.aggregate} takes {', '.join(sorted(needed)) or 'no expression'}; "
                 f"there is {', '.join(sorted(given)) or 'none'}"
             )
-        if self.aggregate in ("ratio", *_QUANTILES) and self.min_n == 0 and self.event_grain == "day":
+        if (
+            self.aggregate in ("ratio", *_QUANTILES)
+            and self.min_n == 0
+            and self.event_grain == "day"
+        ):
             raise ValueError(f"min_n is missing: a {self.aggregate} of one event says nothing")
         if set(self.changes) != set(range(2, self.version + 1)):
             raise ValueError(f"changes must say what each version from 2 to {self.version} changed")
@@ -115,7 +121,8 @@ class Indicator(BaseModel):
                 return f"number of {rows}"
             case "ratio":
                 times = "" if self.scale == 1 else f" x {self.scale:,}"
-                return f"sum({self.numerator}) / sum({self.denominator}){times} of {rows}"
+                below = "number" if self.denominator == "1" else f"sum({self.denominator})"
+                return f"sum({self.numerator}) / {below}{times} of {rows}"
             case "per_resident":
                 return f"sum({self.numerator}) / residents / months x {self.scale:,} of {rows}"
             case "per_reporting_resident":
@@ -156,7 +163,7 @@ def load_indicators(project: Path = DBT_PROJECT) -> list[Indicator]:
             if indicator.fact not in facts:
                 known = ", ".join(sorted(facts))
                 problems.append(f"{path}: {name}: fact: no {indicator.fact!r}; one of: {known}")
-            if not mart_columns(project, indicator.mart):
+            elif not mart_columns(project, indicator.mart):
                 problems.append(f"{path}: {name}: model: models/marts has no {indicator.mart}.yml")
             if indicator.id in {other.id for other in found}:
                 problems.append(f"{path}: {name}: id: is declared twice; rename one")
@@ -224,14 +231,15 @@ def macro(indicators: Iterable[Indicator], header: str, project: Path = DBT_PROJ
             (one.mart, one.event_at), {"sums": [], "samples": [], "reports": []}
         )
         if one.sample is not None:
-            same = [s for s in group["samples"] if (s["where"], s["sample"]) == (one.where, one.sample)]
+            same = [
+                s for s in group["samples"] if (s["where"], s["sample"]) == (one.where, one.sample)
+            ]
             if not same:
                 group["samples"].append({"where": one.where, "sample": one.sample, "ids": {}})
             (same or group["samples"])[-1]["ids"][one.id] = one.quantile
             continue
         kind = "reports" if one.aggregate == "per_reporting_resident" else "sums"
         entry = {"id": one.id, "where": one.where}
-        # A row counts as 1 in both parts of most ratios: that is its number, which is counted anyway.
         for part in ("numerator", "denominator"):
             text = "1" if one.aggregate == "count" and part == "numerator" else getattr(one, part)
             entry[part] = text or ""
@@ -240,8 +248,8 @@ def macro(indicators: Iterable[Indicator], header: str, project: Path = DBT_PROJ
     for (mart, event_at), kinds in groups.items():
         columns = mart_columns(project, mart)
         areas = {name: name in columns for name in ("district_id", "department_id")}
-        entry = {"mart": mart, "event_at": event_at, "areas": areas, **kinds}
-        lines.append(f"        {json.dumps(entry)},")
+        found: dict[str, Any] = {"mart": mart, "event_at": event_at, "areas": areas, **kinds}
+        lines.append(f"        {json.dumps(found)},")
     return "\n".join([*lines, "    ]) }}", "{%- endmacro %}", ""])
 
 
@@ -249,8 +257,9 @@ def book(indicators: Iterable[Indicator]) -> str:
     """Return the indicator book as Markdown: each field of work, each indicator with its parts."""
     parts = [
         "# Indicators\n",
-        "Made from `dbt_project/indicators/*.yml` by `python -m catalog.indicators`; a change here is",
-        "lost. How values come about, and when there is none: [Warehouse and KPIs](warehouse.md#kpis).\n",
+        "Made from `dbt_project/indicators/*.yml` by `python -m catalog.indicators`; a change here",
+        "is lost. How values come about, and when there is none:",
+        "[Warehouse and KPIs](warehouse.md#kpis).\n",
     ]
     by_field: dict[str, list[Indicator]] = {}
     for one in indicators:
@@ -270,7 +279,7 @@ def book(indicators: Iterable[Indicator]) -> str:
                 f"| Formula | `{one.formula.replace('|', chr(92) + '|')}` |",
                 f"| An event counts | at `{one.event_at}`{least} |",
                 f"| Over time and areas | {one.adds_up} |",
-                f"| Definition | version {one.version}, in use since {one.valid_from}; {one.source} |",
+                f"| Definition | version {one.version}, since {one.valid_from}; {one.source} |",
                 *(f"| | {text} |" for text in changes),
                 "",
             ]

@@ -380,17 +380,17 @@ def test_a_seed_with_a_column_more_is_made_anew_and_else_refilled_in_place(built
     assert built.rows(oid) == before
     project = tmp_path / "dbt_project"
     shutil.copytree(dbt.PROJECT, project, ignore=shutil.ignore_patterns("target", "logs"))
-    seed = project / "seeds" / "kpi_definition.csv"
-    lines = seed.read_text().splitlines()
-    seed.write_text("\n".join([lines[0] + ",note", *(line + ",x" for line in lines[1:])]) + "\n")
-    dbt.build(
-        built.url,
-        select=["kpi_definition"],
-        target_dir=tmp_path / "t",
-        echo=built.log.append,
-        project=project,
-    )
-    assert built.rows("select distinct note from staging.kpi_definition") == [("x",)]
+    seed = project / "seeds" / "colour.csv"
+    for text in ("colour_id\nred\n", "colour_id,note\nred,x\n"):
+        seed.write_text(text)
+        dbt.build(
+            built.url,
+            select=["colour"],
+            target_dir=tmp_path / "t",
+            echo=built.log.append,
+            project=project,
+        )
+    assert built.rows("select note from staging.colour") == [("x",)]
 
 
 def test_dbt_that_cannot_begin_says_why(built, tmp_path: Path):

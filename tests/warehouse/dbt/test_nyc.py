@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, time
 from pathlib import Path
 
+import polars as pl
 import pytest
 
 from extract import load as loader
@@ -232,6 +233,144 @@ def test_one_closing_of_2035_changes_nothing_but_the_count_of_what_is_left_out(n
             "where city_id = 'nyc' and source_id = 'service_requests'"
         )[0][0]
     )
+
+
+TIMES = ("%m/%d/%Y %I:%M:%S %p", "%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%d %H:%M:%S")
+
+
+@pytest.fixture(scope="module")
+def requests() -> pl.DataFrame:
+    """The files' requests, read by polars: opened, closed, due, status, channel."""
+
+    def moment(name: str) -> pl.Expr:
+        return pl.coalesce(pl.col(name).str.to_datetime(form, strict=False) for form in TIMES)
+
+    files = []
+    for path in sorted((DATA / "311").glob("*.csv")):
+        file = pl.read_csv(path, infer_schema_length=0)
+        file = file.rename({name: name.lower().replace(" ", "_") for name in file.columns})
+        for name in ("due_date", "open_data_channel_type"):
+            if name not in file.columns:
+                file = file.with_columns(pl.lit(None, pl.String).alias(name))
+        files.append(
+            file.select(
+                opened=moment("created_date"),
+                closed=moment("closed_date"),
+                due=moment("due_date"),
+                status=pl.col("status").str.to_lowercase(),
+                channel=pl.col("open_data_channel_type").str.to_lowercase().fill_null("unknown"),
+            )
+        )
+    found = pl.concat(files).with_columns(
+        closed=pl.when(
+            (pl.col("status") == "closed") & (pl.col("closed") >= pl.col("opened"))
+        ).then(pl.col("closed")),
+        is_open=pl.col("status").is_in(
+            ["open", "unassigned", "in progress", "assigned", "started", "pending"]
+        ),
+    )
+    as_of = max(found["opened"].max(), found["closed"].max())
+    seconds = (pl.col("closed") - pl.col("opened")).dt.total_seconds()
+    midnight = (pl.col("opened").dt.time() == time(0)) & (pl.col("closed").dt.time() == time(0))
+    return found.with_columns(
+        days=(seconds / 86400).round(6),
+        is_routine=(seconds <= 60) & ~midnight,
+        is_due=pl.col("due") <= as_of,
+        on_time=pl.when(pl.col("closed").is_not_null())
+        .then(pl.col("closed") <= pl.col("due"))
+        .when(pl.col("is_open") & (pl.col("due") <= as_of))
+        .then(False),
+    )
+
+
+def _by_month(rows: pl.DataFrame, at: str, value: pl.Expr) -> dict[str, tuple[int, float]]:
+    found = rows.group_by(pl.col(at).dt.strftime("%Y-%m-01")).agg(n=pl.len(), value=value)
+    return {month: (n, value) for month, n, value in found.rows()}
+
+
+def test_indicators_are_those_of_the_files(nyc, requests: pl.DataFrame):
+    """Every month of the whole city, recomputed by polars, to the last digit that is stored."""
+    residents = 8_804_190
+    done = requests.filter(pl.col("closed").is_not_null())
+    worked = done.filter(~pl.col("is_routine"))
+    due = requests.filter(pl.col("is_due") & pl.col("on_time").is_not_null())
+    settled = requests.filter(pl.col("is_open") | (pl.col("status") == "closed"))
+    known_channel = requests.filter(pl.col("channel") != "unknown")
+    by_screen = pl.col("channel").is_in(["app", "web", "online", "mobile"])
+    crashes = pl.concat(
+        pl.read_csv(path, infer_schema_length=0).select(
+            at=pl.col("CRASH DATE").str.to_datetime("%m/%d/%Y"),
+            injured=pl.col("NUMBER OF PERSONS INJURED").cast(pl.Int64),
+            killed=pl.col("NUMBER OF PERSONS KILLED").cast(pl.Int64),
+        )
+        for path in sorted((DATA / "crashes").glob("*.csv"))
+    )
+    trips = pl.concat(
+        pl.read_csv(path, infer_schema_length=0).select(
+            at=pl.coalesce(
+                pl.col("pickup_datetime").str.to_datetime(f, strict=False) for f in TIMES
+            ),
+            miles=pl.col("trip_distance").cast(pl.Float64),
+        )
+        for path in sorted((DATA / "taxi").glob("*.csv.gz"))
+    )
+    expected = {
+        "requests_opened": _by_month(requests, "opened", pl.len()),
+        "requests_per_1000": _by_month(requests, "opened", pl.len() * 1000 / residents),
+        "digital_requests_pct": _by_month(known_channel, "opened", by_screen.mean() * 100),
+        "still_open_pct": _by_month(settled, "opened", pl.col("is_open").mean() * 100),
+        "closed_on_time_pct": _by_month(due, "due", pl.col("on_time").mean() * 100),
+        "requests_closed": _by_month(done, "closed", pl.len()),
+        "closed_by_routine_pct": _by_month(done, "closed", pl.col("is_routine").mean() * 100),
+        "median_days_to_close": _by_month(worked, "closed", pl.col("days").median()),
+        "p90_days_to_close": _by_month(worked, "closed", pl.col("days").quantile(0.9, "linear")),
+        "closed_in_7_days_pct": _by_month(worked, "closed", (pl.col("days") <= 7).mean() * 100),
+        "collisions_per_10000": _by_month(crashes, "at", pl.len() * 10_000 / residents),
+        "injured_per_10000": _by_month(crashes, "at", pl.col("injured").sum() * 10_000 / residents),
+        "killed_per_100000": _by_month(crashes, "at", pl.col("killed").sum() * 100_000 / residents),
+        "median_trip_miles": _by_month(
+            trips.filter(pl.col("miles") > 0), "at", pl.col("miles").median()
+        ),
+    }
+    floors = dict(nyc.rows("select metric_id, min_n from staging.kpi_definition"))
+    for metric, months in expected.items():
+        stored = {
+            month: (n, value)
+            for month, n, value in nyc.rows(
+                "select period_start::text, n, value from marts.fct_kpi where city_id = 'nyc' "
+                f"and metric_id = '{metric}' and district_id = '*' and n > 0"
+            )
+        }
+        shown = {
+            month: (n, pytest.approx(value, abs=5.1e-7) if n >= floors[metric] else None)
+            for month, (n, value) in months.items()
+        }
+        assert len(stored) > 2 and stored == shown, metric
+
+
+def test_the_district_report_has_the_values_of_fct_kpi(nyc):
+    names = [
+        name
+        for (name,) in nyc.rows(
+            "select column_name from information_schema.columns "
+            "where table_schema = 'reporting' and table_name = 'rpt_district_month' "
+            "and column_name in (select metric_id from staging.kpi_definition)"
+        )
+    ]
+    assert len(names) > 6
+    for name in set(names) - {"requests_opened", "requests_closed", "calls_offered"}:
+        differing = nyc.rows(
+            f"""
+            select count(*) from reporting.rpt_district_month as report
+            full join (
+                select * from marts.fct_kpi where metric_id = '{name}' and district_id <> '*'
+            ) as kpi
+                on report.city_id = kpi.city_id and report.district_id = kpi.district_id
+                and report.month = kpi.period_start
+            where report.{name} is distinct from kpi.value
+            """
+        )
+        assert differing == [(0,)], name
 
 
 def test_the_rate_of_refuse_is_of_the_districts_that_report(nyc):
