@@ -21,7 +21,11 @@ with kpi as (
     where
         period_grain = 'month'
         and department_id <> '*'
-        and metric_id in ('{{ metrics | join("', '") }}')
+        and metric_id in (
+            {%- for metric in metrics %}
+                '{{ metric }}'{{ ',' if not loop.last }}
+            {%- endfor %}
+        )
     group by city_id, department_id, period_start
 )
 
