@@ -157,7 +157,8 @@ def test_closings_by_routine_do_not_flatter_time_to_close(nyc):
             sum(n) filter (where metric_id = 'median_days_to_close')::integer,
             sum(n) filter (where metric_id = 'closed_by_routine_pct')::integer
         from intermediate.int_kpi_value
-        where city_id = 'nyc' and district_id = '*' and period_grain = 'month'
+        where city_id = 'nyc' and district_id = '*' and department_id = '*'
+            and period_grain = 'month'
         """
     ) == [(4_575, 6_400)]
 
