@@ -138,6 +138,23 @@ def twin_problems(sources: Iterable[Source], facts: dict[str, Fact], project: Pa
     ]
 
 
+def without_mart(sources: Iterable[Source], project: Path) -> dict[str, str]:
+    """Return why sources reach no mart, by name, each with the remedy.
+
+    Raises `ManifestError` for facts that are declared wrongly.
+    """
+    facts = load_facts(project)
+    found = {}
+    for source in sources:
+        problems = feed_problems([source], facts, project)
+        if not problems and not (project / staging_path(source)).is_file():
+            model = f"{project.name}/{staging_path(source)}"
+            problems = [f"no model reads it; write {model}, see docs/add-a-source.md"]
+        if problems:
+            found[source.source] = f"in raw, but in no mart: {'; '.join(problems)}"
+    return found
+
+
 def staging_path(source: Source) -> Path:
     """Return where the staging model of a source is, inside the dbt project."""
     return Path("models/staging") / source.city_id / f"{source.staging_model}.sql"

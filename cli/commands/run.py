@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -15,7 +14,7 @@ from cli.display import SIGNS, Json, Screen, print_json, styled, table
 from infra.contract import Deployment, started
 
 if TYPE_CHECKING:
-    from catalog.models import City, Source
+    from catalog.models import City
     from cli.airflow import Task
     from cli.pipeline import Outcome
 
@@ -42,6 +41,8 @@ def main(
 
     Example: cityloom run nyc --snapshot ../shared/data/nyc
     """
+    from catalog.facts import without_mart
+    from catalog.generate import DBT_PROJECT
     from catalog.problems import ManifestError
     from cli.airflow import Task
     from cli.pipeline import run
@@ -57,7 +58,7 @@ def main(
     (whole,) = found.cities
     sources = tuple(whole.source(name) for name in dict.fromkeys(source or ())) or whole.sources
     chosen = whole.model_copy(update={"sources": sources})
-    no_mart = without_mart(sources)
+    no_mart = without_mart(sources, DBT_PROJECT)
     with Screen(stderr=json) as screen:
         deployment = started(screen.show_step)
         if chosen.simulated and snapshot is None:
@@ -85,26 +86,6 @@ def main(
     else:
         show(screen.console, chosen, outcome, deployment)
     raise typer.Exit(0 if succeeded else 1)
-
-
-def without_mart(sources: Sequence[Source]) -> dict[str, str]:
-    """Return why sources reach no mart, by name, each with the remedy.
-
-    Raises `ManifestError` for facts that are declared wrongly.
-    """
-    from catalog.facts import feed_problems, load_facts, staging_path
-    from catalog.generate import DBT_PROJECT as project
-
-    facts = load_facts(project)
-    found = {}
-    for source in sources:
-        problems = feed_problems([source], facts, project)
-        if not problems and not (project / staging_path(source)).is_file():
-            model = f"{project.name}/{staging_path(source)}"
-            problems = [f"no model reads it; write {model}, see docs/add-a-source.md"]
-        if problems:
-            found[source.source] = f"in raw, but in no mart: {'; '.join(problems)}"
-    return found
 
 
 def addresses(deployment: Deployment) -> dict[str, str]:
