@@ -1,6 +1,6 @@
 """Making the two environments: `.venv` (the platform) and `.venv-superset`; and their pins.
 
-Run by the machine's own Python (3.11 to 3.13), so it needs nothing but the standard library:
+Run by the machine's own Python (3.11 or 3.12), so it needs nothing but the standard library:
 
     python3 infra/setup.py                     # make setup
     python3 infra/setup.py pip compile ...     # uv as set-up runs it: `make pins`
@@ -26,8 +26,6 @@ from urllib.parse import unquote, urlsplit
 
 ROOT = Path(__file__).resolve().parents[1]
 CONSTRAINTS = ROOT / "constraints"
-#: Superset's pinned pandas has no build for Python 3.13, and cannot be compiled for it.
-SUPERSET_PYTHON = ">=3.11,<3.13"
 
 #: pip's settings by the variables in which uv takes the same.
 PIP_SETTINGS = {
@@ -70,7 +68,7 @@ PLATFORM = Environment(
     ),
 )
 SUPERSET = Environment(
-    Path(os.environ.get("CITYLOOM_SUPERSET_VENV") or ROOT / ".venv-superset"),
+    ROOT / Path(os.environ.get("CITYLOOM_SUPERSET_VENV") or ".venv-superset").expanduser(),
     ("--requirements", "constraints/superset.in", "--constraints", "constraints/superset.txt"),
 )
 
@@ -86,10 +84,11 @@ def main(arguments: list[str]) -> None:
 
 def check_python() -> None:
     """Exit when this interpreter is not one that the pins resolve for."""
-    if not (3, 11) <= sys.version_info[:2] <= (3, 13):
+    # Superset's pinned pandas has no build for Python 3.13, and cannot be compiled for it.
+    if sys.version_info[:2] not in ((3, 11), (3, 12)):
         sys.exit(
             f"setup: {sys.executable} is Python {sys.version_info[0]}.{sys.version_info[1]}; "
-            "Cityloom needs 3.11 to 3.13: `make PYTHON=python3.11 setup`"
+            "Cityloom needs 3.11 or 3.12: `make PYTHON=python3.12 setup`"
         )
 
 
@@ -114,9 +113,6 @@ def make_environments() -> None:
     print(f"setup: done in {time.monotonic() - began:.0f} s")
 
 
-# --- environments ---------------------------------------------------------------------------
-
-
 def stamp(one: Environment, **more: str) -> dict[str, str]:
     """Return what decides an environment: the files that uv reads, and who made it where.
 
@@ -124,7 +120,7 @@ def stamp(one: Environment, **more: str) -> dict[str, str]:
     """
     files = ["pyproject.toml", *(name for name in one.options if name.startswith("constraints/"))]
     decided_by = b"".join((ROOT / name).read_bytes() for name in files)
-    made = f"{one.venv.absolute()}, by Python {sys.version} ({sys.executable})"
+    made = f"{one.venv}, by Python {sys.version} ({sys.executable})"
     return {"made": made, "decided_by": hashlib.sha256(decided_by).hexdigest(), **more}
 
 
@@ -140,9 +136,7 @@ def ensure_venv(uv: str, one: Environment) -> None:
     """Make an environment unless it was made here, by this Python; it counts as unfinished now."""
     made = stamp(one)["made"]
     if read_stamp(one).get("made") != made:
-        too_new = one is not PLATFORM and sys.version_info >= (3, 13)
-        python = SUPERSET_PYTHON if too_new else sys.executable  # uv looks for an older one
-        run([uv, "venv", "--quiet", "--python", python, "--clear", str(one.venv)])
+        run([uv, "venv", "--quiet", "--python", sys.executable, "--clear", str(one.venv)])
     one.stamp.write_text(json.dumps({"made": made}))
 
 
@@ -150,9 +144,6 @@ def pinned(package: str) -> str:
     """Return the version of a package of the platform."""
     pins = (CONSTRAINTS / "platform.txt").read_text()
     return re.findall(rf"^{package}==(\S+)", pins, re.MULTILINE)[0]
-
-
-# --- torch ----------------------------------------------------------------------------------
 
 
 def torch_backend() -> str:
@@ -182,9 +173,6 @@ def torch_options(uv: str, backend: str) -> list[str]:
         flush=True,
     )
     return []
-
-
-# --- uv, with pip's settings ----------------------------------------------------------------
 
 
 def install_uv() -> str:
