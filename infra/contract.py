@@ -6,9 +6,9 @@ is the one that `CITYLOOM_DEPLOYMENT` names (JSON or YAML), else `deployment.jso
 `CITYLOOM_HOME`, which `cityloom up` writes. Relative paths in it start from its own folder;
 docs/operations.md shows a whole one.
 
-A kind has its folder `infra/<kind>/`. Its module `operations` is what `cityloom up`, `down`,
-`status`, `doctor` and `reset` call; its module `identity`, where it has one, proves whose a server
-is before a password is sent to it. A kind without a folder is started by its own tools.
+A kind has its folder `infra/<kind>/`, with the modules `operations` (see below) and, where it has
+one, `identity`, which proves whose a server is before a password is sent to it. A kind without a
+folder is started by its own tools.
 """
 
 from __future__ import annotations
@@ -60,7 +60,6 @@ class ServiceStatus:
     version: str
     url: str | None
     memory_mb: float
-    restarts: int
 
 
 @dataclass(frozen=True)
@@ -71,10 +70,6 @@ class StackStatus:
     up: bool
     services: list[ServiceStatus]
     memory_mb: float
-    logs: str
-    data_docs: str
-    admin_user: str
-    admin_password_file: str
 
 
 class DeploymentError(Exception):
@@ -121,8 +116,8 @@ class Deployment(_Part):
     """One deployment. Paths are folders that every machine which runs tasks has mounted.
 
     `drops` holds `{city}`, `salt` may. `reports_url` is where people open the folder `reports`.
-    `scratch` is local to each machine. `logs` is text for people: where the logs are. Relative
-    paths start from `folder`, where the description lies.
+    `scratch` is local to each machine. `logs` is text for people: where the logs are. The
+    description lies in `folder`.
     """
 
     kind: str
@@ -214,15 +209,13 @@ class Deployment(_Part):
 
     def _secret(self, reference: str) -> str:
         scheme, _, rest = reference.partition(":")
-        file = self.folder / rest
         try:
-            return os.environ[rest] if scheme == "env" else file.read_text().strip()
+            return os.environ[rest] if scheme == "env" else (self.folder / rest).read_text().strip()
         except KeyError as error:
             raise DeploymentError(f"the variable {rest} is not set; it holds a secret") from error
         except OSError as error:
-            raise DeploymentError(
-                f"{file} cannot be read ({error.strerror}); it holds a secret"
-            ) from error
+            found = f"{error.filename} cannot be read ({error.strerror}); it holds a secret"
+            raise DeploymentError(found) from error
 
 
 def load_deployment(path: Path | None = None) -> Deployment:

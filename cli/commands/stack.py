@@ -43,7 +43,7 @@ def down() -> None:
 
 
 def status(json: Json = False) -> None:
-    """Show of each server whether it is up, its version, address, memory and restarts.
+    """Show of each server whether it is up, its version, address and memory.
 
     Ends with 0 if, and only if, all are up. Example: cityloom status --json
     """
@@ -64,16 +64,16 @@ def _print_status(found: contract.StackStatus) -> None:
             service.url,
             service.pid,
             styled(f"{service.memory_mb:,.0f} MB", right=True) if service.pid else None,
-            service.restarts or None,
         ]
         for service in found.services
     ]
     memory = styled(f"{found.memory_mb:,.0f} MB", "bold", right=True)
-    rows.append([styled("total", "bold"), *[None] * 4, memory, None])
-    print_table(["service", "", "version", "address", "pid", "memory", "restarts"], rows)
-    echo(f"login      {found.admin_user}, password in {found.admin_password_file}")
-    echo(f"data docs  file://{found.data_docs}")
-    echo(f"logs       {found.logs}")
+    rows.append([styled("total", "bold"), *[None] * 4, memory])
+    print_table(["service", "", "version", "address", "pid", "memory"], rows)
+    deployment = contract.load_deployment()
+    echo("login      {}, password in {}".format(*deployment.user_and_place("superset")))
+    echo(f"data docs  {deployment.reports_address}")
+    echo(f"logs       {deployment.logs}")
 
 
 def doctor(json: Json = False) -> None:

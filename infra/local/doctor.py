@@ -7,18 +7,17 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
 
 import psutil
 
-from infra.contract import Finding
+from infra.contract import DeploymentError, Finding
 from infra.home import ROOT, cityloom_home
-from infra.local.postgres import PostgresError
 from infra.local.settings import Settings, settings_from
 from infra.local.stack import status
-from infra.local.state import ADMIN_URL, StackError, read_state
+from infra.local.state import ADMIN_URL, read_state
 from infra.local.supervise import Supervisor
 from infra.setup import PLATFORM, SUPERSET
 
@@ -30,14 +29,13 @@ ANOTHER_HOME = "run as its owner, or set CITYLOOM_HOME to a folder that can be w
 def examine() -> list[Finding]:
     """Run every check; one that fails itself is a finding too."""
     findings: list[Finding] = []
-    for check in CHECKS:
-        name = check.__name__.strip("_")
+    for check in (_environments, _manifests, _disk, _memory, _stack):
         try:
             findings.extend(check())
-        except (StackError, PostgresError, OSError) as error:
+        except (DeploymentError, OSError) as error:
             # An OSError: a folder of somebody else's, or one that is read-only.
             remedy = ANOTHER_HOME if isinstance(error, OSError) else "see the message"
-            findings.append(Finding(name, "bad", str(error), remedy))
+            findings.append(Finding(check.__name__.strip("_"), "bad", str(error), remedy))
     return findings
 
 
@@ -83,14 +81,11 @@ def _disk() -> Iterator[Finding]:
     places = {path.stat().st_dev: path for path in (database, folder) if path.exists()}
     for place in places.values():
         free = shutil.disk_usage(place).free / 2**30
+        enough = free >= DISK_WARN_GB
+        verdict: Literal["ok", "warn", "bad"] = "bad" if free < DISK_BAD_GB else "warn"
+        remedy = "" if enough else "free some, or set CITYLOOM_HOME to a larger disk"
         found = f"{free:.1f} GB free for {place}"
-        if free >= DISK_WARN_GB:
-            yield Finding("disk", "ok", found)
-        else:
-            verdict: Literal["bad", "warn"] = "bad" if free < DISK_BAD_GB else "warn"
-            yield Finding(
-                "disk", verdict, found, "free some, or set CITYLOOM_HOME to a larger disk"
-            )
+        yield Finding("disk", "ok" if enough else verdict, found, remedy)
 
 
 def _memory() -> Iterator[Finding]:
@@ -103,34 +98,29 @@ def _memory() -> Iterator[Finding]:
     yield Finding("memory", "warn" if remedy else "ok", found, remedy)
 
 
-def _state() -> Iterator[Finding]:
-    home = cityloom_home()
+def _stack() -> Iterator[Finding]:
+    """The state folder, each server, and the database."""
+    home, described = cityloom_home(), read_state()
     database = home / "postgres"
-    supervisor = Supervisor()
-    if read_state() is None:
+    if described is None:
         yield Finding("state", "ok", f"no stack yet under {home}; `cityloom up` makes it")
-    elif database.is_symlink() and not database.exists():
+        return
+    if database.is_symlink() and not database.exists():
         found = f"{database} leads to {database.readlink()}, which is gone, and the data with it"
         yield Finding("state", "bad", found, "restore it, or `cityloom reset`")
-    elif strays := supervisor.strays():
-        pids = ", ".join(str(process.pid) for process in strays)
-        found = f"servers outlived their supervisor (pids {pids})"
-        remedy = "`cityloom up` ends them and starts anew; `cityloom down` only ends them"
-        yield Finding("state", "bad", found, remedy)
-    elif home.stat().st_mode & 0o077:
-        found = f"other users of this machine may enter {home}"
-        yield Finding("state", "bad", found, "`cityloom up` closes it")
+        return
+    yield Finding("state", "ok", str(home))
+    settings = settings_from(home, described)
+    is_up = Supervisor().pid() is not None
+    if is_up:
+        yield from _servers(settings)
     else:
-        yield Finding("state", "ok", str(home))
-
-
-def _servers() -> Iterator[Finding]:
-    settings = _settings()
-    if settings is None:
-        return
-    if Supervisor().pid() is None:
         yield Finding("servers", "warn", "the stack is down", "`cityloom up`")
-        return
+    if is_up or not settings.embedded_database:
+        yield from _database(settings)
+
+
+def _servers(settings: Settings) -> Iterator[Finding]:
     for service in status().services:
         if service.up:
             yield Finding(service.name, "ok", "healthy")
@@ -153,15 +143,12 @@ order by 1, 2
 """
 
 
-def _database() -> Iterator[Finding]:
+def _database(settings: Settings) -> Iterator[Finding]:
     """The warehouse, and whether logins, rights and session defaults are as `up` gives them."""
     import psycopg
 
     from warehouse.bootstrap import find_faults
 
-    settings = _settings()
-    if settings is None or (settings.embedded_database and Supervisor().pid() is None):
-        return
     try:
         with psycopg.connect(settings.database_url("warehouse"), connect_timeout=20) as connection:
             [(size,)] = connection.execute("select pg_size_pretty(pg_database_size('warehouse'))")
@@ -185,16 +172,3 @@ def _database() -> Iterator[Finding]:
         yield Finding("roles", "warn" if accepted else "bad", fault.text, remedy)
     if not faults:
         yield Finding("roles", "ok", "logins, rights and limits are as they should be")
-
-
-def _settings() -> Settings | None:
-    try:
-        described = read_state()
-    except StackError:
-        return None
-    return settings_from(cityloom_home(), described) if described else None
-
-
-CHECKS: tuple[Callable[[], Iterator[Finding]], ...] = (
-    *(_environments, _manifests, _disk, _memory, _state, _servers, _database),
-)

@@ -1,10 +1,9 @@
-"""MLflow's server with logins; its pages show model training, no assistant, no note on usage data.
+"""MLflow's server with logins, whose pages show model training.
 
-What the pages show first hangs on what a browser keeps, and without that it is work with language
-models (the traces of an experiment, of which there are none here), the panel of an assistant that
-needs one, and a note that MLflow collects usage data, also where `MLFLOW_DISABLE_TELEMETRY` stops
-that. So each page sets the defaults before its own scripts run; a person's later choice stays. The
-assistant has no setting that switches it off: its button is hidden.
+By default they show language models' traces, an assistant that needs such a model, and a note that
+usage data is collected, also where `MLFLOW_DISABLE_TELEMETRY` stops that. Each page sets other
+defaults in the browser before its own scripts run; a person's later choice stays. The assistant has
+no setting that switches it off: its button is hidden.
 """
 
 from __future__ import annotations

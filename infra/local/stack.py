@@ -8,13 +8,11 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import shutil
 import subprocess
 import sys
 import threading
 import time
-from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
@@ -35,10 +33,10 @@ from infra.local.state import (
     StackError,
     decide_state,
     digest,
-    make_private,
     one_at_a_time,
 )
 from infra.local.supervise import Supervisor
+from infra.setup import SUPERSET
 
 #: Generous: a machine that is busy otherwise is slow, not broken.
 START_SECONDS = 600
@@ -55,18 +53,12 @@ def up(report: Report) -> Deployment:
     Raises `StackError` naming the service, with the end of its log.
     """
     with one_at_a_time(), Reservations() as reservations:
-        home = cityloom_home()
-        supervisor = Supervisor()
-        if make_private(home):
-            report("stack", f"{home} was open to other users of this machine; closed", False)
+        home, supervisor = cityloom_home(), Supervisor()
         if postgres.is_inside(home / "postgres"):
             report("stack", "the database moves to where its own user reaches it", False)
-            _stop_all(supervisor, report)
-        _end_strays(supervisor, report)
-        described, notes = decide_state(supervisor.tree(), reservations)
-        for note in notes:
-            report("stack", note, False)
-        settings = settings_from(home, described)
+            supervisor.shut_down(report)
+        supervisor.end_strays(report)
+        settings = settings_from(home, decide_state(supervisor.tree, reservations))
         write_private(home / "deployment.json", json.dumps(describe(settings), indent=2) + "\n")
         environments = catalogue.environments(settings)
         for name in supervisor.apply(catalogue.supervisor_config(settings, environments)):
@@ -162,7 +154,7 @@ class Start:
         if not (family == "mlflow" and before is None and settings.embedded_database):
             self.report(FAMILIES[family][0], f"preparing {family}'s database", False)
             self.supervisor.stop(FAMILIES[family])
-            python = str(catalogue.superset_python()) if family == "superset" else sys.executable
+            python = SUPERSET.python if family == "superset" else sys.executable
             own = {"CITYLOOM_HOME": str(settings.home), "CITYLOOM_SERVICE": f"{family}-prepare"}
             log = settings.log_dir / f"{family}-prepare.log"
             with log.open("w") as file:
@@ -266,25 +258,15 @@ def down(report: Report) -> None:
     if cityloom_home().is_dir():
         with one_at_a_time():
             supervisor = Supervisor()
-            _stop_all(supervisor, report)
-            _end_strays(supervisor, report)
-
-
-def _stop_all(supervisor: Supervisor, report: Report) -> None:
-    supervisor.stop([name for name, found in supervisor.running().items() if found["pid"]], report)
-    supervisor.shut_down()
-
-
-def _end_strays(supervisor: Supervisor, report: Report) -> None:
-    if ended := supervisor.end_strays():
-        report("stack", f"ended what was left over from before: {', '.join(ended)}", False)
+            supervisor.shut_down(report)
+            supervisor.end_strays(report)
 
 
 def status() -> StackStatus:
     """Return how every service is. Raises `NotSetUp` before the first start."""
     settings = load_settings()
     supervisor = Supervisor()
-    running, restarts = supervisor.running(), _restarts(supervisor)
+    running = supervisor.running()
     answers = catalogue.probe(settings, supervisor.tree)
     urls = {
         "postgres": f"postgresql://{settings.database_host}:{settings.ports['postgres']}",
@@ -298,18 +280,14 @@ def status() -> StackStatus:
         state = process.get("statename", "not running")
         external = family == "postgres" and not settings.embedded_database
         wrong = answers[name] if external or state in ALIVE else state.lower()
-        found = wrong or "healthy"
-        if external:
-            found = f"external server: {wrong}" if wrong else "external server"
         return ServiceStatus(
             name=name,
             up=wrong is None,
-            detail=found,
+            detail=wrong or ("external server" if external else "healthy"),
             pid=pid,
-            version="" if external else _version(family),
+            version="" if external else catalogue.version(family),
             url=urls.get(name),
             memory_mb=memory_mb(pid),
-            restarts=restarts[name],
         )
 
     services = [service(family, name) for family, names in FAMILIES.items() for name in names]
@@ -318,38 +296,17 @@ def status() -> StackStatus:
         up=all(found.up for found in services),
         services=services,
         memory_mb=memory_mb(supervisor.pid()),
-        logs=str(settings.log_dir),
-        data_docs=str(settings.home / "data_docs" / "index.html"),
-        admin_user=settings.admin_user,
-        admin_password_file=str(settings.home / "secrets" / "admin_password"),
     )
 
 
-def _version(family: str) -> str:
-    try:
-        return catalogue.version(family)
-    except StackError:
-        return "not installed"
-
-
-def _restarts(supervisor: Supervisor) -> Counter[str]:
-    """Count unasked restarts since supervisor started, from its own log."""
-    text = supervisor.log.read_text(errors="replace") if supervisor.log.is_file() else ""
-    since = text.rpartition(" supervisord started with pid ")[2]
-    return Counter(re.findall(r" exited: (\S+) ", since))
-
-
 def memory_mb(pid: int | None) -> float:
-    """Return the memory of a process and its children in MB: PSS, or RSS where PSS is hidden."""
+    """Return the memory of a process and its children in MB, their share of common memory once."""
     total = 0
     if pid is not None and psutil.pid_exists(pid):
         process = psutil.Process(pid)
         for member in (process, *process.children(recursive=True)):
             with suppress(psutil.Error):  # it has ended
-                try:
-                    total += member.memory_full_info().pss
-                except psutil.AccessDenied:
-                    total += member.memory_info().rss
+                total += member.memory_full_info().pss
     return round(total / 2**20, 1)
 
 

@@ -8,33 +8,21 @@ is kept, its login is not.
 from __future__ import annotations
 
 import contextlib
-import copy
 import fcntl
 import hashlib
 import json
 import os
-import subprocess
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 from infra.contract import DeploymentError
 from infra.home import cityloom_home, write_private
-from infra.local.ports import Reservations, holder, is_free, listeners
-
-#: Raised when the layout of the state folder changes in a way that needs a hand.
-LAYOUT = 1
+from infra.local.ports import OwnPids, Reservations, foreign, holder, is_free
 
 #: Where the search for a free port begins: below the range that outgoing connections draw from.
-FIRST_PORTS = {
-    "postgres": 15432,
-    "airflow": 18080,
-    "mlflow": 15000,
-    "superset": 18088,
-    "airflow_worker_log": 18793,
-    "airflow_trigger_log": 18894,
-}
+FIRST_PORTS = {"postgres": 15432, "airflow": 18080, "mlflow": 15000, "superset": 18088}
 ADMIN_URL = "CITYLOOM_DATABASE_URL"
 
 #: What belongs to Cityloom in the state folder; `reset` removes these and nothing else.
@@ -57,71 +45,51 @@ def state_file() -> Path:
 def read_state() -> dict[str, Any] | None:
     """Return what `stack.json` holds, or None before the first start.
 
-    Raises `StackError` when it is damaged or of another layout.
+    Raises `StackError` when it is damaged.
     """
     path = state_file()
     try:
         described = json.loads(path.read_text())
-        layout, ports = described["layout"], described["ports"]
+        return {"database": None, **described, "ports": dict(described["ports"])}
     except FileNotFoundError:
         return None
     except (ValueError, KeyError, TypeError) as error:
         raise StackError(
             f"{path} cannot be read ({error}); restore it, or run `cityloom reset`"
         ) from error
-    if layout != LAYOUT or not set(FIRST_PORTS) <= set(ports):
-        raise StackError(
-            f"{path} is of layout {layout}, this version writes {LAYOUT}: "
-            "`cityloom reset` makes a new one (it removes the stored data)"
-        )
-    return described
 
 
-def write_state(described: dict[str, Any]) -> None:
-    """Replace `stack.json` whole, so that a killed writer leaves the old one."""
-    write_private(state_file(), json.dumps(described, indent=2) + "\n")
+def decide_state(own: OwnPids = tuple, reservations: Reservations | None = None) -> dict[str, Any]:
+    """Return the state for `up`, written where it changed.
 
-
-def decide_state(
-    own: Collection[int] = (), reservations: Reservations | None = None
-) -> tuple[dict[str, Any], list[str]]:
-    """Return the state for `up`, written where it changed, and notes for the user.
-
-    `own`: pids of our own servers, whose ports are no conflict. `reservations` keeps the ports
-    from others until it is closed. Raises `StackError` when a port that was asked for is taken.
+    `reservations` keeps the ports from others until it is closed. Raises `StackError` when one that
+    was asked for, or chosen before, is taken by what is not among our `own` servers.
     """
     before = read_state()
-    described = copy.deepcopy(before) or {"layout": LAYOUT, "ports": {}, "database": None}
+    described = read_state() or {"ports": {}, "database": None}
     if external := os.environ.get(ADMIN_URL):
         described["database"] = _external(external)
     reserve = (reservations or Reservations()).take
-    listening = listeners()
-    ports, notes = described["ports"], []
-    asked = _asked_ports(ports)
+    ports = described["ports"]
+    wanted = ports | _asked_ports(ports)
     for name, first in FIRST_PORTS.items():
-        kept = ports.get(name)
-        port = asked.get(name, kept)
-        if name == "postgres" and described["database"] and port and port == kept:
+        if name == "postgres" and described["database"] and name in ports:
             continue  # kept for the day when the database is embedded again
-        # Only another program that listens is a conflict: our own may start or stop slowly.
-        if port and listening.get(port, set()) <= set(own) and reserve(port):
-            ports[name] = port
-            continue
-        if name in asked:
-            raise StackError(
-                f"port {port} ({_variable(name)}) is taken by {holder(asked[name])}; "
-                "end that or choose another"
-            )
-        search = set(range(first, first + 500)) - set(ports.values())
-        ports[name] = next((p for p in sorted(search) if is_free(p) and reserve(p)), 0)
-        if not ports[name]:
-            raise StackError(f"no free port from {first} to {first + 499}; end what holds them")
-        if kept:
-            taken_by = f"port {kept} ({name}) is taken by {holder(kept)}"
-            notes.append(f"{taken_by}; using {ports[name]} from now on")
+        if port := wanted.get(name):
+            if foreign(port, own) or not reserve(port):
+                raise StackError(
+                    f"port {port} ({_variable(name)}) is taken by {holder(port)}; end that, or "
+                    "set the variable to another port"
+                )
+        else:
+            search = (p for p in range(first, first + 500) if p not in wanted.values())
+            port = next((p for p in search if is_free(p) and reserve(p)), 0)
+            if not port:
+                raise StackError(f"no free port from {first} to {first + 499}; end what has them")
+        ports[name] = wanted[name] = port
     if described != before:
-        write_state(described)
-    return described, notes
+        write_private(state_file(), json.dumps(described, indent=2) + "\n")
+    return described
 
 
 def _variable(name: str) -> str:
@@ -159,26 +127,15 @@ def _external(url: str) -> dict[str, Any]:
     return {"host": parts.hostname, "port": port, "options": parts.query}
 
 
-def make_private(home: Path) -> bool:
-    """Make a home its owner's alone; return whether it was open to others before.
-
-    What an earlier version left in it is closed as well; the database's folder has its own user.
-    """
-    home.mkdir(mode=0o700, parents=True, exist_ok=True)
-    if not home.stat().st_mode & 0o077:
-        return False
-    owned = [home / name for name in OWNED_PATHS if name != "postgres"]
-    closed = [str(path) for path in owned if path.exists() and not path.is_symlink()]
-    subprocess.run(["chmod", "-R", "go=", *closed], check=bool(closed))
-    home.chmod(0o700)
-    return True
-
-
 @contextlib.contextmanager
 def one_at_a_time() -> Iterator[None]:
-    """Hold the installation's lock: two `up`s or `down`s take turns."""
+    """Hold the lock of the installation, and have its home its owner's alone.
+
+    Two `up`s or `down`s take turns.
+    """
     home = cityloom_home()
-    home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    home.mkdir(parents=True, exist_ok=True)
+    home.chmod(0o700)  # also one that an earlier version left open
     with (home / "lock").open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield

@@ -150,8 +150,9 @@ class Supervisor:
         while self.state(name) == "STOPPING":
             time.sleep(0.1)
 
-    def shut_down(self) -> None:
-        """End supervisor itself, wait for it, and remove its socket."""
+    def shut_down(self, report: Report = lambda *_: None) -> None:
+        """Stop all programs, then supervisor itself, and remove its socket."""
+        self.stop([name for name, found in self.running().items() if found["pid"]], report)
         if pid := self.pid():
             with suppress(StackError, psutil.Error):
                 process = psutil.Process(pid)
@@ -168,10 +169,10 @@ class Supervisor:
                 return {pid, *(child.pid for child in children)}
         return set()
 
-    def strays(self) -> dict[psutil.Process, str]:
-        """Return processes that no living supervisor answers for, and which server each is of.
+    def end_strays(self, report: Report = lambda *_: None) -> list[str]:
+        """End servers' processes that no living supervisor answers for; return the servers' names.
 
-        A server's own children are among them when their parent was killed.
+        A server's children are among them when their parent was killed.
         """
         found, kept = {}, {*self.tree(), os.getpid()}
         for process in psutil.process_iter(["environ"]):
@@ -179,18 +180,16 @@ class Supervisor:
             ours = environment.get("CITYLOOM_HOME") == str(self.home)
             if ours and "CITYLOOM_SERVICE" in environment and process.pid not in kept:
                 found[process] = environment["CITYLOOM_SERVICE"]
-        return found
-
-    def end_strays(self) -> list[str]:
-        """End what `strays` finds, PostgreSQL last and cleanly; return their names."""
-        found = self.strays()
-        # A stray supervisor first: it would start again what is ended here.
+        # A supervisor first: it would start again what is ended here. PostgreSQL last and cleanly.
         supervisors = {process for process in found if found[process] == "supervisord"}
         databases = {process for process in found if found[process] == "postgres"}
         _end(supervisors, signal.SIGKILL, 5)
         _end(found.keys() - supervisors - databases, signal.SIGTERM, 10)
         _end(databases, signal.SIGINT, 300)
-        return sorted(set(found.values()))
+        ended = sorted(set(found.values()))
+        if ended:
+            report("stack", f"ended what was left over from before: {', '.join(ended)}", False)
+        return ended
 
 
 def _end(processes: Set[psutil.Process], how: signal.Signals, seconds: float) -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from bench.server import free_port
 from infra.home import NotSetUp
-from infra.local import state
+from infra.local import ports, state
 from infra.local.ports import is_free
 from infra.local.settings import load_settings, settings_from
 from infra.local.state import (
@@ -14,6 +14,7 @@ from infra.local.state import (
     StackError,
     decide_state,
     read_state,
+    state_file,
 )
 
 
@@ -31,44 +32,52 @@ def home(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def taken():
+def taken(monkeypatch):
     """A port that somebody listens on."""
+    monkeypatch.setattr(ports, "SETTLE_SECONDS", 0)
     with socket.create_server(("127.0.0.1", 0)) as server:
         yield server.getsockname()[1]
 
 
+def keep(name, port):
+    """Have the installation's port be the one that it chose before."""
+    described = decide_state()
+    described["ports"][name] = port
+    state_file().write_text(json.dumps(described))
+    return described
+
+
 def test_ports_are_free_distinct_and_kept(home):
-    first, notes = decide_state()
+    first = decide_state()
     assert set(first["ports"]) == set(FIRST_PORTS)
     assert len(set(first["ports"].values())) == len(FIRST_PORTS)
     assert all(is_free(port) for port in first["ports"].values())
-    assert notes == []
-    assert decide_state()[0] == first
+    assert decide_state() == first
     assert json.loads((home / "stack.json").read_text()) == first
 
 
-def test_port_taken_since_is_moved_and_reported(taken):
-    described, _ = decide_state()
-    described["ports"]["mlflow"] = taken
-    state.write_state(described)
-    moved, notes = decide_state()
-    assert moved["ports"]["mlflow"] != taken
-    assert notes == [notes[0]] and str(taken) in notes[0] and "mlflow" in notes[0]
+def test_port_that_was_chosen_stays_and_its_new_holder_is_named(taken, home):
+    described = keep("mlflow", taken)
+    with pytest.raises(StackError, match=rf"port {taken} \(CITYLOOM_PORT_MLFLOW\).*pid"):
+        decide_state()
+    assert json.loads((home / "stack.json").read_text()) == described
 
 
 def test_own_running_servers_are_no_conflict(taken):
-    described, _ = decide_state()
-    described["ports"]["mlflow"] = taken
-    state.write_state(described)
-    assert decide_state(own=[os.getpid()]) == (described, [])
+    described = keep("mlflow", taken)
+    assert decide_state(own=lambda: [os.getpid()]) == described
 
 
-def test_port_taken_beside_our_running_servers_is_moved(taken):
-    described, _ = decide_state()
-    described["ports"]["mlflow"] = taken
-    state.write_state(described)
-    moved, notes = decide_state(own=[1])
-    assert moved["ports"]["mlflow"] != taken and len(notes) == 1
+def test_port_taken_beside_our_running_servers_is_named(taken):
+    keep("mlflow", taken)
+    with pytest.raises(StackError, match=rf"port {taken} "):
+        decide_state(own=lambda: [1])
+
+
+def test_port_asked_for_is_not_chosen_for_another_server(monkeypatch):
+    monkeypatch.setenv("CITYLOOM_PORT_SUPERSET", str(state.FIRST_PORTS["mlflow"]))
+    ports = decide_state()["ports"]
+    assert ports["superset"] == state.FIRST_PORTS["mlflow"] != ports["mlflow"]
 
 
 def test_port_asked_for_twice_is_refused(monkeypatch):
@@ -81,19 +90,17 @@ def test_port_asked_for_twice_is_refused(monkeypatch):
 
 def test_embedded_servers_port_does_not_matter_with_an_external_one(monkeypatch, taken):
     monkeypatch.setenv("CITYLOOM_DATABASE_URL", f"postgresql://a:b@127.0.0.1:{taken}/postgres")
-    described, _ = decide_state()
-    described["ports"]["postgres"] = taken
-    state.write_state(described)
-    assert decide_state() == (described, [])
+    described = keep("postgres", taken)
+    assert decide_state() == described
 
 
 def test_asked_port_is_taken_up_and_kept(monkeypatch):
     decide_state()
     wanted = free_port()
     monkeypatch.setenv("CITYLOOM_PORT_AIRFLOW", str(wanted))
-    assert decide_state()[0]["ports"]["airflow"] == wanted
+    assert decide_state()["ports"]["airflow"] == wanted
     monkeypatch.delenv("CITYLOOM_PORT_AIRFLOW")
-    assert decide_state()[0]["ports"]["airflow"] == wanted
+    assert decide_state()["ports"]["airflow"] == wanted
 
 
 def test_asked_port_that_is_taken_names_the_holder(monkeypatch, taken):
@@ -132,13 +139,13 @@ def test_database_url_that_is_none_is_refused(monkeypatch, url):
         decide_state()
 
 
-def test_damaged_and_older_state_name_file_and_remedy(home):
+def test_damaged_state_names_file_and_remedy(home):
     home.mkdir()
     (home / "stack.json").write_text("{")
     with pytest.raises(StackError, match=r"stack\.json cannot be read.*cityloom reset"):
         read_state()
-    (home / "stack.json").write_text('{"layout": 0, "ports": {}}')
-    with pytest.raises(StackError, match=r"is of layout 0.*cityloom reset"):
+    (home / "stack.json").write_text('{"port": 5432}')
+    with pytest.raises(StackError, match=r"stack\.json cannot be read \('ports'\).*cityloom reset"):
         read_state()
 
 

@@ -101,7 +101,6 @@ def test_what_outlived_its_supervisor_is_ended_and_nothing_else(settings):
     others = sleeper(CITYLOOM_HOME="/elsewhere", CITYLOOM_SERVICE="mlflow")
     try:
         supervisor = Supervisor()
-        assert [process.pid for process in supervisor.strays()] == [ours.pid]
         assert supervisor.end_strays() == ["mlflow"]
         assert ours.poll() is not None
         assert psutil.pid_exists(shell.pid) and shell.poll() is None
@@ -152,7 +151,7 @@ def test_server_gets_only_what_it_needs_of_the_environment(settings, monkeypatch
         for name in names:
             supervisor.start_program(name)
             process = psutil.Process(supervisor.running()[name]["pid"])
-            while "sleep" not in process.cmdline()[0]:  # not yet what it becomes
+            while "/bin/sleep" not in process.cmdline():  # not yet what it becomes
                 time.sleep(0.05)
             found[name] = process.environ()
     finally:

@@ -33,14 +33,16 @@ def test_external_server_is_prepared_once_and_its_login_not_kept(tmp_path, monke
             name = connection.execute("select current_setting('application_name')").fetchone()
             assert name == ("cityloom",)
         assert "hush" not in state_file().read_text()
-        server, *rights = _database()
+        server, *rights = _database(settings)
         assert server.verdict == "ok" and {finding.verdict for finding in rights} == {"warn"}
         assert "a superuser's login" in rights[0].remedy
 
         with psycopg.connect(settings.database_url("analyst"), autocommit=True) as connection:
             connection.execute("set default_transaction_read_only = off")
             connection.execute("alter role analyst password 'short'")
-        assert "analyst cannot log in" in next(f.found for f in _database() if f.verdict == "bad")
+        assert "analyst cannot log in" in next(
+            f.found for f in _database(settings) if f.verdict == "bad"
+        )
         with pytest.raises(StackError, match="analyst cannot log in"):
             stack.prepare_database(settings, None)
         (restored,) = stack.prepare_database(settings, deployer)
@@ -48,7 +50,7 @@ def test_external_server_is_prepared_once_and_its_login_not_kept(tmp_path, monke
         # A superuser takes functions away, in each database, and limits each reader.
         limits = sum(len(bootstrap._limits(reader)) for reader in READERS)
         assert len(stack.prepare_database(settings, admin)) == len(OWNERS) + limits
-        assert [finding.verdict for finding in _database()] == ["ok", "ok"]
+        assert [finding.verdict for finding in _database(settings)] == ["ok", "ok"]
         _assert_who_holds_up_a_build_is_named(settings)
 
         found = {service.name: service for service in stack.status().services}
@@ -69,7 +71,7 @@ def _assert_who_holds_up_a_build_is_named(settings):
         reader.execute("select from quality.loads")
         build = pool.submit(replace)
         deadline = time.monotonic() + 60
-        while len(found := list(_database())) < 3 and time.monotonic() < deadline:
+        while len(found := list(_database(settings))) < 3 and time.monotonic() < deadline:
             assert not build.done()
         pid = reader.info.backend_pid
         reader.rollback()

@@ -18,19 +18,18 @@ from infra.home import cityloom_home
 from infra.local import services, stack
 from infra.local.ports import Reservations
 from infra.local.settings import settings_from
-from infra.local.state import decide_state, make_private
+from infra.local.state import decide_state, one_at_a_time
 from infra.local.supervise import Supervisor
 
-with Reservations() as reservations:
-    make_private(cityloom_home())
-    settings = settings_from(cityloom_home(), decide_state((), reservations)[0])
+with one_at_a_time(), Reservations() as reservations:
+    settings = settings_from(cityloom_home(), decide_state(reservations=reservations))
     supervisor = Supervisor()
     environments = services.environments(settings)
     supervisor.apply(services.supervisor_config(settings, environments))
     stack.Start(settings, supervisor, lambda *_: None).database()
 with psycopg.connect(settings.database_url("analyst")) as connection:
     loads = connection.execute("select count(*) from quality.loads").fetchone()[0]
-restarts = sum(stack._restarts(supervisor).values())
+restarts = supervisor.log.read_text().count(" exited: ")
 stack.down(lambda *_: None)
 stack.remove_state()
 print(json.dumps({"port": settings.ports["postgres"], "loads": loads, "restarts": restarts}))

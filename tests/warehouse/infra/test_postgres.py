@@ -152,7 +152,7 @@ def test_links_of_the_servers_user_lead_root_nowhere(private, tmp_path):
         command = ["sh", "-c", script, "sh", str(path), str(target)]
         return subprocess.run(command, stderr=subprocess.DEVNULL, **as_user(cluster.user))
 
-    for name in (postgres.NOTE, "postgresql.conf", "data"):
+    for name in ("postgresql.conf", "data"):
         assert plant(cluster.data.with_name(name), elsewhere).returncode != 0
     for name in ("postgresql.conf", "cityloom.conf", "postmaster.pid"):
         (cluster.data / name).touch()
@@ -172,17 +172,27 @@ def test_copied_home_does_not_share_the_others_database(private):
     cluster.initialise("secret")
     copy.parent.mkdir()
     copy.symlink_to(ours.readlink())
-    with pytest.raises(PostgresError, match=r"is the database of .*/home/postgres.* a copy"):
+    with pytest.raises(
+        PostgresError, match="the database of another home, that this one is a copy of"
+    ):
         locate(copy, 1)
     remove(copy)
     assert not copy.is_symlink()
     assert (cluster.data / "PG_VERSION").exists()
 
-    moved = private / "moved" / "postgres"
+
+@as_root
+def test_moved_home_takes_its_database_along_by_the_named_commands(private):
+    ours, moved = private / "home" / "postgres", private / "moved" / "postgres"
+    cluster = locate(ours, 1)
+    cluster.initialise("secret")
     ours.parent.rename(moved.parent)
-    assert locate(moved, 1).data == cluster.data
-    remove(moved)
+    with pytest.raises(PostgresError, match="or was moved from") as refused:
+        locate(moved, 1)
+    subprocess.run(str(refused.value).split("`")[1], shell=True, check=True)
+    assert (locate(moved, 1).data / "PG_VERSION").exists()
     assert not cluster.data.exists()
+    assert remove(moved)
 
 
 @as_root

@@ -15,7 +15,8 @@ import pytest
 
 from extract.manifests import load_cities
 from infra.home import ROOT
-from infra.local.services import COMMON, superset_python
+from infra.local.services import COMMON
+from infra.setup import SUPERSET
 from warehouse.tiers import ROLES, declare_cities, department_role
 
 HEAD = department_role("demo", "sanitation")
@@ -100,7 +101,7 @@ def superset(warehouse, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Su
     for role, password in {**warehouse.passwords, HEAD: "head"}.items():
         (home / "secrets" / f"postgres_{role}").write_text(password)
     process = subprocess.Popen(
-        [str(superset_python()), str(Path(__file__).with_name("server.py"))],
+        [SUPERSET.python, str(Path(__file__).with_name("server.py"))],
         cwd=ROOT,
         env=os.environ
         | COMMON
