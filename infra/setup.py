@@ -1,6 +1,6 @@
 """Making the two environments: `.venv` (the platform) and `.venv-superset`; and their pins.
 
-Run by the machine's own Python (3.11 or 3.12), so it needs nothing but the standard library:
+Run by the machine's own Python (3.11 to 3.13), so it needs nothing but the standard library:
 
     python3 infra/setup.py                     # make setup
     python3 infra/setup.py pip compile ...     # uv as set-up runs it: `make pins`
@@ -26,6 +26,8 @@ from urllib.parse import unquote, urlsplit
 
 ROOT = Path(__file__).resolve().parents[1]
 CONSTRAINTS = ROOT / "constraints"
+#: Superset's pinned pandas has no build for Python 3.13, and cannot be compiled for it.
+SUPERSET_PYTHON = ">=3.11,<3.13"
 
 #: pip's settings by the variables in which uv takes the same.
 PIP_SETTINGS = {
@@ -84,11 +86,10 @@ def main(arguments: list[str]) -> None:
 
 def check_python() -> None:
     """Exit when this interpreter is not one that the pins resolve for."""
-    # Superset's pinned pandas has no build for Python 3.13, and cannot be compiled for it.
-    if sys.version_info[:2] not in ((3, 11), (3, 12)):
+    if not (3, 11) <= sys.version_info[:2] <= (3, 13):
         sys.exit(
             f"setup: {sys.executable} is Python {sys.version_info[0]}.{sys.version_info[1]}; "
-            "Cityloom needs 3.11 or 3.12: `make PYTHON=python3.12 setup`"
+            "Cityloom needs 3.11 to 3.13: `make PYTHON=python3.12 setup`"
         )
 
 
@@ -136,7 +137,9 @@ def ensure_venv(uv: str, one: Environment) -> None:
     """Make an environment unless it was made here, by this Python; it counts as unfinished now."""
     made = stamp(one)["made"]
     if read_stamp(one).get("made") != made:
-        run([uv, "venv", "--quiet", "--python", sys.executable, "--clear", str(one.venv)])
+        too_new = one is SUPERSET and sys.version_info >= (3, 13)
+        python = SUPERSET_PYTHON if too_new else sys.executable  # uv looks for an older one
+        run([uv, "venv", "--quiet", "--python", python, "--clear", str(one.venv)])
     one.stamp.write_text(json.dumps({"made": made}))
 
 

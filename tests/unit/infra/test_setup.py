@@ -150,10 +150,9 @@ def test_set_up_needs_the_standard_library_only():
     assert done.returncode == 0, done.stderr
 
 
-@pytest.mark.parametrize("version", [(3, 9, 2), (3, 13, 1)])
-def test_wrong_python_is_named_with_a_remedy(version, monkeypatch):
-    monkeypatch.setattr(setup.sys, "version_info", version)
-    with pytest.raises(SystemExit, match=rf" is Python 3\.{version[1]}; .* needs 3\.11 or 3\.12"):
+def test_wrong_python_is_named_with_a_remedy(monkeypatch):
+    monkeypatch.setattr(setup.sys, "version_info", (3, 9, 2))
+    with pytest.raises(SystemExit, match=r" is Python 3\.9; .* needs 3\.11 to 3\.13"):
         setup.check_python()
 
 
@@ -227,3 +226,11 @@ def test_dbts_parser_that_downloads_from_outside_the_index_is_left_out():
         if not line.startswith("#")
     ]
     assert line == 'dbt-core-experimental-parser ; sys_platform == "never"'
+
+
+def test_superset_gets_an_older_python_where_this_one_is_too_new(tmp_path, monkeypatch):
+    one = replace(setup.SUPERSET, venv=tmp_path / "venv")
+    monkeypatch.setattr(setup.sys, "version_info", (3, 13, 1))
+    setup.ensure_venv(UV, one)
+    answer = subprocess.run([one.python, "--version"], capture_output=True, text=True, check=True)
+    assert answer.stdout.startswith(("Python 3.11", "Python 3.12"))
