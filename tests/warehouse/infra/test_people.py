@@ -7,7 +7,7 @@ from warehouse import people
 from warehouse.bootstrap import BootstrapError, find_faults, role_url
 from warehouse.tiers import department_role, protect
 
-HEAD = department_role("demo", "sanitation")
+HEAD = department_role("demo", "roads")
 
 
 @pytest.fixture
@@ -48,7 +48,7 @@ def test_another_role_and_password_replace_the_ones_before(warehouse, ana):
     people.ensure_login(warehouse.admin_url, "ana", "data_engineer", "first")
     assert one(ana("first"), "show log_statement") == "all"
     people.ensure_login(warehouse.admin_url, "ana", "analyst", "second")
-    assert people.logins(warehouse.admin_url) == {"ana": "analyst"}
+    assert people.logins(warehouse.admin_url)["ana"] == "analyst"
     assert one(ana("second"), "select pg_has_role('data_engineer', 'member')") is False
     with pytest.raises(psycopg.OperationalError, match="password authentication failed"):
         psycopg.connect(ana("first"))
@@ -62,7 +62,7 @@ def test_a_removed_person_is_out_at_once(warehouse, ana):
             session.execute("select 1")
     with pytest.raises(psycopg.OperationalError, match="password authentication failed"):
         psycopg.connect(ana("first"))
-    assert people.logins(warehouse.admin_url) == {}
+    assert "ana" not in people.logins(warehouse.admin_url)
     people.remove_login(warehouse.admin_url, "ana")
 
 
@@ -91,7 +91,7 @@ def test_a_departments_login_knows_its_department(warehouse):
         url = role_url(warehouse.admin_url, HEAD, "pw", "warehouse")
         with psycopg.connect(url) as connection:
             found = connection.execute("select * from access.my_department").fetchall()
-        assert found == [("demo", "sanitation")]
+        assert found == [("demo", "roads")]
     finally:
         with psycopg.connect(warehouse.admin_url) as connection:
             connection.execute(f"drop role {HEAD}")

@@ -1,0 +1,220 @@
+"""Ways to reach through Superset's API what a role may not read: none shows it."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+SECRETS = {
+    "analyst": ("secret mail", "secret report"),
+    "cio": ("secret mail", "secret report"),
+    "boss": ("secret mail", "secret report"),
+    "reader_open": ("secret mail", "secret report", "an answer", "theirs"),
+    "head": ("secret mail", "secret report", "an answer", "theirs"),
+}
+
+
+def chart(dataset="fct_feedback", result_type="full", result_format="json", **query):
+    """A request for a chart's data."""
+    asked = {"columns": ["text"], "metrics": [], "row_limit": 100, **query}
+    body = {
+        "datasource": {"id": f"@{dataset}", "type": "table"},
+        "queries": [asked],
+        "result_format": result_format,
+        "result_type": result_type,
+    }
+    return "POST", "/api/v1/chart/data", body
+
+
+def sql(query):
+    """A request of SQL Lab."""
+    body = {"database_id": "@db", "sql": query, "runAsync": False, "queryLimit": 100}
+    return "POST", "/api/v1/sqllab/execute/", body
+
+
+def expression(text, label="x"):
+    """A metric or column that a reader writes as SQL."""
+    return {"expressionType": "SQL", "sqlExpression": text, "label": label}
+
+
+ALL = "string_agg(text, ',')"
+FORM = {"datasource": "@{fct_feedback}__table", "viz_type": "table", "all_columns": ["text"]}
+WAYS = {
+    "chart": chart(),
+    "chart of a restricted report": chart("rpt_restricted"),
+    "chart of departments": chart("fct_department"),
+    "forced past the cache": ("POST", "/api/v1/chart/data", {**chart()[2], "force": True}),
+    "csv": chart(result_format="csv"),
+    "csv of a restricted report": chart("rpt_restricted", result_format="csv"),
+    "spreadsheet": chart("rpt_restricted", result_format="xlsx"),
+    "samples": chart(result_type="samples"),
+    "drill to detail": chart(result_type="drill_detail"),
+    "the query": chart(result_type="query"),
+    "metric in SQL": chart(columns=[], metrics=[expression(ALL)]),
+    "metric of another table": chart(
+        "rpt_open",
+        columns=[],
+        metrics=[expression("(select string_agg(text, ',') from reporting.rpt_restricted)")],
+    ),
+    "column in SQL": chart(
+        "rpt_open",
+        columns=[
+            {
+                **expression("(select max(text) from reporting.rpt_restricted)"),
+                "columnType": "BASE_AXIS",
+            }
+        ],
+    ),
+    "filter in SQL": chart(
+        "rpt_open",
+        extras={"where": "exists (select from reporting.rpt_restricted where text like 's%')"},
+    ),
+    "filter closed and continued": chart(
+        "rpt_open",
+        extras={"where": "1 = 1) union all select text from reporting.rpt_restricted --"},
+    ),
+    "having": chart(
+        columns=["text"], metrics=[expression(ALL)], extras={"having": "max(text) > ''"}
+    ),
+    "order": chart(orderby=[[expression("max(text)"), True]], metrics=[expression("count(*)")]),
+    "error in a cast": chart(columns=[], metrics=[expression("sum(text::integer)")]),
+    "values of a filter": (
+        "GET",
+        "/api/v1/datasource/table/@{fct_feedback}/column/text/values/",
+        None,
+    ),
+    "values of a restricted report": (
+        "GET",
+        "/api/v1/datasource/table/@{rpt_restricted}/column/text/values/",
+        None,
+    ),
+    "old chart API": ("POST", "/superset/explore_json/", {"form_data": FORM}),
+    "old chart API, csv": ("POST", "/superset/explore_json/?csv=true", {"form_data": FORM}),
+    "SQL Lab": sql("select text from marts.fct_feedback"),
+    "SQL Lab, restricted": sql("select text from reporting.rpt_restricted"),
+    "SQL Lab, role set": sql("set role data_engineer; select text from marts.fct_feedback"),
+    "SQL Lab, role by function": sql(
+        "select set_config('role', 'data_engineer', false); select * from reporting.rpt_restricted"
+    ),
+    "SQL Lab, row security off": sql("set row_security = off; select text from marts.fct_feedback"),
+    "SQL Lab, code": sql("do $$ begin execute 'set role data_engineer'; end $$"),
+    "SQL Lab, two statements": sql("select 1; select text from reporting.rpt_restricted"),
+    "SQL Lab, new table": sql("create table public.t as select * from marts.fct_feedback"),
+    "SQL Lab, comment": sql("select 1 /* */; select /* */ text from reporting.rpt_restricted"),
+    "SQL Lab, template": sql("select '{{ metric(1) }}', text from reporting.rpt_restricted"),
+    "SQL Lab, export": (
+        "POST",
+        "/api/v1/sqllab/export_streaming/",
+        {"database_id": "@db", "sql": "select text from reporting.rpt_restricted"},
+    ),
+    "SQL Lab, estimate": (
+        "POST",
+        "/api/v1/sqllab/estimate/",
+        {"database_id": "@db", "sql": "select text from reporting.rpt_restricted"},
+    ),
+    "SQL Lab, validation": (
+        "POST",
+        "/api/v1/database/@{db}/validate_sql/",
+        {"sql": "select text from reporting.rpt_restricted"},
+    ),
+    "first rows of a table": (
+        "GET",
+        "/api/v1/database/@{db}/select_star/rpt_restricted/reporting/",
+        None,
+    ),
+    "table's metadata": (
+        "GET",
+        "/api/v1/database/@{db}/table_metadata/?name=rpt_restricted&schema=reporting",
+        None,
+    ),
+    "others' queries": ("GET", "/api/v1/query/", None),
+    "log of actions": ("GET", "/api/v1/log/", None),
+    "virtual dataset": (
+        "POST",
+        "/api/v1/dataset/",
+        {
+            "database": "@db",
+            "schema": "reporting",
+            "table_name": "mine",
+            "sql": "select text from reporting.rpt_restricted",
+        },
+    ),
+    "dataset of raw": (
+        "POST",
+        "/api/v1/dataset/",
+        {"database": "@db", "schema": "raw", "table_name": "demo__email_comments"},
+    ),
+    "warming the cache": ("PUT", "/api/v1/dataset/warm_up_cache", {"db_name": "Cityloom"}),
+}
+#: Ways to the warehouse's logins, which nobody but an administrator of Superset may try.
+DATABASE = {
+    "read": ("GET", "/api/v1/database/@{db}", None),
+    "connection": ("GET", "/api/v1/database/@{db}/connection", None),
+    "export": ("GET", "/api/v1/database/export/?q=!(@{db})", None),
+    "change": ("PUT", "/api/v1/database/@{db}", {"allow_dml": True, "impersonate_user": False}),
+    "new": ("POST", "/api/v1/database/", {"database_name": "x", "sqlalchemy_uri": "sqlite://"}),
+    "test": ("POST", "/api/v1/database/test_connection/", {"sqlalchemy_uri": "sqlite://"}),
+    "users": ("GET", "/api/v1/security/users/", None),
+    "own role": ("PUT", "/api/v1/security/users/1", {"roles": [1]}),
+    "new user": ("POST", "/api/v1/security/users/", {"username": "x", "roles": [1]}),
+    "permissions": (
+        "POST",
+        "/api/v1/security/roles/1/permissions",
+        {"permission_view_menu_ids": []},
+    ),
+    "row filters": ("GET", "/api/v1/rowlevelsecurity/", None),
+}
+
+
+@pytest.fixture(scope="module")
+def warm(superset):
+    """The cache holds each chart as the widest role got it."""
+    for dataset in ("fct_feedback", "rpt_restricted", "fct_department"):
+        superset.texts("data_engineer", dataset)
+    for method, path, body in WAYS.values():
+        superset.ask("data_engineer", method, path, body)
+    return superset
+
+
+def test_the_widest_role_gets_what_the_others_are_refused(warm):
+    shown = "".join(warm.ask("data_engineer", *WAYS[way])[1] for way in ("chart", "csv", "SQL Lab"))
+    assert shown.count("secret mail") == 3
+    assert "secret report" in warm.ask("data_engineer", *WAYS["csv of a restricted report"])[1]
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("user", SECRETS)
+def test_no_answer_shows_another_tiers_rows(warm, user, way):
+    method, path, body = WAYS[way]
+    status, text = warm.ask(user, method, path, body)
+    asked = json.dumps(body)
+    for secret in SECRETS[user]:
+        assert secret not in text or secret in asked, (status, text[:2000])
+
+
+@pytest.mark.parametrize("way", DATABASE)
+@pytest.mark.parametrize("user", ["reader_open", "head", "analyst", "cio", "data_engineer"])
+def test_the_warehouses_logins_are_the_administrators(warm, user, way):
+    status, text = warm.ask(user, *DATABASE[way])
+    assert "test-dashboards" not in text and "test-cio" not in text
+    if way == "read":  # SQL Lab shows its name
+        assert status in (200, 403, 404)
+    elif way == "export":
+        assert status in (403, 404) or b"test-" not in text.encode()
+    else:
+        assert status in (401, 403, 404, 405), text[:500]
+
+
+def test_a_virtual_dataset_is_asked_as_its_reader(warm):
+    """An engineer may save a query as a dataset; whoever charts it asks as themselves."""
+    _, text = warm.ask("data_engineer", *WAYS["virtual dataset"])
+    _, listed = warm.ask("data_engineer", "GET", "/api/v1/dataset/?q=(page_size:100)")
+    (mine,) = [d["id"] for d in json.loads(listed)["result"] if d["table_name"] == "mine"]
+    method, path, body = chart()
+    body["datasource"]["id"] = mine
+    status, text = warm.ask("data_engineer", method, path, body)
+    assert "secret report" in text, (status, text)
+    for user in SECRETS:
+        status, text = warm.ask(user, method, path, body)
+        assert "secret report" not in text, user
