@@ -25,6 +25,7 @@ COMMANDS = {
     "run": "run:main",
     "loads": "loads:main",
     "sources": "sources:app",
+    "kpi": "kpi:app",
     "sql": "sql:main",
     "env": "stack:env",
     "dashboards": "dashboards:app",

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import csv
+import json
 from datetime import datetime, time
 from pathlib import Path
+from types import SimpleNamespace
 
 import polars as pl
 import pytest
+from typer.testing import CliRunner
 
+from cli import main as cli
 from extract import load as loader
 from extract.manifests import load_city
+from infra import contract
 
 DATA = Path(__file__).parents[3].parent / "shared" / "data" / "nyc"
 
@@ -398,3 +404,66 @@ def test_the_running_month_of_tonnage_is_not_complete(nyc):
         order by 1 desc limit 2
         """
     ) == [("2020-06-01", False), ("2020-05-01", True)]
+
+
+@pytest.fixture
+def typed(nyc, warehouse, monkeypatch):
+    """Run `cityloom kpi` against these marts, as the role that people have."""
+    here = SimpleNamespace(database_url=warehouse.role_url)
+    monkeypatch.setattr(contract, "load_deployment", lambda: here)
+
+    def run(*words: str) -> str:
+        done = CliRunner().invoke(cli.build(), ["kpi", *words], catch_exceptions=False)
+        assert done.exit_code == 0, done.output
+        return done.output
+
+    return run
+
+
+def test_explain_goes_down_to_the_rows_of_the_files(nyc, typed):
+    found = json.loads(
+        typed(
+            *("explain", "closed_on_time_pct", "--city", "nyc", "--district", "401"),
+            *("--period", "2018-06", "--limit", "1000", "--json"),
+        )
+    )
+    value, events = found["value"], found["events"]
+    assert value["n"] == len(events) > 0
+    assert len(nyc.rows(found["query"])) == value["n"]
+    for event in events:
+        (row,) = [
+            row
+            for number, row in enumerate(_rows(DATA / event["file"]), 1)
+            if number == event["row"]
+        ]
+        assert (row.get("Unique Key") or row.get("unique_key")) == event["service_request_id"]
+    assert {event["load_id"] for event in events} == {
+        load["load_id"] for source in found["sources"] for load in source["loads"]
+    }
+    assert found["definition"]["version"] == 2
+
+
+def test_explain_names_the_months_that_are_left_out(typed):
+    found = json.loads(
+        typed(
+            *("explain", "injury_collisions_per_10000", "--city", "nyc"),
+            *("--period", "2022-01", "--limit", "2", "--json"),
+        )
+    )
+    assert [month["left_out"] for month in found["months"]] == ["no records"] * 11 + [None]
+    assert found["value"]["numerator"] / 8_804_190 * 10_000 == pytest.approx(
+        found["value"]["value"], abs=5.1e-7
+    )
+    shown = typed("explain", "closed_on_time_pct", "--city", "nyc", "--period", "2024-06")
+    assert "none: too_few" in shown and "Events: 1 of 1" in shown
+
+
+def test_show_has_the_newest_months_of_each_area(typed):
+    shown = json.loads(typed("show", "refuse_tons_per_1000", "--city", "nyc", "--json"))
+    assert [row["period_start"] for row in shown["values"]][:2] == ["2020-06-01", "2020-05-01"]
+    assert shown["definition"]["unit"] == "short tons a month"
+
+
+def _rows(path: Path):
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        yield from csv.DictReader(file)

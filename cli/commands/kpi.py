@@ -1,0 +1,134 @@
+"""`cityloom kpi`."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any
+
+import typer
+
+from cli.display import Json, echo, print_json, print_table
+from infra import contract
+
+app = typer.Typer(
+    help="Indicators: what they mean, their values, and how a value came about. "
+    "Example: `cityloom kpi list`"
+)
+
+Metric = Annotated[str, typer.Argument(help="Id of the indicator; `cityloom kpi list` has them.")]
+District = Annotated[str, typer.Option(help="District, by its id; * is the whole city.")]
+Period = Annotated[
+    datetime | None, typer.Option(formats=["%Y-%m", "%Y-%m-%d"], help="Month, as 2024-06.")
+]
+
+
+@app.command("list")
+def list_(
+    field: Annotated[str | None, typer.Argument(help="Only this field of work.")] = None,
+    json: Json = False,
+) -> None:
+    """List the indicators that are declared. Example: cityloom kpi list waste."""
+    from catalog.indicators import load_indicators
+
+    found = [
+        one
+        for one in load_indicators()
+        if field is None or one.field.lower().startswith(field.lower())
+    ]
+    if json:
+        print_json(
+            [
+                one.model_dump(mode="json") | {"formula": one.formula, "adds_up": one.adds_up}
+                for one in found
+            ]
+        )
+        return
+    columns = ["indicator", "name", "unit", "better", "least n", "version", "field"]
+    print_table(
+        columns,
+        [
+            [one.id, one.name, one.unit, one.direction, one.min_n, one.version, one.field]
+            for one in found
+        ],
+    )
+
+
+@app.command()
+def show(
+    indicator: Metric,
+    city: Annotated[str | None, typer.Option(help="Only this city.")] = None,
+    district: District = "*",
+    period: Period = None,
+    json: Json = False,
+) -> None:
+    """Show an indicator's values, newest months first.
+
+    Example: cityloom kpi show closed_on_time_pct --city demo --district D01
+    """
+    from warehouse import kpi
+
+    url = contract.load_deployment().database_url("analyst")
+    one = kpi.indicator(indicator)
+    rows = kpi.values(url, indicator, city, district, period.date() if period else None)
+    if json:
+        print_json({"definition": one.model_dump(mode="json"), "values": rows})
+        return
+    echo(f"{one.name}, {one.unit}: {one.meaning}")
+    if not rows:
+        echo("no values yet: no city's source has the records, or none is loaded")
+        return
+    columns = ["city_id", "district_id", "period_start", "n", "value", "null_reason", "target"]
+    print_table([*columns, "score", "is_complete"], rows)
+
+
+@app.command()
+def explain(
+    indicator: Metric,
+    city: Annotated[str, typer.Option(help="City, by its id.")],
+    district: District = "*",
+    period: Period = None,
+    limit: Annotated[int, typer.Option(help="How many events are listed.")] = 10,
+    json: Json = False,
+) -> None:
+    """Explain a month's value: definition, parts, events, files, what was left out.
+
+    Example: cityloom kpi explain closed_on_time_pct --city demo --district D01 --period 2024-06
+    """
+    from warehouse import kpi
+
+    url = contract.load_deployment().database_url("analyst")
+    found = kpi.explain(url, indicator, city, district, period.date() if period else None, limit)
+    if json:
+        print_json(found)
+        return
+    _print_explained(found)
+
+
+def _print_explained(found: dict[str, Any]) -> None:
+    definition, value = found["definition"], found["value"]
+    echo(f"{definition['name']}, {definition['unit']}: {definition['meaning']}")
+    echo(f"  {definition['formula']}")
+    echo(
+        f"  version {definition['version']}, since {definition['valid_from']}; "
+        f"{definition['source']}; no value below n = {definition['min_n']}"
+    )
+    shown = value["value"] if value["null_reason"] is None else f"none: {value['null_reason']}"
+    echo(f"\n{value['city_id']} {value['district_id']} {value['period_start']:%Y-%m}: {shown}")
+    echo(f"  n {value['n']}, {value['numerator']} / {value['denominator']}, as of {value['as_of']}")
+    echo("\nMonths of the trailing year")
+    print_table(["month", "n", "value", "left_out"], found["months"])
+    if found["events"]:
+        echo(f"\nEvents: {len(found['events'])} of {value['n']}")
+        print_table(list(found["events"][0]), found["events"])
+    echo(f"\nAll of them: {found['query']}")
+    for source in found["sources"]:
+        echo(f"\n{source['source_id']} ({source['model']})")
+        rows = [
+            [load["load_id"], load["finished_at"], load["rows_accepted"], file["path"]]
+            for load in source["loads"]
+            for file in load["files"] or [{"path": ""}]
+        ]
+        print_table(["load", "finished", "accepted", "file"], rows)
+    if found["quarantine"]:
+        echo("\nIn quarantine, of these sources")
+        print_table(["source_id", "reason", "rows"], found["quarantine"])

@@ -1,0 +1,266 @@
+"""What `cityloom kpi` shows: an indicator's values, and how one of them came about.
+
+`explain` follows a value all the way: definition, months, the very events in their mart, their rows
+in `staging`, the loads and files that brought these, and what is in quarantine beside them.
+"""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Any
+
+import psycopg
+from psycopg import sql
+from psycopg.rows import dict_row
+
+from catalog.facts import load_facts
+from catalog.generate import DBT_PROJECT, declared
+from catalog.indicators import Indicator, load_indicators
+
+Row = dict[str, Any]
+WHOLE_CITY = "*"
+
+
+class KpiError(Exception):
+    """There is no such indicator, city, area or period; has what there is."""
+
+
+def indicator(metric_id: str) -> Indicator:
+    """Return a declared indicator; raise `KpiError` naming the nearest ids."""
+    from catalog.fields import did_you_mean
+
+    known = {one.id: one for one in load_indicators()}
+    if metric_id not in known:
+        raise KpiError(f"there is no indicator {metric_id!r}; {did_you_mean(metric_id, known)}")
+    return known[metric_id]
+
+
+def values(
+    url: str,
+    metric_id: str,
+    city: str | None = None,
+    district: str = WHOLE_CITY,
+    period: date | None = None,
+    limit: int = 12,
+) -> list[Row]:
+    """Return an indicator's newest months, newest first: of one city or of each, of one area.
+
+    `period`: any day of a month, for that month alone. Columns: city_id, district_id, period_start,
+    is_complete, n, numerator, denominator, value, null_reason, target, score, definition_version,
+    as_of.
+    """
+    indicator(metric_id)
+    with psycopg.connect(url, row_factory=dict_row) as connection:
+        return connection.execute(
+            """
+            select city_id, district_id, period_start, is_complete, n, numerator, denominator,
+              value, null_reason, target, score, definition_version, as_of
+            from (
+              select *, row_number() over (partition by city_id order by period_start desc) as nth
+              from marts.fct_kpi
+              where metric_id = %(metric)s and district_id = %(district)s
+                and (%(city)s::text is null or city_id = %(city)s)
+                and (%(period)s::date is null
+                  or period_start = date_trunc('month', %(period)s::date))
+            ) as newest
+            where nth <= %(limit)s
+            order by city_id, period_start desc
+            """,
+            {
+                "metric": metric_id,
+                "district": district,
+                "city": city,
+                "period": period,
+                "limit": limit,
+            },
+        ).fetchall()
+
+
+def explain(
+    url: str,
+    metric_id: str,
+    city: str,
+    district: str = WHOLE_CITY,
+    period: date | None = None,
+    limit: int = 10,
+) -> Row:
+    """Return how the value of a month came about; of the newest full month if no period is given.
+
+    Keys: definition; value (a row of `values`); months, the 12 up to this one, with the reason for
+    each that is left out of the trailing year; query, the SQL of its events; events, at most
+    `limit` of them with their source, load, file and row; sources, each with its loads and files;
+    quarantine, reasons and counts of the sources' rows that were not accepted.
+
+    Raises `KpiError` where there is no such value.
+    """
+    one = indicator(metric_id)
+    with psycopg.connect(url, row_factory=dict_row) as connection:
+        value = _value(connection, one, city, district, period)
+        month = value["period_start"]
+        query = _events_query(one, city, district, month)
+        key = load_facts(DBT_PROJECT)[one.fact].key[0]
+        events = connection.execute(
+            sql.SQL("{} order by event_at, {} limit {}").format(
+                query, sql.Identifier(key), sql.Literal(limit)
+            )
+        ).fetchall()
+        feeds = [
+            source
+            for known in declared(DBT_PROJECT)
+            if known.city_id == city
+            for source in known.sources
+            if source.feeds == one.fact
+        ]
+        for event in events:
+            event.update(_origin(connection, feeds, key, event[key]))
+        return {
+            "definition": one.model_dump(mode="json")
+            | {"formula": one.formula, "adds_up": one.adds_up},
+            "value": value,
+            "months": _months(connection, one, city, district, month),
+            "query": query.as_string(connection),
+            "events": events,
+            "sources": [
+                _source(connection, city, source.source, source.staging_model) for source in feeds
+            ],
+            "quarantine": connection.execute(
+                """
+                select source_id, reason, count(*) as rows
+                from quality.quarantine, unnest(reasons) as reason
+                where city_id = %s and source_id = any(%s)
+                group by 1, 2 order by 3 desc, 1, 2
+                """,
+                [city, [source.source for source in feeds]],
+            ).fetchall(),
+        }
+
+
+def _value(
+    connection: psycopg.Connection[Row],
+    one: Indicator,
+    city: str,
+    district: str,
+    period: date | None,
+) -> Row:
+    row = connection.execute(
+        """
+        select city_id, district_id, period_start, is_complete, n, numerator, denominator, value,
+          null_reason, target, score, definition_version, as_of
+        from marts.fct_kpi
+        where metric_id = %(metric)s and city_id = %(city)s and district_id = %(district)s
+          and case when %(period)s::date is null then is_complete
+            else period_start = date_trunc('month', %(period)s::date) end
+        order by period_start desc limit 1
+        """,
+        {"metric": one.id, "city": city, "district": district, "period": period},
+    ).fetchone()
+    if row is not None:
+        return row
+    known = connection.execute(
+        """
+        select count(*) filter (where district_id = %(district)s) as of_area,
+          min(period_start) as first, max(period_start) as last
+        from marts.fct_kpi where metric_id = %(metric)s and city_id = %(city)s
+        """,
+        {"metric": one.id, "city": city, "district": district},
+    ).fetchone()
+    if known is None or known["first"] is None:
+        raise KpiError(
+            f"{city} has no {one.id}: no source of it feeds {one.fact}, or none is loaded"
+        )
+    if not known["of_area"]:
+        raise KpiError(f"{city} has no district {district!r}; see marts.dim_district")
+    raise KpiError(
+        f"{one.id} of {city} has months from {known['first']:%Y-%m} to {known['last']:%Y-%m}"
+        + ("" if period else ", and none of them is complete; name one with --period")
+    )
+
+
+def _events_query(one: Indicator, city: str, district: str, month: date) -> sql.Composed:
+    """Return the rows of the mart that the value of a month counts, as a query."""
+    key = load_facts(DBT_PROJECT)[one.fact].key[0]
+    parts = {
+        "numerator": one.numerator or ("1" if one.aggregate == "count" else None),
+        "denominator": one.denominator,
+        "sample": one.sample,
+    }
+    given = [(name, text) for name, text in parts.items() if text is not None]
+    columns = sql.SQL(", ").join(
+        sql.SQL("{} as {}").format(sql.SQL(text), sql.Identifier(name)) for name, text in given
+    )
+    where = [
+        sql.SQL("city_id = {}").format(sql.Literal(city)),
+        sql.SQL("({})").format(sql.SQL(one.where)),
+        sql.SQL("date_trunc('month', {}) = {}::date").format(
+            sql.SQL(one.event_at), sql.Literal(month.isoformat())
+        ),
+    ]
+    if one.sample is not None:
+        where.append(sql.SQL("({}) is not null").format(sql.SQL(one.sample)))
+    if district != WHOLE_CITY:
+        where.append(sql.SQL("district_id = {}").format(sql.Literal(district)))
+    return sql.SQL("select {}, {} as event_at, {} from marts.{} where {}").format(
+        sql.Identifier(key),
+        sql.SQL(one.event_at),
+        columns,
+        sql.Identifier(one.mart),
+        sql.SQL(" and ").join(where),
+    )
+
+
+def _origin(connection: psycopg.Connection[Row], feeds: list[Any], key: str, value: Any) -> Row:
+    """Return the source, load, file and row of one event; nothing where the role may not see it."""
+    for source in feeds:
+        try:
+            with connection.transaction():
+                row = connection.execute(
+                    sql.SQL(
+                        "select _load_id as load_id, _source_file as file, _source_row as row "
+                        "from staging.{} where {} = %s"
+                    ).format(sql.Identifier(source.staging_model), sql.Identifier(key)),
+                    [value],
+                ).fetchone()
+        except psycopg.errors.InsufficientPrivilege:
+            return {"source_id": source.source, "load_id": None, "file": "withheld", "row": None}
+        if row is not None:
+            return {"source_id": source.source, **row}
+    return {"source_id": None, "load_id": None, "file": None, "row": None}
+
+
+def _months(
+    connection: psycopg.Connection[Row], one: Indicator, city: str, district: str, month: date
+) -> list[Row]:
+    """Return the 12 months up to one: n, and why a month is left out of the trailing year."""
+    return connection.execute(
+        """
+        select month::date as month, coalesce(kpi.n, 0) as n, kpi.is_complete, kpi.value,
+          case
+            when kpi.n is null then 'no records'
+            when not kpi.is_complete then 'the source does not cover the whole month'
+          end as left_out
+        from generate_series(
+          %(month)s::date - interval '11 months', %(month)s::date, interval '1 month') as month
+        left join marts.fct_kpi as kpi
+          on kpi.period_start = month::date and kpi.metric_id = %(metric)s
+          and kpi.city_id = %(city)s and kpi.district_id = %(district)s
+        order by month
+        """,
+        {"month": month, "metric": one.id, "city": city, "district": district},
+    ).fetchall()
+
+
+def _source(
+    connection: psycopg.Connection[Row], city: str, source_id: str, staging_model: str
+) -> Row:
+    """Return a source with its accepted loads and their files."""
+    loads = connection.execute(
+        """
+        select load_id, finished_at, rows_accepted,
+          (select json_agg(json_build_object('path', f ->> 'path', 'sha256', f ->> 'sha256'))
+           from jsonb_array_elements(files) as f) as files
+        from quality.loads
+        where city_id = %s and source_id = %s and state = 'accepted' order by load_id desc
+        """,
+        [city, source_id],
+    ).fetchall()
+    return {"source_id": source_id, "model": f"staging.{staging_model}", "loads": loads}
