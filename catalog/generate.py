@@ -14,10 +14,12 @@ import json
 import os
 import re
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import yaml
+from holidays import country_holidays
 from pydantic import TypeAdapter, ValidationError
 
 from catalog.cities import Cities, read_cities
@@ -41,6 +43,8 @@ TARGETS = GENERATED / "seeds/target.csv"
 #: What the other files were made of: where a manifest is wrong, its last good declaration.
 DECLARED = GENERATED / "declared.json"
 HEADER = "Made from cities/ by `make generate`; a change here is lost."
+#: Years of dim_date.
+YEARS = range(1990, 2036)
 #: city_id, metric_id, target, from_date
 TargetRow = tuple[str, str, float, str]
 _CITIES = TypeAdapter(tuple[City, ...])
@@ -71,7 +75,7 @@ def rendered(
         ),
         GENERATED / "seeds/city.csv": _table(
             "city_id city_name is_simulated country language time_zone population "
-            "population_year district_noun",
+            "population_year district_noun opens_at closes_at office_days",
             (
                 (
                     city.city_id,
@@ -83,9 +87,15 @@ def rendered(
                     city.population,
                     city.population_year,
                     city.district_noun,
+                    *city.office_hours.split("-"),
+                    " ".join(map(str, sorted(city.office_days))),
                 )
                 for city in cities
             ),
+        ),
+        GENERATED / "seeds/holiday.csv": _table(
+            "city_id day holiday_name",
+            ((city.city_id, *day) for city in cities for day in holidays_of(city)),
         ),
         GENERATED / "seeds/department.csv": _table(
             "city_id department_id department_name",
@@ -165,6 +175,20 @@ def refresh(
     usable = _usable(project, cities)
     indicators = load_indicators(project)
     _replace(project, rendered(usable, load_facts(project), targets, indicators))
+
+
+def holidays_of(city: City, years: range = YEARS) -> list[tuple[str, str]]:
+    """Return a city's holidays (ISO date, name): its own list, in years that this has any day of.
+
+    The other years have the public holidays of its country, where the library `holidays` knows
+    them.
+    """
+    listed = {day.year for day in city.holidays}
+    days = {day: "Holiday of the city" for day in city.holidays}
+    with suppress(NotImplementedError):  # a country that the library does not know
+        public = country_holidays(city.country, years=[y for y in years if y not in listed])
+        days |= {day: name for day, name in public.items() if day.year not in listed}
+    return [(day.isoformat(), days[day]) for day in sorted(days)]
 
 
 def max_staleness_days(cadence: str) -> int:

@@ -281,7 +281,16 @@ class City(Strict):
         1, ge=1, le=12, description="Month in which the fiscal year begins, 1 to 12"
     )
     office_hours: OfficeHours = Field("09:00-17:00", description="Hours of work, local time")
-    holidays: tuple[Day, ...] = Field((), description="Days on which offices are closed")
+    office_days: tuple[Annotated[int, Field(ge=1, le=7)], ...] = Field(
+        (1, 2, 3, 4, 5),
+        min_length=1,
+        description="Days of the week on which offices are open, 1 Monday to 7 Sunday",
+    )
+    holidays: tuple[Day, ...] = Field(
+        (),
+        description="Days on which offices are closed, all of those of a year; years without any "
+        "have the country's public holidays",
+    )
     departments: dict[Identifier, Line] = Field(
         min_length=1, description="Names of the departments by their ids"
     )

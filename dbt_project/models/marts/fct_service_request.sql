@@ -32,6 +32,12 @@ select
     coalesce(request.is_routine_closing, false) as is_routine_closing,
     round(extract(epoch from request.closed_at - request.opened_at) / 86400.0, 6)::double precision
         as days_to_close,
+    round(
+        (
+            {{ business_seconds('closing_day', 'request.closed_at') }}
+            - ({{ business_seconds('opening_day', 'request.opened_at') }})
+        )::numeric / 3600, 6
+    )::double precision as business_hours_to_close,
     request.due_at <= as_of.as_of as is_due,
     -- Open and overdue is a miss. Neither a hit nor a miss: what was closed at an unknown time, was
     -- cancelled, or is in an unknown state.
@@ -44,6 +50,10 @@ select
 from requests as request
 inner join {{ ref('int_as_of') }} as as_of
     on request.city_id = as_of.city_id and as_of.fact = 'service_request'
+left join {{ ref('int_business_day') }} as opening_day
+    on request.city_id = opening_day.city_id and request.opened_at::date = opening_day.day
+left join {{ ref('int_business_day') }} as closing_day
+    on request.city_id = closing_day.city_id and request.closed_at::date = closing_day.day
 left join {{ ref('int_point_district') }} as place
     on
         request.city_id = place.city_id

@@ -156,6 +156,22 @@ def test_what_a_reader_says_its_rows_are_a_sample_of_is_in_the_catalog(cities: P
     assert (row["sample"], row["snapshot_sample"]) == ("", "every tenth, of 2024")
 
 
+def test_a_city_s_own_holidays_stand_for_its_years_and_public_ones_for_the_others(cities: Path):
+    (cities / "smalltown/city.yml").write_text(CITY + 'holidays: ["2024-08-01"]\n')
+    days = dict(generate.holidays_of(load_city("smalltown", cities), range(2023, 2026)))
+    assert [day for day in days if day.startswith("2024")] == ["2024-08-01"]
+    assert days["2023-07-04"] == days["2025-07-04"] == "Independence Day"
+    (cities / "smalltown/city.yml").write_text(CITY.replace("US", "TA"))
+    assert generate.holidays_of(load_city("smalltown", cities), range(2023, 2026)) == []
+
+
+def test_when_offices_are_open_is_a_city_s(cities: Path):
+    (cities / "smalltown/city.yml").write_text(CITY + "office_days: [7, 1]\n")
+    seed = generate.rendered([load_city("smalltown", cities)], {})
+    (row,) = csv.DictReader(seed[Path("generated/seeds/city.csv")].splitlines())
+    assert (row["opens_at"], row["closes_at"], row["office_days"]) == ("09:00", "17:00", "1 7")
+
+
 @pytest.mark.parametrize(
     ("cadence", "days"),
     [
