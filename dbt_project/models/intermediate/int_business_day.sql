@@ -1,7 +1,7 @@
 {{ config(materialized='table') }}
 
--- The business clock. By the city's own zone, so that a day of 23 or 25 hours has the hours that its
--- offices were open.
+-- The business clock. By the city's own zone, so that a day of 23 or 25 hours has the hours that
+-- its offices were open.
 with days as (
     select
         city.city_id,
