@@ -1,24 +1,55 @@
-with targeted as (
+with months as (
     select
         value.*,
         definition.direction,
         definition.score_offset,
         definition.definition_version,
-        target.target
+        -- Of the complete months of the 12 before: parts are added up, and a ratio is never averaged;
+        -- medians and percentiles have no parts.
+        case
+            when count(value.value) filter (where value.is_complete) over before >= 3
+                then
+                    round(
+                        coalesce(
+                            sum(value.numerator) filter (where value.is_complete) over before
+                            * definition.scale
+                            / nullif(
+                                sum(value.denominator) filter (where value.is_complete) over before,
+                                0
+                            ),
+                            avg(value.value::numeric) filter (where value.is_complete) over before
+                        ),
+                        6
+                    )::double precision
+        end as history
     from {{ ref('int_kpi_value') }} as value
     inner join {{ ref('kpi_definition') }} as definition
         on value.metric_id = definition.metric_id
+    where value.period_grain = 'month' and value.department_id = '*'
+    window before as (
+        partition by value.city_id, value.metric_id, value.district_id
+        order by value.period_start
+        range between interval '12 months' preceding and interval '1 month' preceding
+    )
+),
+
+targeted as (
+    select
+        months.*,
+        target.target,
+        case when target.target is null and months.direction <> 'none' then months.history end
+            as moving_target
+    from months
     left join lateral (
         select applicable.target
         from {{ ref('int_target') }} as applicable
         where
-            applicable.city_id = value.city_id
-            and applicable.metric_id = value.metric_id
-            and applicable.from_date <= value.period_start
+            applicable.city_id = months.city_id
+            and applicable.metric_id = months.metric_id
+            and applicable.from_date <= months.period_start
         order by applicable.from_date desc
         limit 1
     ) as target on true
-    where value.period_grain = 'month' and value.department_id = '*'
 )
 
 select
@@ -34,10 +65,14 @@ select
     value,
     null_reason,
     target,
+    moving_target,
     direction,
     round(
         ({{ bounded_score('value', 'target', 'direction', 'score_offset') }})::numeric, 6
     )::double precision as score,
+    round(
+        ({{ bounded_score('value', 'moving_target', 'direction', 'score_offset') }})::numeric, 6
+    )::double precision as moving_score,
     definition_version,
     as_of
 from targeted
