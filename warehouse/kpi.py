@@ -46,15 +46,15 @@ def values(
     """Return an indicator's newest months, newest first: of one city or of each, of one area.
 
     `period`: any day of a month, for that month alone. Columns: city_id, district_id, period_start,
-    is_complete, n, numerator, denominator, value, null_reason, target, score, definition_version,
-    as_of.
+    is_complete, n, numerator, denominator, value, null_reason, target, moving_target (history, where
+    no target is set), score, definition_version, as_of.
     """
     indicator(metric_id)
     with psycopg.connect(url, row_factory=dict_row) as connection:
         return connection.execute(
             """
             select city_id, district_id, period_start, is_complete, n, numerator, denominator,
-              value, null_reason, target, score, definition_version, as_of
+              value, null_reason, target, moving_target, score, definition_version, as_of
             from (
               select *, row_number() over (partition by city_id order by period_start desc) as nth
               from marts.fct_kpi
@@ -145,7 +145,7 @@ def _value(
     row = connection.execute(
         """
         select city_id, district_id, period_start, is_complete, n, numerator, denominator, value,
-          null_reason, target, score, definition_version, as_of
+          null_reason, target, moving_target, score, definition_version, as_of
         from marts.fct_kpi
         where metric_id = %(metric)s and city_id = %(city)s and district_id = %(district)s
           and case when %(period)s::date is null then is_complete

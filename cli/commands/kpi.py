@@ -78,7 +78,7 @@ def show(
         echo("no values yet: no city's source has the records, or none is loaded")
         return
     columns = ["city_id", "district_id", "period_start", "n", "value", "null_reason", "target"]
-    print_table([*columns, "score", "is_complete"], rows)
+    print_table([*columns, "moving_target", "score", "is_complete"], rows)
 
 
 @app.command()

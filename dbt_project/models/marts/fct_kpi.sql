@@ -4,8 +4,8 @@ with months as (
         definition.direction,
         definition.score_offset,
         definition.definition_version,
-        -- Of the complete months of the 12 before: parts are added up, and a ratio is never averaged;
-        -- medians and percentiles have no parts.
+        -- Of the complete months of the 12 before: parts are added up, and a ratio is never
+        -- averaged; medians and percentiles have no parts.
         case
             when count(value.value) filter (where value.is_complete) over before >= 3
                 then
