@@ -46,8 +46,8 @@ def values(
     """Return an indicator's newest months, newest first: of one city or of each, of one area.
 
     `period`: any day of a month, for that month alone. Columns: city_id, district_id, period_start,
-    is_complete, n, numerator, denominator, value, null_reason, target, moving_target (history, where
-    no target is set), score, definition_version, as_of.
+    is_complete, n, numerator, denominator, value, null_reason, target, moving_target (history,
+    where no target is set), score, definition_version, as_of.
     """
     indicator(metric_id)
     with psycopg.connect(url, row_factory=dict_row) as connection:
