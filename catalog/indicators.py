@@ -28,6 +28,7 @@ _QUANTILES = {"median": 0.5, "p90": 0.9}
 _ADDS_UP = {
     "count": "Counts add up; a year shows the monthly mean.",
     "ratio": "Numerators and denominators are added up, then divided; ratios are never averaged.",
+    "stock": "The number at the end of the period; areas add up.",
     "per_resident": "Events are added up, then divided by residents and months.",
     "per_reporting_resident": "Amounts, and the residents of the districts that report, are added "
     "up, then divided.",
@@ -60,7 +61,10 @@ class Indicator(BaseModel):
     event_grain: Literal["day", "month"] = Field(
         "day", description="month where a row is a report of a whole month"
     )
-    aggregate: Literal["count", "ratio", "per_resident", "per_reporting_resident", "median", "p90"]
+    left_at: str | None = Field(None, description="When a row of a stock leaves it, as SQL")
+    aggregate: Literal[
+        "count", "stock", "ratio", "per_resident", "per_reporting_resident", "median", "p90"
+    ]
     numerator: str | None = Field(None, description="What is added up above the line, as SQL")
     denominator: str | None = Field(None, description="What is added up below it, as SQL")
     sample: str | None = Field(
@@ -76,6 +80,7 @@ class Indicator(BaseModel):
     def _expressions_fit_the_aggregate(self) -> Indicator:
         needed = {
             "count": set(),
+            "stock": {"left_at"},
             "ratio": {"numerator", "denominator"},
             "per_resident": {"numerator"},
             "per_reporting_resident": {"numerator"},
@@ -84,7 +89,7 @@ class Indicator(BaseModel):
         }[self.aggregate]
         given = {
             name
-            for name in ("numerator", "denominator", "sample")
+            for name in ("left_at", "numerator", "denominator", "sample")
             if getattr(self, name) is not None
         }
         if needed != given:
@@ -119,6 +124,8 @@ class Indicator(BaseModel):
         match self.aggregate:
             case "count":
                 return f"number of {rows}"
+            case "stock":
+                return f"number of {rows}, from {self.event_at} until {self.left_at}"
             case "ratio":
                 times = "" if self.scale == 1 else f" x {self.scale:,}"
                 below = "number" if self.denominator == "1" else f"sum({self.denominator})"
@@ -226,10 +233,12 @@ def macro(indicators: Iterable[Indicator], header: str, project: Path = DBT_PROJ
     `sums` and `reports` add up; of each of `samples`, the quantiles `ids` are taken.
     """
     groups: dict[tuple[str, str], dict[str, list[dict[str, Any]]]] = {}
+
+    def group_of(mart: str, event_at: str) -> dict[str, list[dict[str, Any]]]:
+        return groups.setdefault((mart, event_at), {"sums": [], "samples": [], "reports": []})
+
     for one in indicators:
-        group = groups.setdefault(
-            (one.mart, one.event_at), {"sums": [], "samples": [], "reports": []}
-        )
+        group = group_of(one.mart, one.event_at)
         if one.sample is not None:
             same = [
                 s for s in group["samples"] if (s["where"], s["sample"]) == (one.where, one.sample)
@@ -239,11 +248,15 @@ def macro(indicators: Iterable[Indicator], header: str, project: Path = DBT_PROJ
             (same or group["samples"])[-1]["ids"][one.id] = one.quantile
             continue
         kind = "reports" if one.aggregate == "per_reporting_resident" else "sums"
-        entry = {"id": one.id, "where": one.where}
+        entry: dict[str, Any] = {"id": one.id, "where": one.where, "sign": 1}
         for part in ("numerator", "denominator"):
-            text = "1" if one.aggregate == "count" and part == "numerator" else getattr(one, part)
+            is_number = one.aggregate in ("count", "stock") and part == "numerator"
+            text = "1" if is_number else getattr(one, part)
             entry[part] = text or ""
         group[kind].append(entry)
+        if one.left_at is not None:
+            group_of(one.mart, one.left_at)["sums"].append({**entry, "sign": -1})
+
     lines = [f"{{# {header} #}}", "{% macro indicators_by_event() -%}", "    {{ return(["]
     for (mart, event_at), kinds in groups.items():
         columns = mart_columns(project, mart)

@@ -180,7 +180,7 @@ def _events_query(one: Indicator, city: str, district: str, month: date) -> sql.
     """Return the rows of the mart that the value of a month counts, as a query."""
     key = load_facts(DBT_PROJECT)[one.fact].key[0]
     parts = {
-        "numerator": one.numerator or ("1" if one.aggregate == "count" else None),
+        "numerator": one.numerator or ("1" if one.aggregate in ("count", "stock") else None),
         "denominator": one.denominator,
         "sample": one.sample,
     }
@@ -191,10 +191,18 @@ def _events_query(one: Indicator, city: str, district: str, month: date) -> sql.
     where = [
         sql.SQL("city_id = {}").format(sql.Literal(city)),
         sql.SQL("({})").format(sql.SQL(one.where)),
-        sql.SQL("date_trunc('month', {}) = {}::date").format(
-            sql.SQL(one.event_at), sql.Literal(month.isoformat())
-        ),
     ]
+    first_day = sql.Literal(month.isoformat())
+    if one.left_at is None:
+        counted = "date_trunc('month', {at}) = {month}::date"
+    else:  # what there was when the month ended
+        end = "{month}::date + interval '1 month'"
+        counted = f"{{at}} < {end} and coalesce({{left}} >= {end}, true)"
+    where.append(
+        sql.SQL(counted).format(
+            at=sql.SQL(one.event_at), left=sql.SQL(one.left_at or "null"), month=first_day
+        )
+    )
     if one.sample is not None:
         where.append(sql.SQL("({}) is not null").format(sql.SQL(one.sample)))
     if district != WHOLE_CITY:

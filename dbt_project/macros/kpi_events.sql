@@ -67,8 +67,10 @@
 {%- endmacro %}
 
 
-{% macro _read_part(expression, name, number) -%}
-    {{ {'': 'null', '1': 'n_' ~ number}.get(expression, name ~ '_' ~ number) }}::numeric
+{# What leaves a stock counts less than nothing. #}
+{% macro _read_part(one, part, number) -%}
+    {%- set name = {'': 'null', '1': 'n_' ~ number}.get(one[part], part ~ '_' ~ number) -%}
+    ({{ one.sign }} * {{ name }})::numeric
 {%- endmacro %}
 
 
@@ -101,13 +103,13 @@
         {%- for one in group.sums %}
         (
             '{{ one.id }}',
-            n_{{ loop.index }},
-            {{ _read_part(one.numerator, 'numerator', loop.index) }},
-            {{ _read_part(one.denominator, 'denominator', loop.index) }}
+            {{ one.sign }} * n_{{ loop.index }},
+            {{ _read_part(one, 'numerator', loop.index) }},
+            {{ _read_part(one, 'denominator', loop.index) }}
         ){{ ',' if not loop.last }}
         {%- endfor %}
     ) as metric (metric_id, n, numerator, denominator)
-    where metric.n > 0
+    where metric.n <> 0
 {%- endmacro %}
 
 

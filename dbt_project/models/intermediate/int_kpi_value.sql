@@ -27,13 +27,15 @@ days as materialized (
         counted.metric_id,
         date_trunc('month', counted.event_on::timestamp)::date as month,
         counted.event_on as day,
-        counted.n
+        -- A stock has days on which rows come, and on which they leave.
+        sum(counted.n) as n
     from {{ ref('int_kpi_day') }} as counted
     inner join metrics
         on
             counted.city_id = metrics.city_id
             and counted.metric_id = metrics.metric_id
             and counted.event_on <= metrics.as_of::date
+    group by counted.city_id, counted.metric_id, counted.event_on
 ),
 
 neighbours as (
@@ -174,6 +176,11 @@ grains as (
             and months.month > newest.last_month - interval '12 months'
             and months.month <= newest.last_month
             and months.is_complete
+    -- A stock is what there is at a month's end, of whatever year.
+    where
+        months.metric_id not in (
+            select metric_id from {{ ref('kpi_definition') }} where aggregate = 'stock'
+        )
     group by months.city_id, months.metric_id, months.as_of, newest.last_month
 ),
 
@@ -347,7 +354,7 @@ cells as (
                 then coalesce(results.denominator, 0)
             when definition.aggregate = 'per_resident'
                 then areas.residents * periods.n_months
-            when definition.aggregate = 'count' then periods.n_months
+            when definition.aggregate in ('count', 'stock') then periods.n_months
         end as denominator,
         definition.quantile,
         results.quantile_value
@@ -362,16 +369,49 @@ cells as (
             and areas.department_id = results.department_id
 ),
 
+-- What came and did not leave, from the first month on.
+stocked as (
+    select * from cells
+    where aggregate <> 'stock'
+    union all
+    select
+        period_id,
+        city_id,
+        metric_id,
+        period_grain,
+        period_start,
+        first_month,
+        last_month,
+        n_months,
+        is_complete,
+        as_of,
+        district_id,
+        department_id,
+        aggregate,
+        scale,
+        min_n,
+        (sum(n) over since_first)::bigint as n,
+        sum(numerator) over since_first as numerator,
+        denominator,
+        quantile,
+        quantile_value
+    from cells
+    where aggregate = 'stock'
+    window since_first as (
+        partition by city_id, metric_id, district_id, department_id order by period_start
+    )
+),
+
 suppressed as (
     select
-        cells.*,
+        stocked.*,
         -- Small numbers are noise, and would identify people.
-        cells.n > 0 and cells.n < cells.min_n as is_too_few,
-        cells.aggregate = 'ratio'
+        stocked.n > 0 and stocked.n < stocked.min_n as is_too_few,
+        stocked.aggregate = 'ratio'
         and {{ is_derivable(
-            'cells', ['period_id', 'department_id'], 'min_n'
+            'stocked', ['period_id', 'department_id'], 'min_n'
         ) }} as is_derivable
-    from cells
+    from stocked
 ),
 
 valued as (

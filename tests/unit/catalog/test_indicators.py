@@ -93,6 +93,16 @@ def test_a_declaration_becomes_a_definition_and_events(project: Path):
     assert '"areas": {"district_id": true, "department_id": true}' in text
 
 
+def test_a_stock_is_entered_at_one_time_and_left_at_another(project: Path):
+    stock = {**GOOD, "aggregate": "stock", "left_at": "closed_at", "min_n": 0}
+    del stock["numerator"], stock["denominator"]
+    declare(project, stock)
+    text = indicators.macro(load_indicators(project), "header", project)
+    for at, sign in (("opened_at", 1), ("closed_at", -1)):
+        (line,) = [line for line in text.splitlines() if f'"event_at": "{at}"' in line]
+        assert f'"sign": {sign}' in line
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [

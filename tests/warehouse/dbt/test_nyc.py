@@ -458,6 +458,20 @@ def test_explain_names_the_months_that_are_left_out(typed):
     assert "none: too_few" in shown and "Events: 1 of 1" in shown
 
 
+@pytest.mark.parametrize("metric", ["requests_backlog", "median_days_to_close", "net_sentiment"])
+def test_the_query_of_explain_has_every_event(nyc, typed, metric):
+    months = nyc.rows(
+        "select to_char(period_start, 'YYYY-MM'), n from marts.fct_kpi "
+        f"where metric_id = '{metric}' and city_id = 'nyc' and district_id = '*' and n > 0 "
+        "order by period_start desc limit 3"
+    )
+    assert bool(months) == (metric != "net_sentiment")
+    for month, n in months:
+        words = ("explain", metric, "--city", "nyc", "--period", month, "--json")
+        query = json.loads(typed(*words))["query"]
+        assert nyc.rows(f"select count(*) from ({query}) as event") == [(n,)], month
+
+
 def test_show_has_the_newest_months_of_each_area(typed):
     shown = json.loads(typed("show", "refuse_tons_per_1000", "--city", "nyc", "--json"))
     assert [row["period_start"] for row in shown["values"]][:2] == ["2020-06-01", "2020-05-01"]
