@@ -179,7 +179,9 @@ grains as (
     -- A stock is what there is at a month's end, of whatever year.
     where
         months.metric_id not in (
-            select metric_id from {{ ref('kpi_definition') }} where aggregate = 'stock'
+            select stock.metric_id
+            from {{ ref('kpi_definition') }} as stock
+            where stock.aggregate = 'stock'
         )
     group by months.city_id, months.metric_id, months.as_of, newest.last_month
 ),
