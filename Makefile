@@ -7,7 +7,7 @@ export PYTHONUNBUFFERED := 1
 .DEFAULT_GOAL := help
 # The tiers share two cores and their servers: one at a time, also under `make -j`.
 .NOTPARALLEL:
-.PHONY: help setup browser run stop test test-unit test-warehouse test-system lint docs format bench pins generate picture clean
+.PHONY: help setup browser run stop test test-unit test-warehouse test-system test-filters lint docs format bench pins generate picture clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-15s %s\n", $$1, $$2}'
@@ -37,6 +37,9 @@ test-warehouse: setup ## Run the warehouse tier (embedded PostgreSQL)
 
 test-system: setup browser ## Run the system tier (the real servers and a browser)
 	@$(PYTEST) tests/system
+
+test-filters: setup browser ## Compare the pages with the warehouse in 300 states of the filters
+	@CITYLOOM_FILTER_STATES=300 $(PYTEST) tests/system/test_page_filters.py
 
 lint: setup ## Check style, types, dependencies, rooms, generated files: .pre-commit-config.yaml
 	@$(BIN)/pre-commit run --all-files --color=auto

@@ -29,12 +29,15 @@ FLAGS = (
 )
 WIDTH = 1600
 HEIGHT = 3000
+#: Widths of a desktop, a laptop and a phone.
+WIDTHS = (1440, 1280, 390)
 #: Height of a picture of the first screen.
 FIRST_SCREEN = 1490
 
 #: Script that returns what the page shows of each chart.
 READ_CHARTS = """
-() => [...document.querySelectorAll('.dashboard-component-chart-holder')].map(holder => {
+() => [...document.querySelectorAll('.dashboard-component-chart-holder')]
+.filter(holder => !holder.closest('.dashboard-markdown')).map(holder => {
   const slice = holder.querySelector('[data-test-chart-id]');
   const alert = holder.querySelector('.ant-alert-error, [data-test="error-message"]');
   const empty = holder.querySelector('.ant-empty, [data-test="empty-state"]');
@@ -89,11 +92,13 @@ def open_dashboard(
     *,
     executable: str | Path,
     filters: str = "",
+    width: int = WIDTH,
     timeout: float = 300,
 ) -> Iterator[Page]:
     """Log in, open the dashboard and yield its page once no chart is loading.
 
-    `executable` is a Chromium or Chrome. `filters` is what `choose` makes.
+    `executable` is a Chromium or Chrome. `filters` is what `choose` makes. `width` is the window's,
+    in pixels.
     Raises `PageError` when charts are still loading after `timeout` seconds.
     """
     from playwright.sync_api import sync_playwright
@@ -102,7 +107,7 @@ def open_dashboard(
         browser = playwright.chromium.launch(executable_path=str(executable), args=list(FLAGS))
         try:
             page = browser.new_page(
-                viewport={"width": WIDTH, "height": HEIGHT}, locale="en-GB", timezone_id="UTC"
+                viewport={"width": width, "height": HEIGHT}, locale="en-GB", timezone_id="UTC"
             )
             page.set_default_timeout(timeout * 1000)
             log_in(page, url, user, password)
@@ -112,7 +117,7 @@ def open_dashboard(
             # Superset draws only what is in view: the window becomes as tall as the page.
             tall = page.evaluate("document.documentElement.scrollHeight")
             if tall > HEIGHT:
-                page.set_viewport_size({"width": WIDTH, "height": tall})
+                page.set_viewport_size({"width": width, "height": tall})
                 wait_until_drawn(page, timeout)
             yield page
         finally:
@@ -192,8 +197,9 @@ def save_picture(page: Page, path: Path, *, whole: bool = True) -> None:
     height = page.evaluate("document.documentElement.scrollHeight")
     if not whole:
         height = min(height, FIRST_SCREEN)
+    width = page.evaluate("window.innerWidth")
     page.screenshot(
         path=str(path),
-        clip={"x": 0, "y": 0, "width": WIDTH, "height": height},
+        clip={"x": 0, "y": 0, "width": width, "height": height},
         animations="disabled",
     )

@@ -181,7 +181,7 @@ def _metric(dataset: Dataset, name: str, current: dict[str, Any] | None) -> dict
     return {
         **had,
         "metric_name": name,
-        "expression": metric.sql,
+        "expression": dataset.expression(name),
         "verbose_name": metric.label,
         "d3format": metric.format,
         "description": metric.description,

@@ -106,7 +106,9 @@ def _dataset_problems(dataset: Dataset, relations: dict[str, Relation]) -> Itera
             f"the model and its YAML under {DBT_DIR.name}/models"
         )
         return
-    for column in (*dataset.columns, *([dataset.time_column] if dataset.time_column else [])):
+    areas = [dataset.area] if dataset.area else []
+    times = [dataset.time_column] if dataset.time_column else []
+    for column in (*dataset.columns, *times, *dataset.one, *areas):
         if column not in relation.columns:
             yield f"{dataset.path}: {_no_column(column, relation)}"
     for name, metric in dataset.metrics.items():
@@ -191,7 +193,7 @@ def _warehouse_problems(dataset: Dataset, connection: psycopg.Connection) -> Ite
     tried: list[tuple[str, sql.Composable]] = []
     if columns:
         tried.append(("columns", sql.SQL(", ").join(map(sql.Identifier, columns))))
-    tried += [(f"metrics.{n}.sql", sql.SQL(m.sql)) for n, m in dataset.metrics.items()]
+    tried += [(f"metrics.{n}.sql", sql.SQL(dataset.expression(n))) for n in dataset.metrics]
     for place, expression in tried:
         try:
             with connection.transaction():

@@ -30,6 +30,7 @@ from pydantic import (
 )
 
 from catalog.problems import key_of, problems_of
+from dashboards.guard import guarded
 
 LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 NAMESPACE = uuid5(NAMESPACE_URL, "cityloom/dashboards")
@@ -102,21 +103,36 @@ class DatasetColumn(Strict):
 
 
 class Metric(Strict):
-    """An aggregate over a dataset's columns; figures themselves are made by dbt."""
+    """An aggregate over a dataset's columns; figures themselves are made by dbt.
+
+    Without `guarded`, the dataset's `one` and `area` do not apply to it.
+    """
 
     sql: str
     label: str | None = None
     format: str | None = None
     description: str | None = None
+    guarded: bool = True
 
 
 class Dataset(Part):
-    """A relation that dbt documents, with the labels and aggregates that charts use."""
+    """A relation that dbt documents, with the labels and aggregates that charts use.
+
+    A metric gives nothing when a query's rows have several values of a column in `one`. Where they
+    have several of the column `area`, it takes those of the whole city.
+    """
 
     relation: Annotated[str, Field(pattern=r"^(marts|reporting)\.[a-z][a-z0-9_]*$")]
     time_column: str | None = None
+    one: tuple[Name, ...] = ()
+    area: Name | None = None
     columns: dict[str, DatasetColumn] = Field(default_factory=dict)
     metrics: dict[Name, Metric] = Field(default_factory=dict)
+
+    def expression(self, metric: str) -> str:
+        """SQL of a metric as Superset has it: with the conditions of `one` and `area`."""
+        known = self.metrics[metric]
+        return guarded(known.sql, self.one, self.area) if known.guarded else known.sql
 
     @property
     def schema_name(self) -> str:
@@ -151,9 +167,10 @@ class Filter(Strict):
     """A dashboard's filter; a `select` is over a column that every chart in its reach has.
 
     `default` is the value (or values) that it starts with; `first` takes the first in order, as
-    the data has it at the time of the push. `after` names the filters that narrow its choice.
-    `not_on` names the charts that it leaves alone. A `time_range` filter has no column, a
-    `number_range` filter none but the column.
+    the data has it at the time of the push. The order is the values' own, or that of the metric
+    `sorted_by`. `after` names the filters that narrow its choice: with `first`, it goes back to its
+    first value when they leave it with one that no longer exists. `not_on` names the charts that it
+    leaves alone. A `time_range` filter has no column, a `number_range` filter none but the column.
     """
 
     name: str
@@ -165,6 +182,7 @@ class Filter(Strict):
     required: bool = False
     default: str | int | tuple[str | int, ...] | None = None
     first: bool = False
+    sorted_by: Name | None = None
     descending: bool = False
     after: tuple[str, ...] = ()
     not_on: tuple[Name, ...] = ()
@@ -172,8 +190,8 @@ class Filter(Strict):
     @model_validator(mode="after")
     def _has_its_column(self) -> Filter:
         if self.type == "time_range":
-            if self.column or self.dataset or self.first:
-                raise ValueError("a time_range filter has no column, dataset or first")
+            if self.column or self.dataset or self.first or self.sorted_by:
+                raise ValueError("a time_range filter has no column, dataset, first or sorted_by")
         elif not (self.column and self.dataset):
             raise ValueError(f"a {self.type} filter needs a dataset and a column")
         return self
@@ -249,7 +267,7 @@ class Dashboard(Part):
     """A dashboard: `dashboard.yml`, the charts beside it, and the datasets that it uses.
 
     Its charts are in `rows`, or in `tabs` of rows. Without `show_descriptions`, no chart shows
-    its description under the title.
+    its description under the title. `empty` is the text of charts that have none of their own.
     """
 
     title: str
@@ -259,7 +277,9 @@ class Dashboard(Part):
     color_scheme: str = ""
     refresh_seconds: int = Field(default=0, ge=0)
     cross_filters: bool = True
+    filter_bar: Literal["left", "top"] = "left"
     show_descriptions: bool = True
+    empty: str = ""
     filters: tuple[Filter, ...] = ()
     rows: tuple[Row, ...] = ()
     tabs: tuple[Tab, ...] = ()
@@ -391,6 +411,10 @@ def _missing_references(dashboard: Dashboard) -> Iterator[str]:
         where = f"{dashboard.path}: filters.{item.name}"
         if item.dataset and item.dataset not in dashboard.datasets:
             yield f"{where}.dataset: {_unknown(item.dataset, dashboard.datasets, datasets)}"
+        elif item.dataset and item.sorted_by:
+            dataset = dashboard.datasets[item.dataset]
+            if item.sorted_by not in dataset.metrics:
+                yield f"{where}.sorted_by: {dataset.path.name} has no metric {item.sorted_by!r}"
         for name in item.not_on:
             if name not in dashboard.charts:
                 yield f"{where}.not_on: {_unknown(name, dashboard.charts, 'charts/')}"

@@ -12,7 +12,17 @@ from typing import Any
 from dashboards import layout
 from dashboards.bundle import explore_defaults
 from dashboards.check import METRIC_KEYS
-from dashboards.code import Cell, Chart, Condition, Dashboard, Filter, Row, TimeRange, parse_uuid
+from dashboards.code import (
+    Cell,
+    Chart,
+    Condition,
+    Dashboard,
+    Dataset,
+    Filter,
+    Row,
+    TimeRange,
+    parse_uuid,
+)
 from dashboards.compare import DERIVED_PARAMS, EMPTY, as_json
 from dashboards.state import placed
 
@@ -26,10 +36,11 @@ ADHOC_NOISE = (
     "operatorId",
 )
 GENERATED_RULE = re.compile(
-    r"^\.dashboard-component-chart-holder:has\(> #CHART-[\w-]+\) "
+    r"^\.dashboard-component-chart-holder(:has\(> #CHART-[\w-]+\))? "
     r"(\.header-title::after \{ content|p:has\(\+ \.ant-empty|\.ant-empty-description)"
 )
 SIZES = {name: size for size, name in layout.HEADINGS.items()}
+BARS = {name: bar for bar, name in layout.FILTER_BARS.items()}
 TYPES = {name: kind for kind, name in layout.FILTER_TYPES.items()}
 
 
@@ -202,11 +213,16 @@ def metric_names(params: dict[str, Any]) -> set[str]:
     return {item for item in flat if isinstance(item, str)}
 
 
-def metric_content(metric: dict[str, Any]) -> dict[str, Any]:
-    """Return a metric in the words of the YAML, without what is not set."""
+def metric_content(metric: dict[str, Any], known: Dataset | None = None) -> dict[str, Any]:
+    """Return a metric in the words of the YAML, without what is not set.
+
+    `known` is the dataset of the code that has it: SQL as its push wrote it is the file's.
+    """
+    name, found = metric["metric_name"], metric["expression"]
+    unchanged = known is not None and found == known.expression(name)
     return without_none(
         {
-            "sql": metric["expression"],
+            "sql": known.metrics[name].sql if known and unchanged else found,
             "label": metric.get("verbose_name") or None,
             "format": metric.get("d3format") or None,
             "description": metric.get("description") or None,
@@ -239,6 +255,7 @@ def filter_content(
         "required": bool(controls.get("enableEmptyFilter")),
         "default": default,
         "first": bool(controls.get("defaultToFirstItem")),
+        "sorted_by": item.get("sortMetric"),
         "descending": controls.get("sortAscending") is False,
         "after": [titles[key] for key in item.get("cascadeParentIds") or [] if key in titles],
         "not_on": excluded,
@@ -265,6 +282,7 @@ def settings(
         "color_scheme": found.get("color_scheme") or "",
         "refresh_seconds": found.get("refresh_frequency") or 0,
         "cross_filters": found.get("cross_filters_enabled", True) is not False,
+        "filter_bar": BARS.get(found.get("filter_bar_orientation") or "", "left"),
         "show_descriptions": layout.DESCRIPTION in css,
         "css": known.css if known and css == layout.css(known) else _own_css(css, position, names),
     }
@@ -275,7 +293,7 @@ def _own_css(css: str, position: dict[str, Any], names: dict[str, str]) -> str:
     generated = set(layout.DESCRIPTION.splitlines())
     lines = [
         line
-        for line in css.splitlines()
+        for line in css.replace(f"{layout.PHONE}\n", "").splitlines()
         if line not in generated and not GENERATED_RULE.match(line)
     ]
     text = "\n".join(lines).strip()

@@ -21,9 +21,12 @@ FILTER_TYPES = {
     "time_range": "filter_time",
     "number_range": "filter_range",
 }
+FILTER_BARS = {"left": "VERTICAL", "top": "HORIZONTAL"}
 GRID = ["ROOT_ID", "GRID_ID"]
 TRANSPARENT = {"background": "BACKGROUND_TRANSPARENT"}
 
+#: What holds a chart in the page.
+HOLDER = ".dashboard-component-chart-holder"
 #: Superset's words where a chart has nothing to draw: a title, and this line below it.
 EMPTY = ".ant-empty-description"
 #: A chart's description under its title, which Superset would cut off after two lines.
@@ -32,6 +35,25 @@ DESCRIPTION = (
     ".header-title::after { display: block; padding-left: 4px; color: #5f6b7a; "
     "font-size: 12px; font-weight: 400; line-height: 1.35; white-space: normal; }"
 )
+
+#: On a phone, a row of three charts becomes three rows, and what is wider scrolls in its card.
+#: Superset gives charts their width from the grid's: three times the screen, less the gaps.
+PHONE = """\
+@media (max-width: 700px) {
+  body { overflow-x: hidden; }
+  .grid-container { width: 1056px; min-width: 1056px; }
+  .grid-row { flex-wrap: wrap !important; width: calc(100vw - 32px) !important; row-gap: 12px; }
+  .grid-row, .grid-row > div { height: auto !important; min-width: 0 !important; }
+  .grid-row > div, .grid-row .resizable-container { max-width: 100% !important; }
+  .dashboard-component-chart-holder { max-width: 100%; overflow-x: auto; }
+  .dashboard-component-header { max-width: calc(100vw - 32px); }
+  .header-title::after { max-width: calc(100vw - 96px); }
+  .ant-empty, .ant-empty-description { position: absolute; left: 0; width: calc(100vw - 64px); }
+  .ant-empty-description { bottom: 16px; }
+  .dashboard-markdown .resizable-container { height: auto !important; }
+  .dashboard-markdown .dashboard-component-chart-holder > * { max-width: calc(100vw - 64px); }
+  #main-menu .ant-menu, #main-menu .ant-row > .ant-col:not(:first-child) { display: none; }
+}"""
 
 
 @dataclass(frozen=True)
@@ -144,6 +166,7 @@ def metadata(
         "chart_configuration": {},
         "global_chart_configuration": {"scope": {"rootPath": ["ROOT_ID"], "excluded": []}},
         "cross_filters_enabled": dashboard.cross_filters,
+        "filter_bar_orientation": FILTER_BARS[dashboard.filter_bar],
         "label_colors": dashboard.colours,
         "color_scheme": dashboard.color_scheme,
         "refresh_frequency": dashboard.refresh_seconds,
@@ -165,11 +188,15 @@ def _native_filter(
     if item.dataset:
         dataset = dashboard.datasets[item.dataset]
         target = {"datasetUuid": dataset.uuid, "column": {"name": item.column}}
+    default = first_value if item.first and item.default is None else item.default
     # Superset's own "first value" hides the page until the browser has asked for the values, and
     # under load now and then for ever: it is for a filter that has no value yet.
-    ask = item.first and first_value is None
-    default = first_value if item.first else item.default
+    ask = item.first and default is None
+    # In the browser, a filter goes back to its first value when the one that it has is gone.
+    goes_back = item.first and bool(item.after)
+    order = {"sortMetric": item.sorted_by} if item.sorted_by else {}
     return {
+        **order,
         "id": filter_id(dashboard, item.name),
         "name": item.name,
         "type": "NATIVE_FILTER",
@@ -182,21 +209,23 @@ def _native_filter(
         "tabsInScope": [],
         "cascadeParentIds": [filter_id(dashboard, name) for name in item.after],
         "defaultDataMask": _data_mask(item, default),
-        "controlValues": _control_values(item, ask),
+        "controlValues": _control_values(item, first_item=ask or goes_back),
         # Without it the first value is chosen and not applied.
         "requiredFirst": ask,
         "description": item.description,
     }
 
 
-def _control_values(item: Filter, ask: bool) -> dict[str, Any]:
+def _control_values(item: Filter, *, first_item: bool) -> dict[str, Any]:
     if item.type != "select":
         return {"enableEmptyFilter": item.required}
     return {
         "enableEmptyFilter": item.required,
-        "defaultToFirstItem": ask,
+        "defaultToFirstItem": first_item,
         "multiSelect": not item.single,
         "searchAllOptions": False,
+        # Only values that exist: a typed one would empty the page.
+        "creatable": False,
         "inverseSelection": False,
         "sortAscending": not item.descending,
     }
@@ -230,16 +259,21 @@ def _data_mask(item: Filter, default: Any) -> dict[str, Any]:
 def css(dashboard: Dashboard) -> str:
     """Return the dashboard's CSS, with `chart(<name>)` as the selector of that chart.
 
-    Rules that show each chart's description under its title are added: Superset 6.1 has a setting
-    for it ("show chart description"), but its page asks for a key that its API does not send.
+    Rules for phones are added, and those that show each chart's description under its title:
+    Superset 6.1 has a setting for it ("show chart description"), but its page asks for a key that
+    its API does not send.
     """
     own = re.sub(r"chart\(([a-z0-9_]+)\)", lambda found: selector(found[1]), dashboard.css)
     return "\n".join([own.strip(), *generated_rules(dashboard)]).strip()
 
 
 def generated_rules(dashboard: Dashboard) -> list[str]:
-    """Return the rules that are made from the charts' `description` and `empty`."""
-    rules = DESCRIPTION.splitlines() if dashboard.show_descriptions else []
+    """Return the rules for phones, and those of the charts' `description` and `empty`."""
+    rules = PHONE.splitlines()
+    if dashboard.show_descriptions:
+        rules += DESCRIPTION.splitlines()
+    if dashboard.empty:
+        rules += _empty_rules(HOLDER, dashboard.empty)
     for row in dashboard.all_rows:
         for name in (name for cell in row.cells for name in cell.charts):
             chart, place = dashboard.charts[name], selector(name)
@@ -247,16 +281,22 @@ def generated_rules(dashboard: Dashboard) -> list[str]:
                 text = _quoted(chart.description)
                 rules.append(f"{place} .header-title::after {{ content: {text}; }}")
             if chart.empty:
-                text = f"content: {_quoted(chart.empty)}; font-size: 13px;"
-                rules.append(f"{place} p:has(+ {EMPTY}) {{ display: none; }}")
-                rules.append(f"{place} {EMPTY} {{ font-size: 0; }}")
-                rules.append(f"{place} {EMPTY}::after {{ {text} }}")
+                rules += _empty_rules(place, chart.empty)
     return rules
+
+
+def _empty_rules(place: str, text: str) -> list[str]:
+    """Return the rules that put a text where Superset says that there are no results."""
+    return [
+        f"{place} p:has(+ {EMPTY}) {{ display: none; }}",
+        f"{place} {EMPTY} {{ font-size: 0; }}",
+        f"{place} {EMPTY}::after {{ content: {_quoted(text)}; font-size: 13px; }}",
+    ]
 
 
 def selector(chart: str) -> str:
     """Return the CSS selector of a chart: the holder of the anchor that has its layout id."""
-    return f".dashboard-component-chart-holder:has(> #CHART-{chart})"
+    return f"{HOLDER}:has(> #CHART-{chart})"
 
 
 def _quoted(text: str) -> str:

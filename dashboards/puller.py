@@ -281,8 +281,8 @@ class Puller:
         for metric in asset.config["metrics"]:
             name = metric["metric_name"]
             if name in dataset.metrics:
-                known = dataset.metrics[name].model_dump()
-                found = {**dict.fromkeys(known), **metric_content(metric)}
+                known = dataset.metrics[name].model_dump(exclude={"guarded"})
+                found = {**dict.fromkeys(known), **metric_content(metric, dataset)}
                 changed = {k: v for k, v in found.items() if (v or None) != (known[k] or None)}
                 metrics[name] = without_none({**metrics[name], **changed})
         time_column = asset.config.get("main_dttm_col")
@@ -572,7 +572,7 @@ class Puller:
         for item, written in zip(known.filters, in_file, strict=True):
             if item.name != content["name"]:
                 continue
-            if item.first:
+            if item.first and item.default is None:
                 first = self.first_values.get(known.name, {}).get(item.name)
                 if asset.is_locked or content.get("default") in (first, None):
                     content.pop("default", None)

@@ -80,15 +80,17 @@ def _first_values(connection: psycopg.Connection, code: Code) -> dict[str, dict[
     values: dict[str, dict[str, str | int]] = {}
     for dashboard in code.dashboards:
         for item in dashboard.filters:
-            if not (item.first and item.dataset and item.column):
+            if not (item.first and item.dataset and item.column) or item.default is not None:
                 continue
             dataset = dashboard.datasets[item.dataset]
+            by = dataset.metrics[item.sorted_by].sql if item.sorted_by else "1"
             query = sql.SQL(
                 "select {column} from {relation} where {column} is not null "
-                "order by 1 {order} limit 1"
+                "group by {column} order by {by} {order} limit 1"
             ).format(
                 column=sql.Identifier(item.column),
                 relation=sql.Identifier(dataset.schema_name, dataset.table_name),
+                by=sql.SQL(by),
                 order=sql.SQL("desc" if item.descending else "asc"),
             )
             row = connection.execute(query).fetchone()

@@ -1,4 +1,4 @@
-"""`cityloom dashboards`: push, pull, unlock, check, picture."""
+"""`cityloom dashboards`: push, pull, unlock, check, picture, pictures."""
 
 from __future__ import annotations
 
@@ -148,3 +148,30 @@ def picture(
     with open_dashboard(*_superset(), dashboard, executable=ensure()) as opened:
         save_picture(opened, path, whole=False)
     echo(f"{path}: {path.stat().st_size / 1024:,.0f} kB")
+
+
+@app.command()
+def pictures(
+    folder: Annotated[Path, typer.Argument(help="Where the PNGs are written.")] = Path(
+        "build/pictures"
+    ),
+    city: Annotated[str | None, typer.Option(help="Of this city, by its name on the page.")] = None,
+) -> None:
+    """Take a picture of every page, whole, as wide as a desktop, a laptop and a phone.
+
+    Example: cityloom dashboards pictures --city "New York City"
+    """
+    from dashboards.browser import WIDTHS, choose, open_dashboard, save_picture
+    from dashboards.chromium import ensure
+    from dashboards.code import load_dashboards
+
+    for dashboard in load_dashboards():
+        filters = choose(dashboard, City=city) if city else ""
+        for width in WIDTHS:
+            path = folder / f"{dashboard.slug}-{width}.png"
+            place = (*_superset(), dashboard.slug)
+            with open_dashboard(
+                *place, executable=ensure(), filters=filters, width=width
+            ) as opened:
+                save_picture(opened, path)
+            echo(str(path))

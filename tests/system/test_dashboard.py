@@ -30,13 +30,14 @@ pytestmark = pytest.mark.usefixtures("demo")
 PICTURES = Path(
     os.environ.get("CITYLOOM_TEST_LOGS") or Path(tempfile.gettempdir()) / "cityloom-pictures"
 )
+#: No source of the demo city is a sample or old, which that chart says.
+NOTHING_TO_NOTE = ["Before you quote a figure: shows no data"]
 NEWEST = "(select newest_full_month from reporting.rpt_city_status where city_id = 'demo')"
 
 
 @pytest.fixture(scope="module")
 def overview():
-    (dashboard,) = load_dashboards()
-    return dashboard
+    return next(d for d in load_dashboards() if d.slug == "city-overview")
 
 
 @pytest.fixture
@@ -49,7 +50,7 @@ def superset(stack) -> Iterator[Superset]:
 
 @pytest.fixture
 def code(tmp_path: Path) -> Path:
-    for folder in ("city_overview", "datasets"):
+    for folder in ("all_measures", "city_overview", "voice_and_work", "datasets"):
         shutil.copytree(CODE_DIR / folder, tmp_path / folder)
     return tmp_path
 
@@ -110,7 +111,7 @@ def test_it_comes_up_whole_and_its_figures_are_the_warehouses(stack, overview):
     with opened(stack) as page:
         charts = look(page)
         save_picture(page, PICTURES / "city-overview.png")
-    assert problems(charts) == []
+    assert problems(charts) == NOTHING_TO_NOTE
     assert sorted(c.title for c in charts) == sorted(c.title for c in overview.charts.values())
     shown = {chart.title: chart.text for chart in charts}
 
@@ -144,7 +145,7 @@ def test_a_district_chosen_changes_the_figures_to_that_districts(stack, overview
     )[0]
     with opened(stack, filters=choose(overview, City=city, District=name)) as page:
         charts = look(page)
-    assert problems(charts) == []
+    assert problems(charts) == NOTHING_TO_NOTE
     shown = {chart.title: chart.text for chart in charts}
     requests = stack.value(
         f"select count(*) from marts.fct_service_request where city_id = 'demo' "
@@ -152,9 +153,7 @@ def test_a_district_chosen_changes_the_figures_to_that_districts(stack, overview
     )
     assert f"\n{requests:,}\n" in shown["Requests opened"]
     # Districts stand beside each other whichever is chosen.
-    assert (
-        name in shown["Districts against target"] and "Target" in shown["Districts against target"]
-    )
+    assert name in shown["Districts against target"]
 
 
 def test_a_click_on_a_bar_empties_no_chart(stack):
@@ -164,7 +163,23 @@ def test_a_click_on_a_bar_empties_no_chart(stack):
         page.mouse.click(box["x"] + box["width"] / 2, box["y"] + 30)
         page.wait_for_timeout(3000)
         wait_until_drawn(page)
-        assert problems(look(page)) == []
+        assert problems(look(page)) == NOTHING_TO_NOTE
+
+
+def test_on_a_phone_every_card_is_as_wide_as_the_screen_at_most(stack):
+    with opened(stack, width=390) as page:
+        assert problems(look(page)) == NOTHING_TO_NOTE
+        cards = page.evaluate(
+            "() => [...document.querySelectorAll('.dashboard-component-chart-holder')]"
+            ".map(card => card.getBoundingClientRect()).map(box => [box.left, box.width])"
+        )
+        tiles = page.locator(".superset-legacy-chart-big-number .header-line")
+        sizes = [
+            float(tile.evaluate("e => parseFloat(getComputedStyle(e).fontSize)"))
+            for tile in tiles.all()
+        ]
+    assert all(left >= 0 and left + width <= 390 and width >= 150 for left, width in cards)
+    assert min(sizes) >= 20
 
 
 def test_a_second_push_changes_nothing(stack):

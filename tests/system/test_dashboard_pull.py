@@ -34,7 +34,7 @@ def superset(stack) -> Iterator[Superset]:
 
 @pytest.fixture
 def code(tmp_path: Path) -> Path:
-    for folder in ("city_overview", "datasets"):
+    for folder in ("all_measures", "city_overview", "voice_and_work", "datasets"):
         shutil.copytree(CODE_DIR / folder, tmp_path / folder)
     return tmp_path
 
@@ -292,7 +292,7 @@ def test_a_chart_on_a_query_of_somebodys_own_is_refused(stack, superset, code):
     )
     try:
         with pytest.raises(PullRefused, match=r"'Of my query'.*'my query' is not a relation of"):
-            pull_code(stack, code, add=["Of my query"])
+            pull_code(stack, code, add=["Of my query"], dashboard="city-overview")
         assert pull_code(stack, code).files == []
     finally:
         superset.delete("chart", chart)

@@ -185,6 +185,7 @@ select
     months.district_id,
     residents.district_name,
     months.month,
+    extract(year from months.month)::integer as year,
     coalesce(completeness.is_complete, false) as is_complete,
     residents.residents as population,
     {%- for part, count in [

@@ -6,14 +6,24 @@ import yaml
 
 from dashboards.bundle import form_data
 from dashboards.check import CheckFailed, check
-from dashboards.code import DashboardCodeError, load_code, load_dashboards, place_uuid
-from dashboards.layout import chart_numbers, css, metadata, positions, selector
+from dashboards.code import (
+    Dashboard,
+    DashboardCodeError,
+    load_code,
+    load_dashboards,
+    place_uuid,
+)
+from dashboards.layout import HOLDER, chart_numbers, css, metadata, positions, selector
 from dashboards.relations import DBT_DIR
 
 
 def edit(path: Path, **changes) -> None:
     content = yaml.safe_load(path.read_text())
     path.write_text(yaml.safe_dump({**content, **changes}, sort_keys=False, allow_unicode=True))
+
+
+def overview() -> Dashboard:
+    return next(d for d in load_dashboards() if d.name == "city_overview")
 
 
 def refused(code: Path) -> str:
@@ -28,13 +38,13 @@ def test_the_code_names_only_what_dbt_documents():
     assert checked.charts >= 8
 
 
-def test_dbts_exposure_names_what_the_dashboard_reads():
-    (dashboard,) = load_dashboards()
+def test_dbts_exposures_name_what_the_dashboards_read():
     content = yaml.safe_load((DBT_DIR / "models" / "exposures.yml").read_text())
-    (exposure,) = [e for e in content["exposures"] if e["name"] == dashboard.name]
-    read = {f"ref('{dataset.table_name}')" for dataset in dashboard.datasets.values()}
-    assert set(exposure["depends_on"]) == read
-    assert exposure["label"] == dashboard.title
+    exposures = {item["name"]: item for item in content["exposures"]}
+    for dashboard in load_dashboards():
+        read = {f"ref('{dataset.table_name}')" for dataset in dashboard.datasets.values()}
+        assert set(exposures[dashboard.name]["depends_on"]) == read
+        assert exposures[dashboard.name]["label"] == dashboard.title
 
 
 def test_every_chart_has_a_description_without_jargon():
@@ -47,8 +57,7 @@ def test_every_chart_has_a_description_without_jargon():
 def test_uuids_are_stable_and_distinct():
     # A UUID that changes would leave the old object behind on every server.
     assert place_uuid("city_overview") == "547944bc-bf69-5822-8e50-089b36925cdd"
-    (dashboard,) = load_dashboards()
-    parts = [dashboard, *dashboard.charts.values(), *dashboard.datasets.values()]
+    parts = list(load_code().parts)
     assert len({part.uuid for part in parts}) == len(parts)
 
 
@@ -153,7 +162,7 @@ def test_check_finds_a_filter_that_a_chart_cannot_follow(code: Path):
 
 
 def test_where_becomes_superset_filters():
-    (dashboard,) = load_dashboards()
+    dashboard = overview()
     chart = dashboard.charts["longest_wait"].model_copy(
         update={"where": {"a": ("x", "y"), "b": True, "c": None, "d": 2}}
     )
@@ -167,7 +176,7 @@ def test_where_becomes_superset_filters():
 
 
 def test_layout_places_every_chart_once_and_scopes_filters():
-    (dashboard,) = load_dashboards()
+    dashboard = overview()
     numbers = chart_numbers(dashboard)
     tree = positions(dashboard)
     placed = [item["meta"]["chartId"] for key, item in tree.items() if key.startswith("CHART-")]
@@ -181,6 +190,10 @@ def test_layout_places_every_chart_once_and_scopes_filters():
     assert numbers["freshness"] in filters["District"]["scope"]["excluded"]
     assert numbers["refuse"] not in filters["District"]["scope"]["excluded"]
     assert filters["District"]["defaultDataMask"]["filterState"]["value"] == ["Whole city"]
+    # A district that the chosen city does not have goes back to the whole city.
+    assert filters["District"]["controlValues"]["defaultToFirstItem"] is True
+    assert filters["District"]["requiredFirst"] is False
+    assert filters["District"]["sortMetric"] == "area_order"
     assert filters["City"]["controlValues"]["defaultToFirstItem"] is True
     known = metadata(dashboard, {"City": "Loomfield"})
     city = known["native_filter_configuration"][0]
@@ -189,18 +202,20 @@ def test_layout_places_every_chart_once_and_scopes_filters():
 
 
 def test_css_names_charts_by_their_place_in_the_layout():
-    (dashboard,) = load_dashboards()
+    dashboard = overview()
     rules = css(dashboard)
     assert f"{selector('city_status')} " in rules
     assert "chart(" not in rules
 
 
 def test_a_chart_has_its_own_text_where_there_is_no_data():
-    (dashboard,) = load_dashboards()
+    dashboard = overview()
     rules = css(dashboard)
     assert dashboard.charts["net_sentiment"].empty in rules
     assert f"{selector('net_sentiment')} .ant-empty-description::after" in rules
+    # One without a text of its own has the dashboard's.
     assert f"{selector('refuse')} .ant-empty" not in rules
+    assert f'{HOLDER} .ant-empty-description::after {{ content: "{dashboard.empty}"' in rules
 
 
 def test_two_datasets_on_one_relation(code: Path):

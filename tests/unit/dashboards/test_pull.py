@@ -19,7 +19,7 @@ from dashboards.yamlfile import render
 PERSONS = "11111111-2222-4333-8444-555555555555"
 BOARD = "11111111-2222-4333-8444-666666666666"
 DEFAULTS = CODE_DIR / "explore_defaults.yml"
-FIRST = {"city_overview": {"City": "Loomfield (simulated)"}}
+FIRST = {"city_overview": {"City": "Loomfield (simulated)", "District": "Whole city"}}
 NO_FILTER = {
     "expressionType": "SIMPLE",
     "clause": "WHERE",
@@ -70,6 +70,11 @@ def chart(state, name):
 
 def board(state):
     return state.dashboard[place_uuid("city_overview")]
+
+
+def text_of(item):
+    """The text of a heading in a layout, if it is one."""
+    return (item.get("meta") or {}).get("text") if isinstance(item, dict) else None
 
 
 def persons_chart(state, **changes):
@@ -152,7 +157,8 @@ def test_edits_of_a_dashboard(state, pulled, code):
     config["dashboard_title"] = "The city"
     position = config["position"]
     position["CHART-longest_wait"]["meta"]["width"] = 3
-    position["HEADER-11"]["meta"]["text"] = "Where it comes from"
+    (heading,) = (key for key in position if (text_of(position[key]) == "Sources"))
+    position[heading]["meta"]["text"] = "Where it comes from"
     district = config["metadata"]["native_filter_configuration"][1]
     district["defaultDataMask"]["filterState"]["value"] = ["Harbour"]
     config["metadata"]["label_colors"]["target"] = "#000000"
@@ -329,8 +335,10 @@ def test_labels_and_metrics_changed_on_a_dataset(state, pulled, code):
             "-  area: {label: District}",
             "+  area: {label: Quarter, description: Mine}",
             "-  value: {label: Value}",
-            '-  refuse: {sql: MAX(value), label: Refuse, format: ".1f"}',
-            '+  refuse: {sql: MAX(value), label: Refuse, format: ",d"}',
+            "-  refuse: {sql: CASE WHEN COUNT(*) = 1 THEN MAX(value) END, label: Refuse, "
+            'format: ".1f"}',
+            "+  refuse: {sql: CASE WHEN COUNT(*) = 1 THEN MAX(value) END, label: Refuse, "
+            'format: ",d"}',
         ]
     }
 
@@ -436,7 +444,8 @@ def test_a_persons_dashboard_comes_in_whole(state, pulled, code):
 
 def test_a_chart_that_left_the_layout_leaves_the_code(state, pulled, code):
     position = board(state).config["position"]
-    position["ROW-10"]["children"].remove("CHART-sentiment_by_channel")
+    row = position["CHART-sentiment_by_channel"]["parents"][-1]
+    position[row]["children"].remove("CHART-sentiment_by_channel")
     del position["CHART-sentiment_by_channel"]
     (change, *_) = changes = pulled(state).changes()
     assert (change.path.name, change.action) == ("sentiment_by_channel.yml", "removed")
