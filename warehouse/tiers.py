@@ -120,11 +120,14 @@ $$;
 create or replace function access.rights(relation regclass) returns text
 language sql stable as $$
     select md5(concat_ws(
-        e'\\n', relrowsecurity::text, relacl::text, array_to_string(reloptions, ','),
-        (select string_agg(attname || attacl::text, ',' order by attnum)
-         from pg_attribute where attrelid = c.oid and attacl is not null),
-        (select string_agg(concat_ws(' ', polname, polcmd, polpermissive, polroles::regrole[]::text,
-                                     pg_get_expr(polqual, polrelid)), ',' order by polname)
+        e'\\n', relrowsecurity::text, array_to_string(reloptions, ','),
+        (select string_agg(acl::text, ',' order by acl::text) from unnest(relacl) acl),
+        (select string_agg(attname || acl::text, ',' order by attname, acl::text)
+         from pg_attribute, unnest(attacl) acl where attrelid = c.oid),
+        (select string_agg(concat_ws(' ', polname, polcmd, polpermissive,
+             (select string_agg(role::regrole::text, ',' order by role::regrole::text)
+              from unnest(polroles) role),
+             pg_get_expr(polqual, polrelid)), ',' order by polname)
          from pg_policy where polrelid = c.oid)
     ))
     from pg_class c where c.oid = relation

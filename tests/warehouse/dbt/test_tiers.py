@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import subprocess
+
 import psycopg
 import pytest
 
 from extract.manifests import load_cities
+from infra.local.postgres import shipped_programs
 from warehouse import tiers
 from warehouse.bootstrap import find_faults
-from warehouse.schema import SCHEMAS, create_schemas
+from warehouse.schema import SCHEMAS, create_schemas, find_grant_faults
 from warehouse.tiers import ROLES, declare_cities
 
 DENIED = psycopg.errors.InsufficientPrivilege
@@ -217,3 +220,27 @@ def test_statements_of_restricted_readers_are_logged_and_they_cannot_switch_it_o
         ):
             connection.execute("set log_statement = 'none'")
     assert ask("analyst", "show log_statement") == [("none",)]
+
+
+def test_a_restored_dump_has_the_same_rights(walls, postgres, tmp_path):
+    programs, dump = shipped_programs(), tmp_path / "warehouse.sql"
+    url = postgres.url.replace("/warehouse?", "/restored?")
+    with psycopg.connect(postgres.admin_url, autocommit=True) as connection:
+        connection.execute("create database restored owner warehouse template template0")
+    try:
+        subprocess.run([programs / "pg_dump", "--file", dump, postgres.url], check=True)
+        load = [programs / "psql", "--quiet", "--set", "ON_ERROR_STOP=1", "--file", dump, url]
+        subprocess.run(load, check=True, stdout=subprocess.DEVNULL)
+        query = "select text from marts.fct_feedback order by text"
+        for role, texts in {
+            "reader_open": [("nice app",)],
+            "analyst": [("an answer",), ("nice app",)],
+            "data_engineer": [("an answer",), ("nice app",), ("secret mail",)],
+        }.items():
+            with psycopg.connect(postgres.role_url(role, "restored")) as connection:
+                assert connection.execute(query).fetchall() == texts
+        with psycopg.connect(url) as connection:
+            assert find_grant_faults(connection) == []
+    finally:
+        with psycopg.connect(postgres.admin_url, autocommit=True) as connection:
+            connection.execute("drop database restored with (force)")

@@ -75,8 +75,10 @@ class Superset:
         return self.ask(user, "POST", "/api/v1/sqllab/execute/", body)
 
 
-@pytest.fixture(scope="module")
-def superset(warehouse, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Superset]:
+@pytest.fixture(scope="package")
+def superset(postgres, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Superset]:
+    warehouse = postgres
+    warehouse.reset()
     declare_cities(warehouse.url, load_cities().cities)
     with psycopg.connect(warehouse.url) as connection:
         for table, (tier, rows, columns) in TABLES.items():
