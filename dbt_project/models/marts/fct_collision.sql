@@ -1,3 +1,5 @@
+{{ config(pre_hook=joins_by_hash()) }}
+
 select
     collision.city_id,
     collision.collision_id,

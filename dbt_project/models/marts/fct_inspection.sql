@@ -1,3 +1,5 @@
+{{ config(pre_hook=joins_by_hash()) }}
+
 select
     inspection.city_id,
     inspection.inspection_id,

@@ -1,3 +1,5 @@
+{{ config(pre_hook=joins_by_hash()) }}
+
 select
     permit.city_id,
     permit.permit_id,

@@ -1,3 +1,5 @@
+{{ config(pre_hook=joins_by_hash()) }}
+
 -- A state that no staging model maps is unknown, and never taken for open.
 with requests as (
     select

@@ -1,3 +1,5 @@
+{{ config(pre_hook=joins_by_hash()) }}
+
 select
     trip.city_id,
     trip.trip_id,
