@@ -155,6 +155,21 @@ def test_raw_is_read_by_staging_only_and_loads_by_status_and_as_of_only(built):
             assert node["name"] in ("rpt_service_status", "int_source_as_of")
 
 
+def test_marts_join_by_hash_what_the_planner_takes_for_one_row(built):
+    """A loop over all days for each of a million requests took more than ten minutes."""
+    joining = [
+        node
+        for node in _manifest(built)["nodes"].values()
+        if node["resource_type"] == "model"
+        and "within_as_of(" in node["raw_code"]
+        and "\nleft join" in node["raw_code"]
+    ]
+    assert len(joining) >= 5
+    for node in joining:
+        hooks = [hook["sql"] for hook in node["config"]["pre-hook"]]
+        assert any("enable_nestloop = off" in sql for sql in hooks), node["name"]
+
+
 def test_the_newest_version_counts_and_load_ids_do_not(built):
     built.add(
         "demo__districts",
