@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import shutil
 from pathlib import Path
 
 import pytest
@@ -27,21 +28,6 @@ CORRECTED = "Corrected by a test"
 @pytest.fixture
 def data(nyc, nyc_data):
     return nyc_data
-
-
-def linked(source: Path, target: Path) -> Path:
-    """Return a folder like `source` whose files are links, so that any can be replaced."""
-    for path in source.rglob("*"):
-        if path.is_file():
-            copy = target / path.relative_to(source)
-            copy.parent.mkdir(parents=True, exist_ok=True)
-            copy.symlink_to(path)
-    return target
-
-
-def replaced(path: Path, content: bytes) -> None:
-    path.unlink()
-    path.write_bytes(content)
 
 
 def test_every_source_is_accepted_whole(nyc):
@@ -82,13 +68,12 @@ def test_a_second_run_loads_nothing(stack, nyc, data):
 
 
 def test_a_corrected_value_changes_one_row_and_keeps_the_old_version(stack, data, tmp_path):
-    snapshot = linked(data, tmp_path / "nyc")
+    snapshot = shutil.copytree(data, tmp_path / "nyc")
     file = snapshot / "311" / "nyc311_anthony.csv"
     with file.open(newline="", encoding="utf-8-sig") as text:
         rows = list(csv.DictReader(text))
     key, before = rows[0]["unique_key"], rows[0]["descriptor"]
     rows[0]["descriptor"] = CORRECTED
-    file.unlink()
     with file.open("w", newline="", encoding="utf-8") as text:
         writer = csv.DictWriter(text, list(rows[0]))
         writer.writeheader()
@@ -113,30 +98,27 @@ def test_a_corrected_value_changes_one_row_and_keeps_the_old_version(stack, data
 @pytest.fixture(scope="module")
 def broken(stack, nyc, nyc_data, tmp_path_factory):
     """A run of a snapshot in which four sources are broken, each in its own way."""
-    snapshot = linked(nyc_data, tmp_path_factory.mktemp("broken") / "nyc")
+    snapshot = shutil.copytree(nyc_data, tmp_path_factory.mktemp("broken") / "nyc")
 
     collisions = snapshot / "crashes" / "nyc_mv_collisions_202201.csv"
     content = collisions.read_bytes()
     # In the middle of a record, as a broken transfer leaves it.
     cut = content.index(b"\n", len(content) // 2) + 20
-    replaced(collisions, content[:cut])
+    collisions.write_bytes(content[:cut])
 
     tonnage = snapshot / "dsny" / "dsny_monthly_tonnage_2020.csv"
-    replaced(
-        tonnage,
-        tonnage.read_bytes().replace(b"REFUSETONSCOLLECTED", b"REFUSE_TONNAGE", 1),
-    )
+    content = tonnage.read_bytes()
+    tonnage.write_bytes(content.replace(b"REFUSETONSCOLLECTED", b"REFUSE_TONNAGE", 1))
 
     inspections = snapshot / "health" / "dohmh_rodent_inspections_2020.csv"
     page = b"<!DOCTYPE html>\n<html><head><title>503</title></head><body>Sorry.</body></html>\n"
-    replaced(inspections, page)
+    inspections.write_bytes(page)
 
     projects = snapshot / "capital_projects.csv"
     with projects.open(newline="", encoding="utf-8") as text:
         rows = list(csv.DictReader(text))
     for row in rows[::20]:
         row["totalplannedcommit"] = "see note"
-    projects.unlink()
     with projects.open("w", newline="", encoding="utf-8") as text:
         writer = csv.DictWriter(text, list(rows[0]))
         writer.writeheader()

@@ -22,6 +22,7 @@ from dashboards.superset import Superset
 from infra.home import ROOT
 from infra.local import services
 from infra.local.settings import Settings, settings_from
+from infra.setup import SUPERSET
 
 START_SECONDS = 400
 
@@ -70,7 +71,6 @@ def web(postgres, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Web]:
     home = tmp_path_factory.mktemp("servers")
     address = urlsplit(postgres.url)
     ports = {name: free_port() for name in ("airflow", "mlflow", "superset")}
-    ports |= {name: free_port() for name in ("airflow_worker_log", "airflow_trigger_log")}
     state = {
         "ports": {**ports, "postgres": address.port},
         "database": {"host": address.hostname, "port": address.port, "options": ""},
@@ -85,7 +85,7 @@ def web(postgres, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Web]:
         name: {**os.environ, **variables, "CITYLOOM_HOME": str(home)}
         for name, variables in services.environments(settings).items()
     }
-    superset = str(services.superset_python())
+    superset = str(SUPERSET.python)
     python = {"airflow": sys.executable, "mlflow": sys.executable, "superset": superset}
     servers = {
         "airflow": f"-m airflow api-server --host 127.0.0.1 --port {ports['airflow']} --workers 1",
