@@ -63,7 +63,7 @@ def test_another_program_on_a_port_is_not_ours(home, family, monkeypatch):
             pass
 
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Other) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+        threading.Thread(target=server.serve_forever, args=[0.01], daemon=True).start()
         chosen = dict(FIRST_PORTS) | {family: server.server_port}
         answers = probe_family(family, settings_from(home, {"ports": chosen}))
         server.shutdown()
