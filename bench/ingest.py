@@ -111,13 +111,14 @@ def run(rows: int, rounds: int, *, with_dlt: bool) -> dict:
 def _server() -> Iterator[str]:
     """Start a server that flushes to disk, as the stack's own does; yield its URL."""
     from bench.server import throwaway
+    from warehouse.bootstrap import READERS
 
     with throwaway() as url:
         with psycopg.connect(url, autocommit=True) as connection:
             for setting in ("fsync", "full_page_writes", "synchronous_commit"):
                 connection.execute(f"alter system set {setting} = on")
             connection.execute("select pg_reload_conf()")
-            for role in ("analyst", "dashboards"):
+            for role in READERS:
                 connection.execute(f"create role {role}")
         yield url
 
