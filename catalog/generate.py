@@ -14,12 +14,11 @@ import json
 import os
 import re
 from collections.abc import Callable, Iterable
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import yaml
-from holidays import country_holidays
+from holidays import country_holidays, list_supported_countries
 from pydantic import TypeAdapter, ValidationError
 
 from catalog.cities import Cities, read_cities
@@ -180,15 +179,29 @@ def refresh(
 def holidays_of(city: City, years: range = YEARS) -> list[tuple[str, str]]:
     """Return a city's holidays (ISO date, name): its own list, in years that this has any day of.
 
-    The other years have the public holidays of its country, where the library `holidays` knows
-    them.
+    The other years have the public holidays of its country, or none; see `holiday_problem`.
     """
     listed = {day.year for day in city.holidays}
     days = {day: "Holiday of the city" for day in city.holidays}
-    with suppress(NotImplementedError):  # a country that the library does not know
+    if has_public_holidays(city.country):
         public = country_holidays(city.country, years=[y for y in years if y not in listed])
         days |= {day: name for day, name in public.items() if day.year not in listed}
     return [(day.isoformat(), days[day]) for day in sorted(days)]
+
+
+def has_public_holidays(country: str) -> bool:
+    """Return whether the library `holidays` knows a country (ISO 3166); most, but not all."""
+    return country in list_supported_countries()
+
+
+def holiday_problem(city: City) -> str | None:
+    """Return what is missing where a city's office hours would count holidays as working days."""
+    if city.holidays or has_public_holidays(city.country):
+        return None
+    return (
+        f"{city.city_id}: no public holidays of {city.country} are known, so business hours count "
+        "them as working days; list them in city.yml under `holidays`"
+    )
 
 
 def max_staleness_days(cadence: str) -> int:

@@ -61,7 +61,7 @@ def check(
     Example: cityloom sources check nyc --data ../shared/data/nyc --snapshot
     """
     from catalog.facts import feed_problems, load_facts, twin_problems
-    from catalog.generate import DBT_PROJECT
+    from catalog.generate import DBT_PROJECT, holiday_problem
     from catalog.problems import ManifestError
     from extract.manifests import load_cities
 
@@ -82,6 +82,8 @@ def check(
         rest = f", {wrong} cannot be used" if wrong else ""
         count = len(known.sources)
         echo(f"{known.city_id}: {count} manifest{' is' if count == 1 else 's are'} good{rest}")
+        if warning := holiday_problem(known):
+            echo(f"warning: {warning}", err=True)
         if data is not None:
             for one in [known.source(source)] if source else known.sources:
                 good &= _check_files(one, data, "snapshot" if snapshot else "read")

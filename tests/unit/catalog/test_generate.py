@@ -161,8 +161,18 @@ def test_a_city_s_own_holidays_stand_for_its_years_and_public_ones_for_the_other
     days = dict(generate.holidays_of(load_city("smalltown", cities), range(2023, 2026)))
     assert [day for day in days if day.startswith("2024")] == ["2024-08-01"]
     assert days["2023-07-04"] == days["2025-07-04"] == "Independence Day"
+
+
+def test_a_country_without_known_holidays_is_named(cities: Path):
+    assert generate.holiday_problem(load_city("smalltown", cities)) is None
     (cities / "smalltown/city.yml").write_text(CITY.replace("US", "TA"))
-    assert generate.holidays_of(load_city("smalltown", cities), range(2023, 2026)) == []
+    city = load_city("smalltown", cities)
+    assert generate.holidays_of(city, range(2023, 2026)) == []
+    assert "no public holidays of TA are known" in (generate.holiday_problem(city) or "")
+    (cities / "smalltown/city.yml").write_text(
+        CITY.replace("US", "TA") + 'holidays: ["2024-08-01"]\n'
+    )
+    assert generate.holiday_problem(load_city("smalltown", cities)) is None
 
 
 def test_when_offices_are_open_is_a_city_s(cities: Path):

@@ -3,6 +3,7 @@
 import shutil
 
 import pytest
+import yaml
 from typer.testing import CliRunner
 
 import extract.manifests
@@ -72,6 +73,14 @@ def test_check_counts_one_manifest_as_one(cities):
         if path.stem != "permits":
             path.unlink()
     assert "demo: 1 manifest is good" in typed("sources", "check", "demo").stdout
+
+
+def test_check_warns_of_a_country_whose_holidays_are_not_known(cities):
+    path = cities / "nyc/city.yml"
+    described = yaml.safe_load(path.read_text()) | {"country": "TA", "holidays": []}
+    path.write_text(yaml.safe_dump(described))
+    assert "warning: nyc: no public holidays of TA" in typed("sources", "check", "nyc").stderr
+    assert "holidays" not in typed("sources", "check", "demo").stderr
 
 
 def test_list_shows_the_rest_and_says_that_some_are_left_out(cities):

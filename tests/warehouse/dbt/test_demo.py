@@ -15,6 +15,7 @@ from expectations import gate
 from extract import load as loader
 from extract.manifests import load_city
 from simulator import growth
+from tests.indicators import as_stored, by_month, stored_months
 
 SOURCES = (
     *("districts", "service_requests", "call_log", "collection_rounds"),
@@ -56,11 +57,6 @@ def accepted(demo):
         return read.filter(~pl.col(key).is_in(refused)).unique(key, keep="last")
 
     return rows
-
-
-def _by_month(rows: pl.DataFrame, at: str, value: pl.Expr) -> dict[str, tuple[int, float]]:
-    found = rows.group_by(pl.col(at).dt.strftime("%Y-%m-01")).agg(n=pl.len(), value=value)
-    return {month: (n, value) for month, n, value in found.rows()}
 
 
 def test_indicators_are_those_of_the_files(demo, drop: Path, accepted):
@@ -123,40 +119,30 @@ def test_indicators_are_those_of_the_files(demo, drop: Path, accepted):
     ).with_columns(days=(pl.col("completed_on") - pl.col("opened_on")).dt.total_days())
     in_30_seconds = pl.col("answered") & (pl.col("wait") <= 30)
     expected = {
-        "requests_opened": _by_month(requests, "opened_at", pl.len()),
-        "closed_on_time_pct": _by_month(due, "due_at", pl.col("on_time").mean() * 100),
-        "requests_closed": _by_month(done, "closed_at", pl.len()),
-        "closed_by_routine_pct": _by_month(done, "closed_at", pl.col("is_routine").mean() * 100),
-        "median_days_to_close": _by_month(worked, "closed_at", pl.col("days").median()),
-        "p90_days_to_close": _by_month(worked, "closed_at", pl.col("days").quantile(0.9, "linear")),
-        "calls_offered": _by_month(calls, "at", pl.len()),
-        "calls_answered_30s_pct": _by_month(calls, "at", in_30_seconds.mean() * 100),
-        "calls_abandoned_pct": _by_month(calls, "at", (~pl.col("answered")).mean() * 100),
-        "p90_call_wait": _by_month(
+        "requests_opened": by_month(requests, "opened_at", pl.len()),
+        "closed_on_time_pct": by_month(due, "due_at", pl.col("on_time").mean() * 100),
+        "requests_closed": by_month(done, "closed_at", pl.len()),
+        "closed_by_routine_pct": by_month(done, "closed_at", pl.col("is_routine").mean() * 100),
+        "median_days_to_close": by_month(worked, "closed_at", pl.col("days").median()),
+        "p90_days_to_close": by_month(worked, "closed_at", pl.col("days").quantile(0.9, "linear")),
+        "calls_offered": by_month(calls, "at", pl.len()),
+        "calls_answered_30s_pct": by_month(calls, "at", in_30_seconds.mean() * 100),
+        "calls_abandoned_pct": by_month(calls, "at", (~pl.col("answered")).mean() * 100),
+        "p90_call_wait": by_month(
             calls.filter("answered"), "at", pl.col("wait").quantile(0.9, "linear")
         ),
-        "missed_stops_per_10000": _by_month(
+        "missed_stops_per_10000": by_month(
             rounds, "at", pl.col("missed").sum() * 10_000 / pl.col("stops").sum()
         ),
-        "injury_collisions_per_10000": _by_month(
+        "injury_collisions_per_10000": by_month(
             crashes, "at", (pl.col("hurt") > 0).sum() * 10_000 / RESIDENTS
         ),
-        "park_orders_completed": _by_month(finished, "completed_on", pl.len()),
-        "median_days_to_park_work": _by_month(finished, "completed_on", pl.col("days").median()),
+        "park_orders_completed": by_month(finished, "completed_on", pl.len()),
+        "median_days_to_park_work": by_month(finished, "completed_on", pl.col("days").median()),
     }
-    floors = dict(demo.rows("select metric_id, min_n from staging.kpi_definition"))
     for metric, months in expected.items():
-        stored = {
-            month: (n, value)
-            for month, n, value in demo.rows(
-                "select period_start::text, n, value from marts.fct_kpi where city_id = 'demo' "
-                f"and metric_id = '{metric}' and district_id = '*' and n > 0"
-            )
-        }
-        shown = {
-            month: (n, pytest.approx(value, abs=5.1e-7) if n >= floors[metric] else None)
-            for month, (n, value) in months.items()
-        }
+        stored = stored_months(demo, "demo", metric)
+        shown = as_stored(demo, metric, months)
         assert len(stored) == 4 and stored == shown, metric
 
 

@@ -16,6 +16,7 @@ from cli import main as cli
 from extract import load as loader
 from extract.manifests import load_city
 from infra import contract
+from tests.indicators import as_stored, by_month, stored_months
 
 DATA = Path(__file__).parents[3].parent / "shared" / "data" / "nyc"
 
@@ -290,11 +291,6 @@ def requests() -> pl.DataFrame:
     )
 
 
-def _by_month(rows: pl.DataFrame, at: str, value: pl.Expr) -> dict[str, tuple[int, float]]:
-    found = rows.group_by(pl.col(at).dt.strftime("%Y-%m-01")).agg(n=pl.len(), value=value)
-    return {month: (n, value) for month, n, value in found.rows()}
-
-
 def test_indicators_are_those_of_the_files(nyc, requests: pl.DataFrame):
     """Every month of the whole city, recomputed by polars, to the last digit that is stored."""
     residents = 8_804_190
@@ -322,36 +318,26 @@ def test_indicators_are_those_of_the_files(nyc, requests: pl.DataFrame):
         for path in sorted((DATA / "taxi").glob("*.csv.gz"))
     )
     expected = {
-        "requests_opened": _by_month(requests, "opened", pl.len()),
-        "requests_per_1000": _by_month(requests, "opened", pl.len() * 1000 / residents),
-        "digital_requests_pct": _by_month(known_channel, "opened", by_screen.mean() * 100),
-        "still_open_pct": _by_month(settled, "opened", pl.col("is_open").mean() * 100),
-        "closed_on_time_pct": _by_month(due, "due", pl.col("on_time").mean() * 100),
-        "requests_closed": _by_month(done, "closed", pl.len()),
-        "closed_by_routine_pct": _by_month(done, "closed", pl.col("is_routine").mean() * 100),
-        "median_days_to_close": _by_month(worked, "closed", pl.col("days").median()),
-        "p90_days_to_close": _by_month(worked, "closed", pl.col("days").quantile(0.9, "linear")),
-        "closed_in_7_days_pct": _by_month(worked, "closed", (pl.col("days") <= 7).mean() * 100),
-        "collisions_per_10000": _by_month(crashes, "at", pl.len() * 10_000 / residents),
-        "injured_per_10000": _by_month(crashes, "at", pl.col("injured").sum() * 10_000 / residents),
-        "killed_per_100000": _by_month(crashes, "at", pl.col("killed").sum() * 100_000 / residents),
-        "median_trip_miles": _by_month(
+        "requests_opened": by_month(requests, "opened", pl.len()),
+        "requests_per_1000": by_month(requests, "opened", pl.len() * 1000 / residents),
+        "digital_requests_pct": by_month(known_channel, "opened", by_screen.mean() * 100),
+        "still_open_pct": by_month(settled, "opened", pl.col("is_open").mean() * 100),
+        "closed_on_time_pct": by_month(due, "due", pl.col("on_time").mean() * 100),
+        "requests_closed": by_month(done, "closed", pl.len()),
+        "closed_by_routine_pct": by_month(done, "closed", pl.col("is_routine").mean() * 100),
+        "median_days_to_close": by_month(worked, "closed", pl.col("days").median()),
+        "p90_days_to_close": by_month(worked, "closed", pl.col("days").quantile(0.9, "linear")),
+        "closed_in_7_days_pct": by_month(worked, "closed", (pl.col("days") <= 7).mean() * 100),
+        "collisions_per_10000": by_month(crashes, "at", pl.len() * 10_000 / residents),
+        "injured_per_10000": by_month(crashes, "at", pl.col("injured").sum() * 10_000 / residents),
+        "killed_per_100000": by_month(crashes, "at", pl.col("killed").sum() * 100_000 / residents),
+        "median_trip_miles": by_month(
             trips.filter(pl.col("miles") > 0), "at", pl.col("miles").median()
         ),
     }
-    floors = dict(nyc.rows("select metric_id, min_n from staging.kpi_definition"))
     for metric, months in expected.items():
-        stored = {
-            month: (n, value)
-            for month, n, value in nyc.rows(
-                "select period_start::text, n, value from marts.fct_kpi where city_id = 'nyc' "
-                f"and metric_id = '{metric}' and district_id = '*' and n > 0"
-            )
-        }
-        shown = {
-            month: (n, pytest.approx(value, abs=5.1e-7) if n >= floors[metric] else None)
-            for month, (n, value) in months.items()
-        }
+        stored = stored_months(nyc, "nyc", metric)
+        shown = as_stored(nyc, metric, months)
         assert len(stored) > 2 and stored == shown, metric
 
 
