@@ -53,7 +53,7 @@ format: setup ## Format the code
 bench: setup ## Benchmark ingest against COPY and dlt, and dbt through Airflow against native
 	@$(BIN)/python -m bench
 
-generate: setup ## Write dbt_project/generated/ from cities/, for dbt by hand
+generate: setup ## Write dbt_project/generated/ from cities/ and indicators, for dbt by hand
 	@$(BIN)/python -m catalog.generate
 
 picture: browser ## Take the README's picture of the running dashboard, docs/images/city-overview.png

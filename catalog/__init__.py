@@ -1,1 +1,1 @@
-"""The catalog: reads and validates `cities/`, and generates what dbt reads of it."""
+"""The catalog: reads `cities/` and the indicators, and generates what dbt reads of them."""

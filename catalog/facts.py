@@ -21,6 +21,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 from catalog.models import Source
 from catalog.problems import ManifestError, Problem, key_of, problems_of
 
+DBT_PROJECT = Path(__file__).resolve().parents[1] / "dbt_project"
 FACTS_DIR = Path("models/intermediate")
 #: Columns that the union over sources adds by itself.
 ADDED = ("city_id", "source_id")
@@ -98,7 +99,7 @@ def load_facts(project: Path) -> dict[str, Fact]:
     problems: list[str] = []
     for path in sorted((project / FACTS_DIR).glob("int_*.yml")):
         try:
-            models = _models(path)
+            models = models_of(path)
         except ManifestError as error:
             problems += error.problems
             continue
@@ -160,7 +161,7 @@ def staging_path(source: Source) -> Path:
     return Path("models/staging") / source.city_id / f"{source.staging_model}.sql"
 
 
-def _models(path: Path) -> list[_Model]:
+def models_of(path: Path) -> list[_Model]:
     """Return the models that a YAML file of dbt describes; raise `ManifestError` for another."""
     try:
         document = yaml.load(path.read_bytes(), yaml.CSafeLoader)
@@ -260,7 +261,7 @@ def _twin_problems(source: Source, fact: Fact | None, project: Path) -> list[str
             f"write it with the model's description{needed}"
         ]
     try:
-        found = next((m for m in _models(project / twin) if m.name == source.staging_model), None)
+        found = next((m for m in models_of(project / twin) if m.name == source.staging_model), None)
     except ManifestError as error:
         return error.problems
     if found is None:

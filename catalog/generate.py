@@ -22,7 +22,7 @@ from holidays import country_holidays, list_supported_countries
 from pydantic import TypeAdapter, ValidationError
 
 from catalog.cities import Cities, read_cities
-from catalog.facts import Fact, feed_problems, load_facts, twin_problems
+from catalog.facts import DBT_PROJECT, Fact, feed_problems, load_facts, twin_problems
 from catalog.fields import CRON_PRESETS
 from catalog.indicators import (
     DEFINITION_COLUMNS,
@@ -35,13 +35,12 @@ from catalog.models import City, Source
 from catalog.problems import ManifestError, Problem
 from catalog.types import LOADER_COLUMNS
 
-DBT_PROJECT = Path(__file__).resolve().parents[1] / "dbt_project"
 GENERATED = Path("generated")
 RAW_SOURCES = GENERATED / "models/raw.yml"
 TARGETS = GENERATED / "seeds/target.csv"
 #: What the other files were made of: where a manifest is wrong, its last good declaration.
 DECLARED = GENERATED / "declared.json"
-HEADER = "Made from cities/ by `make generate`; a change here is lost."
+HEADER = "Made from cities/ and dbt_project/indicators/ by `make generate`; a change here is lost."
 #: Years of dim_date.
 YEARS = range(1990, 2036)
 #: city_id, metric_id, target, from_date
@@ -54,6 +53,7 @@ def rendered(
     facts: dict[str, Fact],
     targets: Callable[[City], list[TargetRow]] | None = None,
     indicators: Iterable[Indicator] = (),
+    project: Path = DBT_PROJECT,
 ) -> dict[Path, str]:
     """Return the text of each generated file by its path inside the dbt project.
 
@@ -68,7 +68,7 @@ def rendered(
         RAW_SOURCES: _sources(cities),
         GENERATED / "macros/raw_tables.sql": _raw_tables_macro(sources),
         GENERATED / "macros/facts_by_name.sql": _facts_macro(sources, facts),
-        GENERATED / "macros/indicators_by_event.sql": indicators_macro(indicators, HEADER),
+        GENERATED / "macros/indicators_by_event.sql": indicators_macro(indicators, HEADER, project),
         GENERATED / "seeds/kpi_definition.csv": _table(
             DEFINITION_COLUMNS, definition_rows(indicators)
         ),
@@ -173,7 +173,7 @@ def refresh(
 
     usable = _usable(project, cities)
     indicators = load_indicators(project)
-    _replace(project, rendered(usable, load_facts(project), targets, indicators))
+    _replace(project, rendered(usable, load_facts(project), targets, indicators, project))
 
 
 def holidays_of(city: City, years: range = YEARS) -> list[tuple[str, str]]:
@@ -228,7 +228,7 @@ def _checked(project: Path, cities: Iterable[City] | None) -> dict[Path, str]:
     problems += feed_problems(found.sources, facts, project)
     if problems:
         raise ManifestError(problems)
-    return rendered(found.cities, facts, indicators=load_indicators(project))
+    return rendered(found.cities, facts, None, load_indicators(project), project)
 
 
 def _replace(project: Path, texts: dict[Path, str]) -> list[Path]:

@@ -2,26 +2,26 @@
 
 From a declaration come the seed `kpi_definition`, the macro by which dbt makes the events and
 values of `fct_kpi` and of the reports, and the indicator book, `docs/indicators.md`
-(`python -m catalog.indicators` writes it). Expressions are SQL over the columns of `fct_<fact>`.
+(`.venv/bin/python -m catalog.indicators` writes it). Expressions are SQL over the columns of
+`fct_<fact>`.
 """
 
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterable
 from datetime import date
 from pathlib import Path
 from typing import Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 
-from catalog.facts import load_facts
+from catalog.facts import DBT_PROJECT, load_facts, models_of
 from catalog.fields import Identifier, Line
-from catalog.problems import ManifestError
+from catalog.models import Strict
+from catalog.problems import ManifestError, key_of, problems_of
 
-DBT_PROJECT = Path(__file__).resolve().parents[1] / "dbt_project"
 INDICATORS_DIR = Path("indicators")
 BOOK = Path(__file__).resolve().parents[1] / "docs" / "indicators.md"
 _QUANTILES = {"median": 0.5, "p90": 0.9}
@@ -37,10 +37,8 @@ _ADDS_UP = {
 }
 
 
-class Indicator(BaseModel):
+class Indicator(Strict):
     """One indicator: what it means, how it is computed, and from how many events on it is shown."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     id: Identifier = Field(description="Id, which never changes")
     name: Line = Field(description="Name, as people call it")
@@ -163,8 +161,8 @@ def load_indicators(project: Path = DBT_PROJECT) -> list[Indicator]:
                 indicator = Indicator.model_validate(item)
             except ValidationError as error:
                 problems += [
-                    f"{path}: {name}: {'.'.join(map(str, e['loc']))}: {_message(e)}"
-                    for e in error.errors()
+                    f"{path}: {name}: {key_of(loc)}: {text}"
+                    for loc, text in problems_of(error, Indicator)
                 ]
                 continue
             if indicator.fact not in facts:
@@ -216,18 +214,11 @@ DEFINITION_COLUMNS = (
 def mart_columns(project: Path, mart: str) -> set[str]:
     """Return the columns that a mart's YAML names; empty where there is no such mart."""
     path = project / f"models/marts/{mart}.yml"
-    if not path.is_file():
-        return set()
-    document = yaml.safe_load(path.read_text(encoding="utf-8"))
-    return {
-        column["name"]
-        for model in document["models"]
-        if model["name"] == mart
-        for column in model["columns"]
-    }
+    models = models_of(path) if path.is_file() else []
+    return {column.name for model in models if model.name == mart for column in model.columns}
 
 
-def macro(indicators: Iterable[Indicator], header: str, project: Path = DBT_PROJECT) -> str:
+def macro(indicators: Iterable[Indicator], header: str, project: Path) -> str:
     """Return the macro `indicators_by_event()`: the indicators that share a mart and an event time.
 
     `sums` and `reports` add up; of each of `samples`, the quantiles `ids` are taken.
@@ -270,8 +261,8 @@ def book(indicators: Iterable[Indicator]) -> str:
     """Return the indicator book as Markdown: each field of work, each indicator with its parts."""
     parts = [
         "# Indicators\n",
-        "Made from `dbt_project/indicators/*.yml` by `python -m catalog.indicators`; a change here",
-        "is lost. How values come about, and when there is none:",
+        "Made from `dbt_project/indicators/*.yml` by `.venv/bin/python -m catalog.indicators`; a",
+        "change here is lost. How values come about, and when there is none:",
         "[Warehouse and KPIs](warehouse.md#kpis).\n",
     ]
     by_field: dict[str, list[Indicator]] = {}
@@ -310,10 +301,6 @@ def _items(path: Path) -> list[Any]:
     if not isinstance(document, list):
         raise ManifestError([f"{path}: is not a list of indicators; begin each with `- id: ...`"])
     return document
-
-
-def _message(error: Any) -> str:
-    return re.sub(r"^Value error, ", "", error["msg"])
 
 
 def main() -> None:

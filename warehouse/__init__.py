@@ -1,1 +1,1 @@
-"""The warehouse itself: roles, schemas, control tables, dbt runs and their outcomes."""
+"""The warehouse itself: roles and their tiers, schemas, control tables, dbt runs, outcomes."""

@@ -46,10 +46,8 @@ def main(
     from catalog.problems import ManifestError
     from cli.airflow import Task
     from cli.pipeline import run
-    from extract.load import ensure_raw_tables
     from extract.manifests import load_cities
 
-    every = load_cities()
     found = load_cities(only=city)
     unusable = [broken for broken in found.broken if not source or broken.source_id in source]
     if not found.sources or (source and unusable):
@@ -66,7 +64,6 @@ def main(
 
             screen.line(f"{chosen.name}: making its departments' files, where absent")
             simulator.ensure(deployment.drop_dir(city))
-        ensure_raw_tables(deployment.database_url("warehouse"), every.cities)
         try:
             outcome = run(deployment, chosen, snapshot, partial(show_event, screen))
         except KeyboardInterrupt:

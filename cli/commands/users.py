@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from accounts.roles import ROLES
 from cli.display import Json, echo, print_json, print_table
 from infra import contract
 
@@ -38,9 +39,7 @@ def add(
     name: Name,
     role: Annotated[
         str,
-        typer.Option(
-            help="reader_open, department_head, analyst, cio, data_engineer, ml_engineer or admin."
-        ),
+        typer.Option(help=f"One of {', '.join(ROLES)}."),
     ],
     city: Annotated[str | None, typer.Option(help="City of a department's head.")] = None,
     department: Annotated[str | None, typer.Option(help="The head's department.")] = None,

@@ -5,7 +5,7 @@
 #}
 {{ config(
     materialized='table',
-    pre_hook=['set local enable_mergejoin = off', 'set local enable_nestloop = off'],
+    pre_hook=joins_by_hash(),
 ) }}
 
 with metrics as (

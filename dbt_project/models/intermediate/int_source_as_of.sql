@@ -48,7 +48,6 @@ days as (
         events.event_at::date as day,
         count(*) as n,
         count(*) filter (where events.event_at > load_time.loaded_at) as n_beyond_load,
-        min(events.event_at) as first_at,
         max(events.event_at) filter (where events.event_at <= load_time.loaded_at) as newest_at
     from events
     inner join load_time
@@ -99,10 +98,7 @@ reach as (
         days.city_id,
         days.source_id,
         days.fact,
-        min(days.first_at) filter (where days.newest_at is not null and stray.day is null)
-            as covered_from,
-        max(days.newest_at) filter (where stray.day is null) as as_of,
-        sum(days.n)::bigint as n_records
+        max(days.newest_at) filter (where stray.day is null) as as_of
     from days
     left join stray
         on
@@ -117,8 +113,6 @@ select
     reach.source_id,
     reach.fact,
     reach.as_of,
-    reach.covered_from,
-    reach.n_records,
     usual.gap::integer as usual_gap_days,
     (
         select

@@ -111,8 +111,11 @@ def test_a_stock_is_entered_at_one_time_and_left_at_another(project: Path):
         ({"numerator": None}, "aggregate ratio takes denominator, numerator; there is denominator"),
         ({"min_n": 0}, "min_n is missing: a ratio of one event says nothing"),
         ({"version": 2}, "changes must say what each version from 2 to 2 changed"),
-        ({"direction": "up"}, "direction: Input should be 'higher', 'lower' or 'none'"),
-        ({"colour": "red"}, "colour: Extra inputs are not permitted"),
+        (
+            {"direction": "up"},
+            "direction: is 'up', which is not known; use one of: higher, lower, none",
+        ),
+        ({"colour": "red"}, "colour: is not a known key; use one of: "),
     ],
 )
 def test_a_wrong_declaration_is_named_with_file_indicator_and_remedy(
