@@ -57,7 +57,7 @@ generate: setup ## Write dbt_project/generated/ from cities/ and indicators, for
 	@$(BIN)/python -m catalog.generate
 
 picture: browser ## Take the README's picture of the running dashboard, docs/images/city-overview.png
-	@$(BIN)/cityloom dashboards picture
+	@$(BIN)/cityloom dashboards pictures docs/images --dashboard city-overview --first-screen
 
 # find-links are left out, and a local build's suffix (+cpu): they are one machine's, no pin's.
 COMPILE := UV_FIND_LINKS= $(PYTHON) infra/setup.py pip compile --quiet --universal --python-version 3.11 \

@@ -139,6 +139,16 @@ def twin_problems(sources: Iterable[Source], facts: dict[str, Fact], project: Pa
     ]
 
 
+def model_problems(sources: Iterable[Source], project: Path) -> list[str]:
+    """Return what is wrong with the facts' YAML, or else with feeds and staging models' YAML."""
+    try:
+        facts = load_facts(project)
+    except ManifestError as error:
+        return list(map(str, error.problems))
+    known = tuple(sources)
+    return feed_problems(known, facts, project) + twin_problems(known, facts, project)
+
+
 def without_mart(sources: Iterable[Source], project: Path) -> dict[str, str]:
     """Return why sources reach no mart, by name, each with the remedy.
 

@@ -1,4 +1,4 @@
-"""`cityloom dashboards`: push, pull, unlock, check, picture, pictures."""
+"""`cityloom dashboards`: push, pull, unlock, check, pictures."""
 
 from __future__ import annotations
 
@@ -132,46 +132,30 @@ def check(
 
 
 @app.command()
-def picture(
-    path: Annotated[Path, typer.Argument(help="PNG to write.")] = Path(
-        "docs/images/city-overview.png"
-    ),
-    dashboard: Annotated[str, typer.Option(help="The dashboard's slug.")] = "city-overview",
-) -> None:
-    """Open a dashboard in a headless browser and take a picture of its first screen.
-
-    Example: cityloom dashboards picture
-    """
-    from dashboards.browser import open_dashboard, save_picture
-    from dashboards.chromium import ensure
-
-    with open_dashboard(*_superset(), dashboard, executable=ensure()) as opened:
-        save_picture(opened, path, whole=False)
-    echo(f"{path}: {path.stat().st_size / 1024:,.0f} kB")
-
-
-@app.command()
 def pictures(
     folder: Annotated[Path, typer.Argument(help="Where the PNGs are written.")] = Path(
         "build/pictures"
     ),
     city: Annotated[str | None, typer.Option(help="Of this city, by its name on the page.")] = None,
+    dashboard: Annotated[str | None, typer.Option(help="Only this one, by its slug.")] = None,
+    first_screen: Annotated[
+        bool, typer.Option("--first-screen", help="Only what shows at first, SLUG.png.")
+    ] = False,
 ) -> None:
     """Take a picture of every page, whole, as wide as a desktop, a laptop and a phone.
 
     Example: cityloom dashboards pictures --city "New York City"
     """
-    from dashboards.browser import WIDTHS, choose, open_dashboard, save_picture
+    from dashboards.browser import WIDTH, WIDTHS, choose, open_dashboard, save_picture
     from dashboards.chromium import ensure
     from dashboards.code import load_dashboards
 
-    for dashboard in load_dashboards():
-        filters = choose(dashboard, City=city) if city else ""
-        for width in WIDTHS:
-            path = folder / f"{dashboard.slug}-{width}.png"
-            place = (*_superset(), dashboard.slug)
-            with open_dashboard(
-                *place, executable=ensure(), filters=filters, width=width
-            ) as opened:
-                save_picture(opened, path)
-            echo(str(path))
+    browser = ensure()
+    for page in (page for page in load_dashboards() if dashboard in (None, page.slug)):
+        filters = choose(page, City=city) if city else ""
+        for width in (WIDTH,) if first_screen else WIDTHS:
+            path = folder / f"{page.slug}{'' if first_screen else f'-{width}'}.png"
+            place = (*_superset(), page.slug)
+            with open_dashboard(*place, executable=browser, filters=filters, width=width) as opened:
+                save_picture(opened, path, whole=not first_screen)
+            echo(f"{path}: {path.stat().st_size / 1024:,.0f} kB")

@@ -10,6 +10,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from cli.commands.stack import addresses
 from cli.display import SIGNS, Json, Screen, print_json, styled, table
 from infra.contract import Deployment, started
 
@@ -41,8 +42,7 @@ def main(
 
     Example: cityloom run nyc --snapshot ../shared/data/nyc
     """
-    from catalog.facts import without_mart
-    from catalog.generate import DBT_PROJECT
+    from catalog.facts import DBT_PROJECT, without_mart
     from catalog.problems import ManifestError
     from cli.airflow import Task
     from cli.pipeline import run
@@ -83,21 +83,6 @@ def main(
     else:
         show(screen.console, chosen, outcome, deployment)
     raise typer.Exit(0 if succeeded else 1)
-
-
-def addresses(deployment: Deployment) -> dict[str, str]:
-    """Return where a person looks next."""
-    from dashboards.code import load_dashboards
-
-    superset = deployment.url("superset")
-    boards = {d.title: f"{superset}/superset/dashboard/{d.slug}/" for d in load_dashboards()}
-    return {
-        **boards,
-        "Superset": superset,
-        "Airflow": deployment.url("airflow"),
-        "MLflow": deployment.url("mlflow"),
-        "Data docs": deployment.reports_address,
-    }
 
 
 def show(console: Console, city: City, outcome: Outcome, deployment: Deployment) -> None:

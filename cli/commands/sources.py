@@ -60,20 +60,12 @@ def check(
 
     Example: cityloom sources check nyc --data ../shared/data/nyc --snapshot
     """
-    from catalog.facts import feed_problems, load_facts, twin_problems
-    from catalog.generate import DBT_PROJECT, holiday_problem
-    from catalog.problems import ManifestError
+    from catalog.facts import DBT_PROJECT, model_problems
+    from catalog.generate import holiday_problem
     from extract.manifests import load_cities
 
     found = load_cities(only=city)
-    problems: list[object] = [*found.problems]
-    try:
-        facts = load_facts(DBT_PROJECT)
-    except ManifestError as error:
-        problems += error.problems
-    else:
-        for look in (feed_problems, twin_problems):
-            problems += look(found.sources, facts, DBT_PROJECT)
+    problems = [*found.problems, *model_problems(found.sources, DBT_PROJECT)]
     for problem in problems:
         echo(problem, err=True)
     good = not problems

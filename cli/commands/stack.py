@@ -7,8 +7,7 @@ from typing import Annotated
 
 import typer
 
-from catalog.text import printable
-from cli.display import Json, Screen, echo, print_json, print_table, styled
+from cli.display import Json, Screen, echo, print_json, print_table, styled, wide_console
 from infra import contract
 
 
@@ -20,17 +19,26 @@ def up(json: Json = False) -> None:
     with Screen(stderr=json) as screen:
         deployment = contract.operations().up(screen.show_step)
     user, place = deployment.user_and_place("superset")
-    facts = {
-        "Superset": deployment.url("superset"),
-        "Airflow": deployment.url("airflow"),
-        "MLflow": deployment.url("mlflow"),
-        "Login": user,
-        "Password in": place,
-    }
+    facts = addresses(deployment) | {"Login": user, "Password in": place}
     if json:
         print_json(facts)
     else:
         print_table(["", ""], facts.items(), show_header=False)
+
+
+def addresses(deployment: contract.Deployment) -> dict[str, str]:
+    """Return where a person looks next."""
+    from dashboards.code import load_dashboards
+
+    superset = deployment.url("superset")
+    boards = {d.title: f"{superset}/superset/dashboard/{d.slug}/" for d in load_dashboards()}
+    return {
+        **boards,
+        "Superset": superset,
+        "Airflow": deployment.url("airflow"),
+        "MLflow": deployment.url("mlflow"),
+        "Data docs": deployment.reports_address,
+    }
 
 
 def down() -> None:
@@ -85,10 +93,10 @@ def doctor(json: Json = False) -> None:
     if json:
         print_json(findings)
     else:
-        colours = {"ok": typer.colors.GREEN, "warn": typer.colors.YELLOW, "bad": typer.colors.RED}
+        console, colours = wide_console(), {"ok": "green", "warn": "yellow", "bad": "red"}
         for finding in findings:
-            mark = typer.style(f"{finding.verdict:<4}", fg=colours[finding.verdict])
-            typer.echo(f"{mark}  {printable(f'{finding.check}: {finding.found}')}")
+            verdict = styled(f"{finding.verdict:<4}  ", colours[finding.verdict])
+            console.print(verdict + styled(f"{finding.check}: {finding.found}"), soft_wrap=True)
             if finding.remedy:
                 echo(f"      -> {finding.remedy}")
     raise typer.Exit(1 if any(finding.verdict == "bad" for finding in findings) else 0)

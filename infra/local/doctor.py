@@ -58,17 +58,16 @@ def _environments() -> Iterator[Finding]:
 
 
 def _manifests() -> Iterator[Finding]:
-    from catalog.facts import feed_problems, load_facts
-    from catalog.generate import DBT_PROJECT
+    from catalog.facts import DBT_PROJECT, model_problems
     from extract.manifests import load_cities
 
     found = load_cities()
-    for problem in found.problems:
-        yield Finding("manifests", "bad", str(problem), "mend the file; its source is not loaded")
-    unmodelled = feed_problems(found.sources, load_facts(DBT_PROJECT), DBT_PROJECT)
-    for line in unmodelled:
-        yield Finding("manifests", "bad", line, "mend the file; its source is not in the marts")
-    if not (found.problems or unmodelled):
+    unusable = dict.fromkeys(map(str, found.problems), "its source is not loaded")
+    modelled = model_problems(found.sources, DBT_PROJECT)
+    unusable |= dict.fromkeys(modelled, "its marts are missing or untested")
+    for problem, effect in unusable.items():
+        yield Finding("manifests", "bad", problem, f"mend the file; {effect}")
+    if not unusable:
         yield Finding("manifests", "ok", f"{len(found.sources)} in {len(found.cities)} cities")
 
 

@@ -22,10 +22,6 @@ from infra.local.supervise import Supervisor
 RESTART_SECONDS = 180
 
 
-class ForeignServer(StackError):
-    """Another program answers at an address of this installation."""
-
-
 #: By port, the processes that were proven to be an installation's servers. One that still runs
 #: still has its port, so it is not looked up for each request.
 _proven: dict[int, list[psutil.Process]] = {}
@@ -34,7 +30,7 @@ _proven: dict[int, list[psutil.Process]] = {}
 def verify(url: str, home: Path) -> None:
     """Return when the server at a URL is that of the installation in `home`; wait for a restart.
 
-    Raises `ForeignServer` when it is another program, `StackError` when no server listens there.
+    Raises `StackError` when it is another program, or none listens there.
     """
     port = urlsplit(url).port or 0
     if _proven.get(port) and all(_runs(process) for process in _proven[port]):
@@ -46,7 +42,7 @@ def verify(url: str, home: Path) -> None:
             raise StackError(f"nothing answers at {url}: `cityloom up` starts what is down")
         time.sleep(0.2)
     if found := foreign(port, supervisor.tree):
-        raise ForeignServer(found)
+        raise StackError(found)
     own = listeners().get(port, set()) & supervisor.tree()
     _proven[port] = []
     with contextlib.suppress(psutil.NoSuchProcess):

@@ -23,7 +23,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from infra.home import ROOT, write_private
 from infra.local.ports import OwnPids, foreign
 from infra.local.postgres import locate, shipped_programs
-from infra.local.settings import Database, Settings
+from infra.local.settings import Settings
 from infra.local.state import StackError, digest
 from infra.setup import SUPERSET
 
@@ -104,8 +104,8 @@ def airflow_environment(settings: Settings) -> dict[str, str]:
         settings,
         url=settings.url("airflow"),
         secret=settings.secret,
-        database=sqlalchemy_url(settings, "airflow"),
-        database_async=sqlalchemy_url(settings, "airflow", "psycopg_async"),
+        database=settings.database_url("airflow", "psycopg2"),
+        database_async=settings.database_url("airflow", "psycopg_async"),
     )
     write_private(home / "airflow.cfg", config)
     return {
@@ -120,7 +120,7 @@ def mlflow_environment(settings: Settings) -> dict[str, str]:
     """Write MLflow's login settings (0600) and return the environment of its server."""
     home = settings.home / "mlflow"
     (home / "artifacts").mkdir(mode=0o700, parents=True, exist_ok=True)
-    url = sqlalchemy_url(settings, "mlflow")
+    url = settings.database_url("mlflow", "psycopg2")
     login = {"user": settings.admin_user, "password": settings.admin_password}
     auth = _render("mlflow_auth.ini", settings, database=url, **login)
     write_private(home / "auth.ini", auth)
@@ -146,11 +146,6 @@ def superset_environment(settings: Settings) -> dict[str, str]:
         "FLASK_APP": "superset.app:create_app()",
         "CITYLOOM_CONFIG": digest(config.read_text() + described.read_text()),
     }
-
-
-def sqlalchemy_url(settings: Settings, role: Database, driver: str = "psycopg2") -> str:
-    """Return a role's URL with the driver named."""
-    return settings.database_url(role).replace("postgresql://", f"postgresql+{driver}://", 1)
 
 
 @cache

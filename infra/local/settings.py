@@ -56,10 +56,11 @@ class Settings:
         """Password of the one admin login of Airflow, MLflow and Superset."""
         return self.secret("admin_password")
 
-    def database_url(self, role: Database | Reader) -> str:
-        """Return `postgresql://role:password@host:port/database` for a role."""
-        password = quote(self.secret(f"postgres_{role}"), safe="")
-        return self.login_url(role).replace(f"//{role}@", f"//{role}:{password}@", 1)
+    def database_url(self, role: Database | Reader, driver: str = "") -> str:
+        """Return `postgresql://role:password@host:port/database`; a driver is one of SQLAlchemy."""
+        login = f"{role}:{quote(self.secret(f'postgres_{role}'), safe='')}"
+        scheme = f"postgresql+{driver}" if driver else "postgresql"
+        return self.login_url(role).replace(f"postgresql://{role}@", f"{scheme}://{login}@", 1)
 
     def login_url(self, role: Database | Reader) -> str:
         """Return a role's URL without its password.

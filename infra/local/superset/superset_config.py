@@ -12,9 +12,7 @@ from infra.local.superset.readers import ReaderSecurityManager, connect_as_reade
 _settings = load_settings()
 
 SECRET_KEY = _settings.secret("superset_secret_key", length=42)
-SQLALCHEMY_DATABASE_URI = _settings.database_url("superset").replace(
-    "postgresql://", "postgresql+psycopg2://", 1
-)
+SQLALCHEMY_DATABASE_URI = _settings.database_url("superset", "psycopg2")
 SQLALCHEMY_ENGINE_OPTIONS = {"pool_size": 8, "max_overflow": 8, "pool_pre_ping": True}
 
 # The same host carries Airflow and MLflow, and cookies do not know ports.

@@ -10,7 +10,7 @@ from types import SimpleNamespace
 import pytest
 from typer.testing import CliRunner
 
-from catalog import generate
+from catalog import facts
 from catalog.facts import staging_path
 from cli.main import build
 from cli.pipeline import Outcome
@@ -30,8 +30,8 @@ LOAD = {
 def project(tmp_path, monkeypatch) -> Path:
     """The dbt project's models in a copy that may be changed."""
     copy = tmp_path / "dbt_project"
-    shutil.copytree(generate.DBT_PROJECT / "models", copy / "models")
-    monkeypatch.setattr(generate, "DBT_PROJECT", copy)
+    shutil.copytree(facts.DBT_PROJECT / "models", copy / "models")
+    monkeypatch.setattr(facts, "DBT_PROJECT", copy)
     return copy
 
 

@@ -8,7 +8,7 @@ from typer.testing import CliRunner
 
 import extract.manifests
 from catalog.cities import CITIES_DIR
-from catalog.generate import DBT_PROJECT
+from catalog.facts import DBT_PROJECT
 from catalog.problems import ManifestError
 from cli import main as cli
 from infra.local import doctor
@@ -58,7 +58,7 @@ def test_check_names_a_staging_model_without_its_yaml(cities, tmp_path, monkeypa
     shutil.copytree(DBT_PROJECT / "models", project / "models")
     twin = project / "models/staging/demo/stg_demo__permits.yml"
     twin.unlink()
-    monkeypatch.setattr("catalog.generate.DBT_PROJECT", project)
+    monkeypatch.setattr("catalog.facts.DBT_PROJECT", project)
     done = typed("sources", "check", "demo")
     assert done.exit_code == 1
     assert "stg_demo__permits.yml: is missing beside stg_demo__permits.sql" in done.stderr

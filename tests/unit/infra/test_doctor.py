@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from catalog import facts
 from infra.home import ROOT
 from infra.local import doctor
 from infra.local.doctor import examine
@@ -41,16 +42,20 @@ def test_pins_of_this_environment_are_not_reported(monkeypatch):
     assert [finding.verdict for finding in found] == ["ok"], found
 
 
-def test_a_source_without_its_staging_model_is_a_finding(tmp_path, monkeypatch):
-    from catalog import generate
-
+@pytest.mark.parametrize(
+    ("missing", "problem"),
+    [(".sql", "'call' needs a staging model"), (".yml", "stg_demo__call_log.yml")],
+)
+def test_a_source_without_its_staging_model_or_its_tests_is_a_finding(
+    missing, problem, tmp_path, monkeypatch
+):
     for part in ("models/intermediate", "models/staging"):
-        shutil.copytree(generate.DBT_PROJECT / part, tmp_path / part)
-    (tmp_path / "models/staging/demo/stg_demo__call_log.sql").unlink()
-    monkeypatch.setattr(generate, "DBT_PROJECT", tmp_path)
+        shutil.copytree(facts.DBT_PROJECT / part, tmp_path / part)
+    (tmp_path / "models/staging/demo/stg_demo__call_log").with_suffix(missing).unlink()
+    monkeypatch.setattr(facts, "DBT_PROJECT", tmp_path)
     (finding,) = [f for f in examine() if f.check == "manifests"]
     assert finding.verdict == "bad"
-    assert "'call' needs a staging model" in finding.found
+    assert problem in finding.found
 
 
 def test_home_that_cannot_be_made_is_a_finding(tmp_path, monkeypatch):

@@ -19,7 +19,6 @@ from cli.airflow import Airflow
 from infra.contract import load_deployment
 from infra.home import ROOT
 from infra.local import identity, ports
-from infra.local.identity import ForeignServer
 from infra.local.ports import Reservations
 from infra.local.services import supervisor_config
 from infra.local.settings import describe, settings_from
@@ -84,11 +83,11 @@ def test_no_password_is_sent_to_another_program(installation, monkeypatch):
     with Listening() as other:
         settings, deployment = installation(**dict.fromkeys(WEB, other.port))
         for server in WEB:
-            with pytest.raises(ForeignServer, match=rf"port {other.port}: .*pid {os.getpid()}"):
+            with pytest.raises(StackError, match=rf"port {other.port}: .*pid {os.getpid()}"):
                 deployment.login(server)
-        with pytest.raises(ForeignServer):
+        with pytest.raises(StackError, match="another program"):
             deployment.mlflow_environment()
-        with Airflow(deployment) as airflow, pytest.raises(ForeignServer):
+        with Airflow(deployment) as airflow, pytest.raises(StackError, match="another program"):
             airflow.dags()
         assert settings.admin_password not in "".join(other.received)
 
@@ -126,7 +125,7 @@ def test_proof_ends_with_the_process_that_gave_it(installation, monkeypatch):
         deployment.login("mlflow")
         proven.kill()
         proven.communicate()
-        with pytest.raises(ForeignServer):
+        with pytest.raises(StackError, match="another program"):
             deployment.login("mlflow")
 
 
