@@ -111,16 +111,20 @@ def _dataset_problems(dataset: Dataset, relations: dict[str, Relation]) -> Itera
     for column in (*dataset.columns, *times, *dataset.one, *areas):
         if column not in relation.columns:
             yield f"{dataset.path}: {_no_column(column, relation)}"
-    for name, metric in dataset.metrics.items():
+    for name in dataset.metrics:
+        place = f"{dataset.path}: metrics.{name}"
         try:
             named = {
-                c.name for c in sqlglot.parse_one(metric.sql, read="postgres").find_all(exp.Column)
+                c.name
+                for c in sqlglot.parse_one(dataset.aggregate(name), read="postgres").find_all(
+                    exp.Column
+                )
             }
         except sqlglot.ParseError as error:
-            yield f"{dataset.path}: metrics.{name}.sql: is not SQL: {error}"
+            yield f"{place}: is not SQL: {error}"
             continue
         for column in sorted(named - set(relation.columns)):
-            yield f"{dataset.path}: metrics.{name}.sql: {_no_column(column, relation)}"
+            yield f"{place}: {_no_column(column, relation)}"
 
 
 def _chart_problems(chart: Chart, dataset: Dataset, relation: Relation) -> Iterator[str]:
@@ -193,7 +197,7 @@ def _warehouse_problems(dataset: Dataset, connection: psycopg.Connection) -> Ite
     tried: list[tuple[str, sql.Composable]] = []
     if columns:
         tried.append(("columns", sql.SQL(", ").join(map(sql.Identifier, columns))))
-    tried += [(f"metrics.{n}.sql", sql.SQL(dataset.expression(n))) for n in dataset.metrics]
+    tried += [(f"metrics.{n}", sql.SQL(dataset.expression(n))) for n in dataset.metrics]
     for place, expression in tried:
         try:
             with connection.transaction():

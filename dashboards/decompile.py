@@ -216,13 +216,15 @@ def metric_names(params: dict[str, Any]) -> set[str]:
 def metric_content(metric: dict[str, Any], known: Dataset | None = None) -> dict[str, Any]:
     """Return a metric in the words of the YAML, without what is not set.
 
-    `known` is the dataset of the code that has it: SQL as its push wrote it is the file's.
+    `known` is the dataset of the code that has it: SQL as its push wrote it is in the file's words.
     """
     name, found = metric["metric_name"], metric["expression"]
-    unchanged = known is not None and found == known.expression(name)
+    how: dict[str, Any] = {"sql": found}
+    if known is not None and found == known.expression(name):
+        how = known.metrics[name].model_dump(include={"sql", "pick", "months"})
     return without_none(
         {
-            "sql": known.metrics[name].sql if known and unchanged else found,
+            **how,
             "label": metric.get("verbose_name") or None,
             "format": metric.get("d3format") or None,
             "description": metric.get("description") or None,

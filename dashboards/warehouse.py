@@ -83,7 +83,7 @@ def _first_values(connection: psycopg.Connection, code: Code) -> dict[str, dict[
             if not (item.first and item.dataset and item.column) or item.default is not None:
                 continue
             dataset = dashboard.datasets[item.dataset]
-            by = dataset.metrics[item.sorted_by].sql if item.sorted_by else "1"
+            by = dataset.aggregate(item.sorted_by) if item.sorted_by else "1"
             query = sql.SQL(
                 "select {column} from {relation} where {column} is not null "
                 "group by {column} order by {by} {order} limit 1"

@@ -68,6 +68,11 @@ def net_sentiment(rows: list[Row]) -> Any:
     return sum(row["positives"] - row["negatives"] for row in rows) / comments if comments else None
 
 
+def complete(part: str, figure: Callable[[list[Row]], Any]) -> Callable[[list[Row]], Any]:
+    """A figure of the rows whose month a part's source covers wholly."""
+    return lambda rows: figure([row for row in rows if row[f"{part}_complete"]])
+
+
 def ratio(above: str, below: str, scale: float = 1) -> Callable[[list[Row]], Any]:
     """A ratio of sums, over the rows in which both are known."""
 
@@ -79,12 +84,13 @@ def ratio(above: str, below: str, scale: float = 1) -> Callable[[list[Row]], Any
     return figure
 
 
-def months(column: str, least: float = 1) -> Callable[[list[Row]], Any]:
-    """The first and last month with that much of something, as text."""
+def months(column: str, least: float = 0) -> Callable[[list[Row]], Any]:
+    """The first and last month with that much of something, as text; one month is one."""
 
     def figure(rows: list[Row]) -> Any:
         found = [row["month"] for row in rows if row[column] is not None and row[column] >= least]
-        return f"{min(found):%b %Y} to {max(found):%b %Y}" if found else None
+        ends = [f"{month:%b %Y}" for month in (min(found), max(found))] if found else []
+        return " to ".join(dict.fromkeys(ends)) or None
 
     return figure
 
@@ -117,19 +123,36 @@ METRICS: dict[str, dict[str, Callable[[list[Row]], Any]]] = {
     },
     "area_topic_year": {"net_sentiment": net_sentiment, "n": added("n")},
     "district_month": {
-        "requests_opened": added("requests_opened"),
-        "on_time": ratio("requests_closed_on_time", "requests_due"),
-        "requests_due": known_sum("requests_due", "requests_closed_on_time"),
-        "missed_stops_per_10000": ratio("missed_stops", "scheduled_stops", 10_000),
-        "injury_collisions_per_10000": ratio("injury_collisions", "population", 10_000),
-        "calls_answered_share": ratio("calls_answered", "calls_offered"),
-        "net_sentiment": sentiment_of_months,
-        "comments": known_sum("comments", "positives"),
-        "months_of_requests": months("requests_due"),
-        "months_of_collection": months("scheduled_stops"),
-        "months_of_collisions": months("collisions"),
-        "months_of_calls": months("calls_offered"),
-        "months_of_comments": months("positives", 0),
+        name: complete(part, figure)
+        for part, figures in {
+            "requests": {
+                "requests_opened": added("requests_opened"),
+                "months_of_requests": months("requests_opened"),
+            },
+            "due": {
+                "on_time": ratio("requests_closed_on_time", "requests_due"),
+                "requests_due": known_sum("requests_due", "requests_closed_on_time"),
+                "months_of_due": months("requests_closed_on_time"),
+            },
+            "rounds": {
+                "missed_stops_per_10000": ratio("missed_stops", "scheduled_stops", 10_000),
+                "months_of_collection": months("scheduled_stops", 1),
+            },
+            "collisions": {
+                "injury_collisions_per_10000": ratio("injury_collisions", "population", 10_000),
+                "months_of_collisions": months("collisions"),
+            },
+            "calls": {
+                "calls_answered_share": ratio("calls_answered", "calls_offered"),
+                "months_of_calls": months("calls_answered"),
+            },
+            "comments": {
+                "net_sentiment": sentiment_of_months,
+                "comments": known_sum("comments", "positives"),
+                "months_of_comments": months("positives"),
+            },
+        }.items()
+        for name, figure in figures.items()
     },
     "district_scorecard": {"median_days_to_close": picked("median_days_to_close")},
 }

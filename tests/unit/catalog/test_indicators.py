@@ -70,9 +70,13 @@ def test_reports_name_declared_indicators_and_have_no_formula_of_their_own():
     known = {one.id for one in load_indicators()}
     for name in ("rpt_district_month", "rpt_department_month"):
         text = (DBT_PROJECT / f"models/reporting/{name}.sql").read_text(encoding="utf-8")
-        (listed,) = re.findall(r"set (?:kpis|metrics) = \[(.*?)\]", text, re.S)
-        assert set(re.findall(r"'(\w+)'", listed)) <= known, name
-        assert not re.search(r"percentile_cont|avg\(|100\.0 \*", text), name
+        listed = re.findall(r"\('\w+', '(\w+)', '", text)
+        for names in re.findall(r"set metrics = \[(.*?)\]", text, re.S):
+            listed += re.findall(r"'(\w+)'", names)
+        assert len(listed) > 5 and set(listed) <= known, name
+        assert not re.search(r"percentile_cont|avg\(|sum\(|100\.0 \*", text), name
+        facts = set(re.findall(r"ref\('((?:fct|int)_\w+)'\)", text))
+        assert facts <= {"fct_kpi", "int_kpi_value"}, name
 
 
 def test_a_declaration_becomes_a_definition_and_events(project: Path):

@@ -9,6 +9,8 @@ from dashboards.check import CheckFailed, check
 from dashboards.code import (
     Dashboard,
     DashboardCodeError,
+    Dataset,
+    _load_parts,
     load_code,
     load_dashboards,
     place_uuid,
@@ -24,6 +26,13 @@ def edit(path: Path, **changes) -> None:
 
 def overview() -> Dashboard:
     return next(d for d in load_dashboards() if d.name == "city_overview")
+
+
+def _datasets(folder: Path) -> list[Dataset]:
+    problems: list[str] = []
+    found = _load_parts(Dataset, folder / "datasets", "datasets", problems)
+    assert not problems
+    return list(found.values())
 
 
 def refused(code: Path) -> str:
@@ -114,7 +123,7 @@ def test_check_finds_a_column_in_a_metric(code: Path):
     edit(path, metrics={"n": {"sql": "SUM(nn)", "label": "n"}})
     with pytest.raises(CheckFailed) as error:
         check(code)
-    assert "metrics.n.sql: reporting.rpt_area_topic_year has no column 'nn'" in str(error.value)
+    assert "metrics.n: reporting.rpt_area_topic_year has no column 'nn'" in str(error.value)
     assert "area_topic_year.yml has no metric 'net_sentiment'" in str(error.value)
 
 
@@ -247,3 +256,20 @@ def test_a_filter_without_its_column(code: Path):
     del content["filters"][0]["column"]
     path.write_text(yaml.safe_dump(content))
     assert "filters[0]: a select filter needs a dataset and a column" in refused(code)
+
+
+def test_a_metric_picks_one_row_or_names_months(code: Path):
+    path = code / "datasets/area_kpi_month.yml"
+    edit(path, metrics={"value": {"pick": "value"}, "covered": {"months": "n > 0"}})
+    dataset = next(d for d in _datasets(code) if d.name == "area_kpi_month")
+    assert dataset.aggregate("value") == "CASE WHEN COUNT(*) = 1 THEN MAX(value) END"
+    covered = dataset.aggregate("covered")
+    assert covered.startswith("CASE WHEN MIN(month) FILTER (WHERE n > 0) = MAX(month) FILTER")
+    edit(path, metrics={"value": {"pick": "value", "sql": "MAX(value)"}})
+    assert "metrics.value: a metric has either sql, pick or months" in refused(code)
+
+
+def test_no_dataset_writes_out_what_pick_says():
+    for dataset in load_code().datasets.values():
+        for name, metric in dataset.metrics.items():
+            assert "COUNT(*) = 1" not in (metric.sql or ""), f"{dataset.path}: {name}"

@@ -335,10 +335,8 @@ def test_labels_and_metrics_changed_on_a_dataset(state, pulled, code):
             "-  area: {label: District}",
             "+  area: {label: Quarter, description: Mine}",
             "-  value: {label: Value}",
-            "-  refuse: {sql: CASE WHEN COUNT(*) = 1 THEN MAX(value) END, label: Refuse, "
-            'format: ".1f"}',
-            "+  refuse: {sql: CASE WHEN COUNT(*) = 1 THEN MAX(value) END, label: Refuse, "
-            'format: ",d"}',
+            '-  refuse: {pick: value, label: Refuse, format: ".1f"}',
+            '+  refuse: {pick: value, label: Refuse, format: ",d"}',
         ]
     }
 
