@@ -35,22 +35,26 @@ with scored as (
     where value.is_complete and value.department_id = '*'
 ),
 
-year as (
-    select * from scored
-    where period_grain = 'trailing_12_months'
+month as (
+    select *
+    from (
+        select
+            *,
+            max(period_start) over (partition by city_id, metric_id) as newest_month
+        from scored
+        where period_grain = 'month'
+    ) as months
+    where period_start = newest_month
 )
 
 select
-    year.city_id,
+    month.city_id,
     city.city_name,
-    year.district_id,
+    month.district_id,
     coalesce(district.district_name, 'Whole city') as district_name,
     coalesce(district.is_residential, true) as is_residential,
-    year.metric_id,
+    month.metric_id,
     definition.metric_name,
-    definition.meaning,
-    definition.field,
-    definition.min_n,
     definition.unit,
     definition.direction,
     definition.definition_version,
@@ -69,16 +73,17 @@ select
     year.null_reason as year_null_reason,
     year.target as year_target,
     round(year.score::numeric, 6)::double precision as year_score,
-    year.as_of
-from year
-inner join scored as month
+    month.as_of
+from month
+-- A stock has no 12 months.
+left join scored as year
     on
-        year.city_id = month.city_id
-        and year.metric_id = month.metric_id
-        and year.district_id = month.district_id
-        and month.period_grain = 'month'
-        and year.period_end = month.period_end
-inner join {{ ref('kpi_definition') }} as definition on year.metric_id = definition.metric_id
-inner join {{ ref('dim_city') }} as city on year.city_id = city.city_id
+        month.city_id = year.city_id
+        and month.metric_id = year.metric_id
+        and month.district_id = year.district_id
+        and month.period_end = year.period_end
+        and year.period_grain = 'trailing_12_months'
+inner join {{ ref('kpi_definition') }} as definition on month.metric_id = definition.metric_id
+inner join {{ ref('dim_city') }} as city on month.city_id = city.city_id
 left join {{ ref('dim_district') }} as district
-    on year.city_id = district.city_id and year.district_id = district.district_id
+    on month.city_id = district.city_id and month.district_id = district.district_id
