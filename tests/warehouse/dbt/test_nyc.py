@@ -207,6 +207,17 @@ def test_readers_see_samples_old_records_and_what_is_odd_in_a_source(nyc):
     assert "Another district than the point: 72 of 11111." in note
 
 
+def test_a_city_of_samples_says_so_at_its_head(nyc):
+    assert nyc.rows(
+        "select data_kind, samples from reporting.rpt_city_status where city_id = 'nyc'"
+    ) == [
+        (
+            "Real; 4 of 9 sources are samples",
+            "311 service requests, Motor vehicle collisions, Rodent inspections, Yellow taxi trips",
+        )
+    ]
+
+
 def test_one_closing_of_2035_changes_nothing_but_the_count_of_what_is_left_out(nyc):
     hash_of_figures = (
         "select md5(string_agg(k::text, ',' order by k::text)) from marts.fct_kpi as k"

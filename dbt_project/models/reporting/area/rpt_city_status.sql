@@ -31,6 +31,16 @@ collisions as (
         count(*) as n
     from {{ ref('fct_collision') }}
     group by city_id
+),
+
+sources as (
+    select
+        city_id,
+        count(*) filter (where last_good_load_at is not null) as n_loaded,
+        count(*) filter (where is_sample) as n_samples,
+        string_agg(title, ', ' order by title) filter (where is_sample) as samples
+    from {{ ref('rpt_service_status') }}
+    group by city_id
 )
 
 select
@@ -39,8 +49,13 @@ select
     city.is_simulated,
     case
         when city.is_simulated then 'Simulated: this city does not exist'
+        when sources.n_samples > 0
+            then
+                'Real; ' || sources.n_samples || ' of ' || sources.n_loaded
+                || ' sources are samples'
         else 'Real: published records, as far as loaded'
     end as data_kind,
+    sources.samples,
     city.population,
     kpis.as_of,
     kpis.newest_full_month,
@@ -54,3 +69,4 @@ inner join kpis on city.city_id = kpis.city_id
 left join requests on city.city_id = requests.city_id
 left join comments on city.city_id = comments.city_id
 left join collisions on city.city_id = collisions.city_id
+left join sources on city.city_id = sources.city_id
