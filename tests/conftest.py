@@ -1,6 +1,8 @@
-"""For every tier: no time limit on examples, and ids that every process collects alike."""
+"""For every tier: no time limit on examples, ids that all processes collect alike, clean ends."""
 
 from __future__ import annotations
+
+import signal
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -8,6 +10,11 @@ from hypothesis import HealthCheck, settings
 # How long an example takes depends on what else the machine does.
 settings.register_profile("cityloom", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("cityloom")
+
+
+def pytest_configure() -> None:
+    """End a terminated run as an interrupted one ends: with its fixtures, which stop servers."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
