@@ -73,6 +73,9 @@ class Indicator(Strict):
         0, description="Added to value and target before scoring, where they may be negative"
     )
     min_n: int = Field(0, ge=0, description="Fewer events give no value")
+    settle_days: int = Field(
+        0, ge=0, description="Days after a month's end until which time alone changes its value"
+    )
 
     @model_validator(mode="after")
     def _expressions_fit_the_aggregate(self) -> Indicator:
@@ -195,6 +198,7 @@ def definition_rows(indicators: Iterable[Indicator]) -> list[tuple[Any, ...]]:
             one.scale,
             one.score_offset,
             one.min_n,
+            one.settle_days,
             one.version,
             one.valid_from.isoformat(),
             one.formula,
@@ -207,7 +211,7 @@ def definition_rows(indicators: Iterable[Indicator]) -> list[tuple[Any, ...]]:
 
 DEFINITION_COLUMNS = (
     "metric_id metric_name meaning unit direction field fact event_grain aggregate quantile scale "
-    "score_offset min_n definition_version valid_from formula adds_up source"
+    "score_offset min_n settle_days definition_version valid_from formula adds_up source"
 )
 
 
@@ -272,6 +276,8 @@ def book(indicators: Iterable[Indicator]) -> str:
         parts.append(f"## {field}\n")
         for one in members:
             least = f"; no value below {one.min_n}" if one.min_n else ""
+            if one.settle_days:
+                least += f"; a month is complete {one.settle_days} days after its end"
             changes = [f"Version {number}: {text}" for number, text in one.changes.items()]
             parts += [
                 f"### {one.name}\n",

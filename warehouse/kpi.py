@@ -244,6 +244,10 @@ def _months(
         select month::date as month, coalesce(kpi.n, 0) as n, kpi.is_complete, kpi.value,
           case
             when kpi.n is null then 'no records'
+            when not kpi.is_complete
+              and kpi.as_of::date + 1 >= (month + interval '1 month')::date
+              and kpi.as_of::date + 1 < (month + interval '1 month')::date + %(settle_days)s
+              then 'too new: its value still changes with time'
             when not kpi.is_complete then 'the source does not cover the whole month'
           end as left_out
         from generate_series(
@@ -253,7 +257,13 @@ def _months(
           and kpi.city_id = %(city)s and kpi.district_id = %(district)s
         order by month
         """,
-        {"month": month, "metric": one.id, "city": city, "district": district},
+        {
+            "month": month,
+            "metric": one.id,
+            "city": city,
+            "district": district,
+            "settle_days": one.settle_days,
+        },
     ).fetchall()
 
 

@@ -118,7 +118,8 @@ months as (
         days.metric_id,
         metrics.as_of,
         days.month,
-        metrics.as_of::date + 1 >= (days.month + interval '1 month')::date
+        metrics.as_of::date + 1
+        >= (days.month + interval '1 month')::date + coalesce(metrics.settle_days, 0)
         and coalesce(bool_or(
             spans.first_day < days.month + interval '7 days'
             and spans.last_day >= days.month + interval '1 month' - interval '7 days'
@@ -132,7 +133,7 @@ months as (
     ) as days
     inner join metrics on days.city_id = metrics.city_id and days.metric_id = metrics.metric_id
     left join spans on days.city_id = spans.city_id and days.metric_id = spans.metric_id
-    group by days.city_id, days.metric_id, metrics.as_of, days.month
+    group by days.city_id, days.metric_id, metrics.as_of, metrics.settle_days, days.month
 ),
 
 newest as (

@@ -136,6 +136,20 @@ def test_june_2024_is_no_full_month_of_requests_due(nyc):
     ) == [("2019-07-01", "2019-08-01", 12, 530, "38.868")]
 
 
+def test_a_month_is_not_judged_before_its_requests_had_time_to_close(nyc, typed):
+    """The newest records are of 6 February 2025: January's requests may be open still."""
+    assert nyc.rows(
+        """
+        select metric_id, max(period_start)::text from marts.fct_kpi
+        where city_id = 'nyc' and district_id = '*' and is_complete
+            and metric_id in ('requests_opened', 'still_open_pct') group by 1 order by 1
+        """
+    ) == [("requests_opened", "2025-01-01"), ("still_open_pct", "2024-12-01")]
+    words = ("explain", "still_open_pct", "--city", "nyc", "--period", "2025-01", "--json")
+    months = json.loads(typed(*words))["months"]
+    assert months[-1]["left_out"] == "too new: its value still changes with time"
+
+
 def test_few_reports_top_no_ranking(nyc):
     assert (
         nyc.rows(
