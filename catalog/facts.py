@@ -173,13 +173,7 @@ def staging_path(source: Source) -> Path:
 
 def models_of(path: Path) -> list[_Model]:
     """Return the models that a YAML file of dbt describes; raise `ManifestError` for another."""
-    try:
-        document = yaml.load(path.read_bytes(), yaml.CSafeLoader)
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        place = f"{path}:{mark.line + 1}" if mark else str(path)
-        reason = getattr(error, "problem", None) or str(error)
-        raise ManifestError([f"{place}: is not YAML: {reason}"]) from error
+    document = document_of(path)
     if document is None:
         return []
     if not isinstance(document, dict):
@@ -191,6 +185,17 @@ def models_of(path: Path) -> list[_Model]:
     except ValidationError as error:
         found = problems_of(error, _Document)
         raise ManifestError([Problem(path, key_of(loc), text) for loc, text in found]) from error
+
+
+def document_of(path: Path) -> Any:
+    """Return what a YAML file of the dbt project holds; raise `ManifestError` with the line."""
+    try:
+        return yaml.load(path.read_bytes(), yaml.CSafeLoader)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        place = f"{path}:{mark.line + 1}" if mark else str(path)
+        reason = getattr(error, "problem", None) or str(error)
+        raise ManifestError([f"{place}: is not YAML: {reason}"]) from error
 
 
 def _fact(model: _Model, meta: _FactMeta, path: Path) -> Fact:

@@ -26,9 +26,11 @@ from catalog.facts import DBT_PROJECT, Fact, feed_problems, load_facts, twin_pro
 from catalog.fields import CRON_PRESETS
 from catalog.indicators import (
     DEFINITION_COLUMNS,
+    VERSION_COLUMNS,
     Indicator,
     definition_rows,
     load_indicators,
+    version_rows,
 )
 from catalog.indicators import macro as indicators_macro
 from catalog.models import City, Source
@@ -72,6 +74,7 @@ def rendered(
         GENERATED / "seeds/kpi_definition.csv": _table(
             DEFINITION_COLUMNS, definition_rows(indicators)
         ),
+        GENERATED / "seeds/kpi_version.csv": _table(VERSION_COLUMNS, version_rows(indicators)),
         GENERATED / "seeds/city.csv": _table(
             "city_id city_name is_simulated country language time_zone population "
             "population_year district_noun opens_at closes_at office_days",
@@ -138,7 +141,7 @@ def write(project: Path = DBT_PROJECT, cities: Iterable[City] | None = None) -> 
 
     Raises `ManifestError` for wrong manifests, facts or staging models, and writes nothing then.
     """
-    return _replace(project, _checked(project, cities))
+    return _replace(project, _checked(project, cities)[0])
 
 
 def refresh(
@@ -221,14 +224,18 @@ def max_staleness_days(cadence: str) -> int:
     return 2 if weekday == "*" else 8
 
 
-def _checked(project: Path, cities: Iterable[City] | None) -> dict[Path, str]:
+def _checked(
+    project: Path, cities: Iterable[City] | None
+) -> tuple[dict[Path, str], Cities, dict[str, Fact]]:
+    """Return the texts of the generated files, and the cities and facts that they are made of."""
     found = read_cities() if cities is None else Cities(tuple(cities))
     facts = load_facts(project)
     problems: list[Problem | str] = list(found.problems)
     problems += feed_problems(found.sources, facts, project)
     if problems:
         raise ManifestError(problems)
-    return rendered(found.cities, facts, None, load_indicators(project), project)
+    texts = rendered(found.cities, facts, None, load_indicators(project), project)
+    return texts, found, facts
 
 
 def _replace(project: Path, texts: dict[Path, str]) -> list[Path]:
@@ -434,8 +441,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--check", action="store_true", help="write nothing, only name problems")
     options = parser.parse_args(arguments)
     try:
-        texts = _checked(DBT_PROJECT, None)
-        untested = twin_problems(read_cities().sources, load_facts(DBT_PROJECT), DBT_PROJECT)
+        texts, found, facts = _checked(DBT_PROJECT, None)
+        untested = twin_problems(found.sources, facts, DBT_PROJECT)
         if untested:
             raise ManifestError(untested)
         changed = [] if options.check else _replace(DBT_PROJECT, texts)

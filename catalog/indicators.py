@@ -10,14 +10,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import Any, Literal
 
-import yaml
 from pydantic import Field, ValidationError, model_validator
 
-from catalog.facts import DBT_PROJECT, load_facts, models_of
+from catalog.facts import DBT_PROJECT, document_of, load_facts, models_of
 from catalog.fields import Identifier, Line
 from catalog.models import Strict
 from catalog.problems import ManifestError, key_of, problems_of
@@ -27,6 +27,7 @@ BOOK = Path(__file__).resolve().parents[1] / "docs" / "indicators.md"
 _QUANTILES = {"median": 0.5, "p90": 0.9}
 _ADDS_UP = {
     "count": "Counts add up; a year shows the monthly mean.",
+    "sum": "Amounts add up; a year shows the monthly mean.",
     "ratio": "Numerators and denominators are added up, then divided; ratios are never averaged.",
     "stock": "The number at the end of the period; areas add up.",
     "per_resident": "Events are added up, then divided by residents and months.",
@@ -35,6 +36,36 @@ _ADDS_UP = {
     "median": "Taken anew of all events of the period and area.",
     "p90": "Taken anew of all events of the period and area.",
 }
+
+
+#: What a median or percentile of a stock may name: the end of the month, or the as-of time if that
+#: comes first.
+MONTH_END = "{month_end}"
+_OF_A_STOCK = "Taken of what there is at the end of the month; there is no year of it."
+_EXPRESSIONS = ("where", "numerator", "denominator", "sample")
+
+
+class FormerVersion(Strict):
+    """An older version, by which the months of its time are computed: what differed in it."""
+
+    valid_from: date = Field(description="First day of the months that it computes")
+    where: str | None = Field(None, description="Which rows it counted, as an SQL condition")
+    numerator: str | None = Field(None, description="What it added up above the line, as SQL")
+    denominator: str | None = Field(None, description="What it added up below it, as SQL")
+    sample: str | None = Field(None, description="What it took a median or percentile of, as SQL")
+
+
+@dataclass(frozen=True)
+class Computation:
+    """What computes the months of one version: from one month until another, both may be open."""
+
+    version: int
+    first_month: date | None
+    until_month: date | None
+    where: str
+    numerator: str | None
+    denominator: str | None
+    sample: str | None
 
 
 class Indicator(Strict):
@@ -52,6 +83,11 @@ class Indicator(Strict):
     changes: dict[int, Line] = Field(
         default_factory=dict, description="What each version after the first changed"
     )
+    former: dict[int, FormerVersion] = Field(
+        default_factory=dict,
+        description="Older versions that compute the months before valid_from; without them the "
+        "newest computes these, too, and they are marked as restated",
+    )
     fact: Identifier = Field(description="Fact whose rows are its events")
     model: Identifier | None = Field(None, description="Mart with its rows, if not fct_<fact>")
     where: str = Field("true", description="Which rows, as an SQL condition")
@@ -61,7 +97,7 @@ class Indicator(Strict):
     )
     left_at: str | None = Field(None, description="When a row of a stock leaves it, as SQL")
     aggregate: Literal[
-        "count", "stock", "ratio", "per_resident", "per_reporting_resident", "median", "p90"
+        "count", "sum", "stock", "ratio", "per_resident", "per_reporting_resident", "median", "p90"
     ]
     numerator: str | None = Field(None, description="What is added up above the line, as SQL")
     denominator: str | None = Field(None, description="What is added up below it, as SQL")
@@ -81,6 +117,7 @@ class Indicator(Strict):
     def _expressions_fit_the_aggregate(self) -> Indicator:
         needed = {
             "count": set(),
+            "sum": {"numerator"},
             "stock": {"left_at"},
             "ratio": {"numerator", "denominator"},
             "per_resident": {"numerator"},
@@ -93,6 +130,10 @@ class Indicator(Strict):
             for name in ("left_at", "numerator", "denominator", "sample")
             if getattr(self, name) is not None
         }
+        if self.quantile is not None and self.left_at is not None:  # of a stock
+            needed = needed | {"left_at"}
+            if MONTH_END not in (self.sample or MONTH_END):
+                raise ValueError(f"sample of what is left at {self.left_at} must use {MONTH_END}")
         if needed != given:
             raise ValueError(
                 f"aggregate {self.aggregate} takes {', '.join(sorted(needed)) or 'no expression'}; "
@@ -108,6 +149,48 @@ class Indicator(Strict):
             raise ValueError(f"changes must say what each version from 2 to {self.version} changed")
         return self
 
+    @model_validator(mode="after")
+    def _former_versions_fit(self) -> Indicator:
+        if not self.former:
+            return self
+        if self.left_at is not None:
+            raise ValueError("former: a stock runs through all months; declare another indicator")
+        days = [one.valid_from for _, one in sorted(self.former.items())] + [self.valid_from]
+        if max(self.former) >= self.version or days != sorted(set(days)):
+            raise ValueError(
+                f"former: versions must be older than {self.version}, and each valid from a later "
+                "day than the one before"
+            )
+        if any(day.day != 1 for day in days):
+            raise ValueError("valid_from: with former versions, each must be the first of a month")
+        for number, one in self.former.items():
+            for name in _EXPRESSIONS[1:]:
+                if getattr(one, name) is not None and getattr(self, name) is None:
+                    raise ValueError(
+                        f"former: {number}: aggregate {self.aggregate} takes no {name}"
+                    )
+        return self
+
+    @property
+    def is_stock(self) -> bool:
+        """Whether it is of what there is at the end of a month."""
+        return self.left_at is not None
+
+    @property
+    def computations(self) -> list[Computation]:
+        """The versions that compute months, oldest first: the former ones and the newest."""
+        versions: list[tuple[int, FormerVersion | Indicator]] = [
+            *sorted(self.former.items()),
+            (self.version, self),
+        ]
+        found = []
+        for at, (number, one) in enumerate(versions):
+            parts = {name: getattr(one, name) or getattr(self, name) for name in _EXPRESSIONS}
+            first = one.valid_from if at else None
+            until = versions[at + 1][1].valid_from if at + 1 < len(versions) else None
+            found.append(Computation(number, first, until, **parts))
+        return found
+
     @property
     def quantile(self) -> float | None:
         """Which quantile of the samples is taken; None where none is."""
@@ -122,11 +205,15 @@ class Indicator(Strict):
     def formula(self) -> str:
         """The computation as one line of words and SQL."""
         rows = self.mart + ("" if self.where == "true" else f" where {self.where}")
+        if self.quantile is not None and self.left_at is not None:
+            rows += f", from {self.event_at} until {self.left_at}"
         match self.aggregate:
             case "count":
                 return f"number of {rows}"
             case "stock":
                 return f"number of {rows}, from {self.event_at} until {self.left_at}"
+            case "sum":
+                return f"sum({self.numerator}) of {rows}"
             case "ratio":
                 times = "" if self.scale == 1 else f" x {self.scale:,}"
                 below = "number" if self.denominator == "1" else f"sum({self.denominator})"
@@ -146,7 +233,7 @@ class Indicator(Strict):
     @property
     def adds_up(self) -> str:
         """How it is computed for longer periods and larger areas."""
-        return _ADDS_UP[self.aggregate]
+        return _OF_A_STOCK if self.quantile and self.is_stock else _ADDS_UP[self.aggregate]
 
 
 def load_indicators(project: Path = DBT_PROJECT) -> list[Indicator]:
@@ -195,6 +282,7 @@ def definition_rows(indicators: Iterable[Indicator]) -> list[tuple[Any, ...]]:
             one.event_grain,
             one.aggregate,
             "" if one.quantile is None else one.quantile,
+            str(one.is_stock).lower(),
             one.scale,
             one.score_offset,
             one.min_n,
@@ -210,9 +298,30 @@ def definition_rows(indicators: Iterable[Indicator]) -> list[tuple[Any, ...]]:
 
 
 DEFINITION_COLUMNS = (
-    "metric_id metric_name meaning unit direction field fact event_grain aggregate quantile scale "
-    "score_offset min_n settle_days definition_version valid_from formula adds_up source"
+    "metric_id metric_name meaning unit direction field fact event_grain aggregate quantile "
+    "is_stock scale score_offset min_n settle_days definition_version valid_from formula adds_up "
+    "source"
 )
+
+
+VERSION_COLUMNS = "metric_id definition_version first_month until_month"
+
+
+def version_rows(indicators: Iterable[Indicator]) -> list[tuple[Any, ...]]:
+    """Return the rows of the seed `kpi_version`, in the order of `VERSION_COLUMNS`.
+
+    Which version computes which months: from first_month on, before until_month; "" where open.
+    """
+    return [
+        (
+            one.id,
+            by.version,
+            by.first_month.isoformat() if by.first_month else "",
+            by.until_month.isoformat() if by.until_month else "",
+        )
+        for one in indicators
+        for by in one.computations
+    ]
 
 
 def mart_columns(project: Path, mart: str) -> set[str]:
@@ -227,38 +336,60 @@ def macro(indicators: Iterable[Indicator], header: str, project: Path) -> str:
 
     `sums` and `reports` add up; of each of `samples`, the quantiles `ids` are taken.
     """
+    indicators = tuple(indicators)
     groups: dict[tuple[str, str], dict[str, list[dict[str, Any]]]] = {}
+    fact_of = {one.mart: one.fact for one in indicators}
 
     def group_of(mart: str, event_at: str) -> dict[str, list[dict[str, Any]]]:
         return groups.setdefault((mart, event_at), {"sums": [], "samples": [], "reports": []})
 
     for one in indicators:
         group = group_of(one.mart, one.event_at)
-        if one.sample is not None:
-            same = [
-                s for s in group["samples"] if (s["where"], s["sample"]) == (one.where, one.sample)
-            ]
-            if not same:
-                group["samples"].append({"where": one.where, "sample": one.sample, "ids": {}})
-            (same or group["samples"])[-1]["ids"][one.id] = one.quantile
-            continue
-        kind = "reports" if one.aggregate == "per_reporting_resident" else "sums"
-        entry: dict[str, Any] = {"id": one.id, "where": one.where, "sign": 1}
-        for part in ("numerator", "denominator"):
-            is_number = one.aggregate in ("count", "stock") and part == "numerator"
-            text = "1" if is_number else getattr(one, part)
-            entry[part] = text or ""
-        group[kind].append(entry)
-        if one.left_at is not None:
-            group_of(one.mart, one.left_at)["sums"].append({**entry, "sign": -1})
+        for by in one.computations:
+            where = _in_time(one.event_at, by)
+            if one.sample is not None:
+                _add_sample(group["samples"], one, where, by.sample)
+                continue
+            kind = "reports" if one.aggregate == "per_reporting_resident" else "sums"
+            counts = one.aggregate in ("count", "stock")
+            entry: dict[str, Any] = {
+                "id": one.id,
+                "where": where,
+                "sign": 1,
+                "numerator": "1" if counts else by.numerator or "",
+                "denominator": by.denominator or "",
+            }
+            group[kind].append(entry)
+            if one.left_at is not None:
+                group_of(one.mart, one.left_at)["sums"].append({**entry, "sign": -1})
 
     lines = [f"{{# {header} #}}", "{% macro indicators_by_event() -%}", "    {{ return(["]
     for (mart, event_at), kinds in groups.items():
         columns = mart_columns(project, mart)
         areas = {name: name in columns for name in ("district_id", "department_id")}
-        found: dict[str, Any] = {"mart": mart, "event_at": event_at, "areas": areas, **kinds}
+        found = {"mart": mart, "fact": fact_of[mart], "event_at": event_at, "areas": areas, **kinds}
         lines.append(f"        {json.dumps(found)},")
     return "\n".join([*lines, "    ]) }}", "{%- endmacro %}", ""])
+
+
+def _in_time(event_at: str, by: Computation) -> str:
+    """Return which rows a version counts: those of its months."""
+    where = by.where
+    if by.first_month:
+        where = f"({where}) and {event_at} >= '{by.first_month}'"
+    if by.until_month:
+        where = f"({where}) and {event_at} < '{by.until_month}'"
+    return where
+
+
+def _add_sample(samples: list[dict[str, Any]], one: Indicator, where: str, of: str | None) -> None:
+    """Add what a quantile is taken of; indicators that have one computation share theirs."""
+    entry = {"where": where, "sample": of, "left_at": one.left_at or "", "shared": not one.former}
+    for known in samples:
+        if not one.former and {**known, "ids": None} == {**entry, "ids": None}:
+            known["ids"][one.id] = one.quantile
+            return
+    samples.append({**entry, "ids": {one.id: one.quantile}})
 
 
 def book(indicators: Iterable[Indicator]) -> str:
@@ -291,19 +422,31 @@ def book(indicators: Iterable[Indicator]) -> str:
                 f"| Over time and areas | {one.adds_up} |",
                 f"| Definition | version {one.version}, since {one.valid_from}; {one.source} |",
                 *(f"| | {text} |" for text in changes),
+                *(f"| | {text} |" for text in _breaks(one)),
                 "",
             ]
     return "\n".join(parts)
+
+
+def _breaks(one: Indicator) -> list[str]:
+    """Say of an indicator that changed which months are computed by which version."""
+    if one.former:
+        return [
+            f"Months before {by.until_month:%Y-%m} are computed by version {by.version}"
+            for by in one.computations
+            if by.until_month
+        ]
+    if one.version > 1:
+        before = f"Months before {one.valid_from:%Y-%m}"
+        return [f"{before} are restated: version {one.version} computes them, too"]
+    return []
 
 
 _BETTER = {"higher": "higher is better", "lower": "lower is better", "none": "neither is better"}
 
 
 def _items(path: Path) -> list[Any]:
-    try:
-        document = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except yaml.YAMLError as error:
-        raise ManifestError([f"{path}: is not YAML: {error}"]) from error
+    document = document_of(path)
     if not isinstance(document, list):
         raise ManifestError([f"{path}: is not a list of indicators; begin each with `- id: ...`"])
     return document

@@ -19,7 +19,9 @@
     {%- set parts = [] -%}
     {%- for group in indicators_by_event() -%}
         {%- for one in group.samples -%}
-            {%- do parts.append(_sample_events(group, one)) -%}
+            {%- do parts.append(
+                _stock_samples(group, one) if one.left_at else _sample_events(group, one)
+            ) -%}
         {%- endfor -%}
     {%- endfor -%}
     {{ parts | join('\n\nunion all\n\n') }}
@@ -45,7 +47,9 @@
     {%- for group in indicators_by_event() -%}
         {%- for one in group.samples -%}
             {%- for id, quantile in one.ids.items() -%}
-                {%- do rows.append("('" ~ id ~ "', '" ~ (one.ids | first) ~ "', " ~ quantile ~ ")") -%}
+                {%- set row = "('" ~ id ~ "', '" ~ (one.ids | first) ~ "', " ~ quantile ~ ")" -%}
+                {#- Former versions of an indicator have the same. -#}
+                {%- if row not in rows -%} {%- do rows.append(row) -%} {%- endif -%}
             {%- endfor -%}
         {%- endfor -%}
     {%- endfor -%}
@@ -122,6 +126,43 @@
         ({{ one.sample }})::double precision as sample
     from {{ ref(group.mart) }}
     where {{ group.event_at }} is not null and ({{ one.where }}) and ({{ one.sample }}) is not null
+{%- endmacro %}
+
+
+{#
+  What a quantile of a stock is taken of: each row once for each month at whose end it was there, up
+  to the as-of time. The sample may name that end.
+#}
+{% macro _stock_samples(group, one) -%}
+    {%- set sample = one.sample | replace('{month_end}', 'stock_month_end') -%}
+    select
+        city_id,
+        '{{ one.ids | first }}' as sample_id,
+        {{ _area_columns(group) }},
+        stock_month::date as month,
+        ({{ sample }})::double precision as sample
+    from (
+        select
+            stocked.*,
+            as_of.as_of as stock_as_of
+        from {{ ref(group.mart) }} as stocked
+        inner join {{ ref('int_as_of') }} as as_of
+            on stocked.city_id = as_of.city_id and as_of.fact = '{{ group.fact }}'
+        where {{ group.event_at }} is not null and ({{ one.where }})
+    ) as item
+    cross join lateral (
+        select
+            stock_month,
+            least(stock_month + interval '1 month', stock_as_of) as stock_month_end
+        from generate_series(
+            date_trunc('month', {{ group.event_at }}),
+            coalesce(
+                date_trunc('month', {{ one.left_at }}) - interval '1 month',
+                date_trunc('month', stock_as_of)
+            ),
+            interval '1 month'
+        ) as stock_month
+    ) as at_month_end
 {%- endmacro %}
 
 

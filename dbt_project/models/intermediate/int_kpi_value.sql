@@ -118,6 +118,7 @@ months as (
         days.metric_id,
         metrics.as_of,
         days.month,
+        version.definition_version,
         metrics.as_of::date + 1
         >= (days.month + interval '1 month')::date + coalesce(metrics.settle_days, 0)
         and coalesce(bool_or(
@@ -132,8 +133,19 @@ months as (
         from days
     ) as days
     inner join metrics on days.city_id = metrics.city_id and days.metric_id = metrics.metric_id
+    inner join {{ ref('kpi_version') }} as version
+        on
+            days.metric_id = version.metric_id
+            and days.month >= coalesce(version.first_month, '-infinity')
+            and days.month < coalesce(version.until_month, 'infinity')
     left join spans on days.city_id = spans.city_id and days.metric_id = spans.metric_id
-    group by days.city_id, days.metric_id, metrics.as_of, metrics.settle_days, days.month
+    group by
+        days.city_id,
+        days.metric_id,
+        metrics.as_of,
+        metrics.settle_days,
+        days.month,
+        version.definition_version
 ),
 
 newest as (
@@ -141,7 +153,9 @@ newest as (
         city_id,
         metric_id,
         as_of,
-        max(month) filter (where is_complete) as last_month
+        max(month) filter (where is_complete) as last_month,
+        (array_agg(definition_version order by month desc) filter (where is_complete))[1]
+            as definition_version
     from months
     group by city_id, metric_id, as_of
 ),
@@ -156,7 +170,8 @@ grains as (
         month as first_month,
         month as last_month,
         1 as n_months,
-        is_complete
+        is_complete,
+        definition_version
     from months
     union all
     select
@@ -168,7 +183,8 @@ grains as (
         min(months.month) as first_month,
         newest.last_month,
         count(*) as n_months,
-        true as is_complete
+        true as is_complete,
+        newest.definition_version
     from months
     inner join newest
         on
@@ -177,14 +193,21 @@ grains as (
             and months.month > newest.last_month - interval '12 months'
             and months.month <= newest.last_month
             and months.is_complete
+            -- What two versions of a definition computed is not added up.
+            and months.definition_version = newest.definition_version
     -- A stock is what there is at a month's end, of whatever year.
     where
         months.metric_id not in (
             select stock.metric_id
             from {{ ref('kpi_definition') }} as stock
-            where stock.aggregate = 'stock'
+            where stock.is_stock
         )
-    group by months.city_id, months.metric_id, months.as_of, newest.last_month
+    group by
+        months.city_id,
+        months.metric_id,
+        months.as_of,
+        newest.last_month,
+        newest.definition_version
 ),
 
 -- Numbered, because what follows groups by a number faster than by texts.
@@ -208,7 +231,10 @@ period_months as materialized (
             periods.city_id = months.city_id
             and periods.metric_id = months.metric_id
             and months.month between periods.period_start and periods.last_month
-            and (months.is_complete or periods.period_grain = 'month')
+            and (
+                months.is_complete and periods.definition_version = months.definition_version
+                or periods.period_grain = 'month'
+            )
 ),
 
 districts as (
@@ -342,6 +368,7 @@ cells as (
         periods.last_month,
         periods.n_months,
         periods.is_complete,
+        periods.definition_version,
         periods.as_of,
         areas.district_id,
         areas.department_id,
@@ -357,7 +384,7 @@ cells as (
                 then coalesce(results.denominator, 0)
             when definition.aggregate = 'per_resident'
                 then areas.residents * periods.n_months
-            when definition.aggregate in ('count', 'stock') then periods.n_months
+            when definition.aggregate in ('count', 'sum', 'stock') then periods.n_months
         end as denominator,
         definition.quantile,
         results.quantile_value
@@ -387,6 +414,7 @@ stocked as (
         last_month,
         n_months,
         is_complete,
+        definition_version,
         as_of,
         district_id,
         department_id,
@@ -410,11 +438,99 @@ suppressed as (
         stocked.*,
         -- Small numbers are noise, and would identify people.
         stocked.n > 0 and stocked.n < stocked.min_n as is_too_few,
-        stocked.aggregate = 'ratio'
-        and {{ is_derivable(
-            'stocked', ['period_id', 'department_id'], 'min_n'
-        ) }} as is_derivable
+        stocked.aggregate = 'ratio' and (
+            {{ is_derivable('stocked', 'district_id', ['period_id', 'department_id'], 'min_n') }}
+            or {{ is_derivable('stocked', 'department_id', ['period_id', 'district_id'], 'min_n') }}
+        ) as is_derivable
     from stocked
+),
+
+-- The months of an area's year that are withheld.
+withheld as (
+    select
+        months.city_id,
+        months.metric_id,
+        months.district_id,
+        months.department_id,
+        count(*) as n_months,
+        sum(months.n)::bigint as n,
+        sum(months.numerator) as numerator,
+        sum(months.denominator) as denominator
+    from suppressed as months
+    inner join periods as year
+        on
+            months.city_id = year.city_id
+            and months.metric_id = year.metric_id
+            and months.definition_version = year.definition_version
+            and months.period_start between year.period_start and year.last_month
+            and year.period_grain = 'trailing_12_months'
+    where
+        months.aggregate = 'ratio'
+        and months.period_grain = 'month'
+        and months.is_complete
+        and (months.is_too_few or months.is_derivable)
+    group by months.city_id, months.metric_id, months.district_id, months.department_id
+),
+
+-- Indicators of which a year less its other months would give a withheld month away, or several
+-- that are, all together, too few.
+telling as (
+    select distinct
+        year.city_id,
+        year.metric_id
+    from suppressed as year
+    inner join withheld
+        on
+            year.city_id = withheld.city_id
+            and year.metric_id = withheld.metric_id
+            and year.district_id = withheld.district_id
+            and year.department_id = withheld.department_id
+    where
+        year.period_grain = 'trailing_12_months'
+        and not (year.is_too_few or year.is_derivable)
+        and (withheld.n_months = 1 or withheld.n < year.min_n)
+),
+
+-- Their years leave withheld months out, in all areas: if only one did, the city's year less those
+-- of its other districts would be what it leaves out.
+yearly as (
+    select
+        suppressed.period_id,
+        suppressed.city_id,
+        suppressed.metric_id,
+        suppressed.period_grain,
+        suppressed.period_start,
+        suppressed.first_month,
+        suppressed.last_month,
+        suppressed.n_months - coalesce(withheld.n_months, 0) as n_months,
+        suppressed.is_complete,
+        suppressed.definition_version,
+        suppressed.as_of,
+        suppressed.district_id,
+        suppressed.department_id,
+        suppressed.scale,
+        suppressed.n - coalesce(withheld.n, 0) as n,
+        suppressed.numerator - coalesce(withheld.numerator, 0) as numerator,
+        suppressed.denominator - coalesce(withheld.denominator, 0) as denominator,
+        suppressed.quantile,
+        suppressed.quantile_value,
+        case
+            when telling.city_id is null then suppressed.is_too_few
+            else suppressed.n > 0 and suppressed.n = coalesce(withheld.n, 0)
+        end as is_too_few,
+        telling.city_id is null and suppressed.is_derivable as is_derivable
+    from suppressed
+    left join telling
+        on
+            suppressed.city_id = telling.city_id
+            and suppressed.metric_id = telling.metric_id
+            and suppressed.period_grain = 'trailing_12_months'
+    left join withheld
+        on
+            telling.city_id = withheld.city_id
+            and telling.metric_id = withheld.metric_id
+            and suppressed.district_id = withheld.district_id
+            and suppressed.department_id = withheld.department_id
 ),
 
 valued as (
@@ -425,7 +541,7 @@ valued as (
             else round(numerator * scale / nullif(denominator, 0), 6)::double precision
         end as computed,
         is_too_few or is_derivable as is_suppressed
-    from suppressed
+    from yearly
 )
 
 select
@@ -439,6 +555,7 @@ select
     first_month as covered_from,
     n_months as months_covered,
     is_complete,
+    definition_version,
     as_of,
     n,
     case when not is_suppressed then numerator end as numerator,

@@ -3,9 +3,12 @@ with months as (
         value.*,
         definition.direction,
         definition.score_offset,
-        definition.definition_version,
-        -- Of the complete months of the 12 before: parts are added up, and a ratio is never
-        -- averaged; medians and percentiles have no parts.
+        definition.definition_version > 1
+        and value.definition_version = definition.definition_version
+        and value.period_start < definition.valid_from as is_restated,
+        value.period_start = version.first_month as is_break,
+        -- Of the complete months of the 12 before, by the same version: parts are added up, and a
+        -- ratio is never averaged; medians and percentiles have no parts.
         case
             when count(value.value) filter (where value.is_complete) over before >= 3
                 then
@@ -25,9 +28,14 @@ with months as (
     from {{ ref('int_kpi_value') }} as value
     inner join {{ ref('kpi_definition') }} as definition
         on value.metric_id = definition.metric_id
+    left join {{ ref('kpi_version') }} as version
+        on
+            value.metric_id = version.metric_id
+            and value.definition_version = version.definition_version
     where value.period_grain = 'month' and value.department_id = '*'
     window before as (
-        partition by value.city_id, value.metric_id, value.district_id
+        partition by
+            value.city_id, value.metric_id, value.district_id, value.definition_version
         order by value.period_start
         range between interval '12 months' preceding and interval '1 month' preceding
     )
@@ -74,5 +82,7 @@ select
         ({{ bounded_score('value', 'moving_target', 'direction', 'score_offset') }})::numeric, 6
     )::double precision as moving_score,
     definition_version,
+    is_restated,
+    coalesce(is_break, false) as is_break,
     as_of
 from targeted

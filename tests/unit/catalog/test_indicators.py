@@ -107,9 +107,63 @@ def test_a_stock_is_entered_at_one_time_and_left_at_another(project: Path):
         assert f'"sign": {sign}' in line
 
 
+def test_what_is_open_at_a_month_s_end_has_a_median_age(project: Path):
+    age = {
+        **GOOD,
+        "aggregate": "median",
+        "left_at": "closed_at",
+        "sample": "{month_end} - opened_at",
+    }
+    del age["numerator"], age["denominator"]
+    declare(project, age)
+    (one,) = load_indicators(project)
+    assert one.is_stock and "there is no year of it" in one.adds_up
+    text = indicators.macro([one], "header", project)
+    assert '"left_at": "closed_at"' in text and text.count('"event_at"') == 1
+
+
+def test_a_former_version_computes_the_months_before_the_new_one(project: Path):
+    changed = {
+        **GOOD,
+        **{"version": 3, "valid_from": "2026-01-01", "changes": {2: "Two.", 3: "Three."}},
+        "former": {
+            1: {"valid_from": "2023-01-01", "numerator": "old"},
+            2: {"valid_from": "2025-01-01"},
+        },
+    }
+    declare(project, changed)
+    (one,) = load_indicators(project)
+    text = indicators.macro([one], "header", project)
+    entries = text.split('{"id": ')[1:]
+    assert ["old" in entry for entry in entries] == [True, False, False]
+    assert "(true) and opened_at < '2025-01-01'" in entries[0]
+    assert "((true) and opened_at >= '2025-01-01') and opened_at < '2026-01-01'" in entries[1]
+    assert indicators.version_rows([one]) == [
+        ("holes_filled_pct", 1, "", "2025-01-01"),
+        ("holes_filled_pct", 2, "2025-01-01", "2026-01-01"),
+        ("holes_filled_pct", 3, "2026-01-01", ""),
+    ]
+    assert "Months before 2025-01 are computed by version 1" in indicators.book([one])
+
+
+def test_without_former_versions_the_newest_restates_the_months_before(project: Path):
+    declare(project, {**GOOD, "version": 2, "changes": {2: "Two."}})
+    (one,) = load_indicators(project)
+    assert indicators.version_rows([one]) == [("holes_filled_pct", 2, "", "")]
+    assert "Months before 2026-01 are restated" in indicators.book([one])
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
+        (
+            {"version": 2, "changes": {2: "Two."}, "former": {2: {"valid_from": "2025-01-01"}}},
+            "former: versions must be older than 2",
+        ),
+        (
+            {"version": 2, "changes": {2: "Two."}, "former": {1: {"valid_from": "2025-01-09"}}},
+            "valid_from: with former versions, each must be the first of a month",
+        ),
         ({"fact": "serivce_request"}, "fact: no 'serivce_request'; one of: "),
         ({"model": "fct_hole"}, "model: models/marts has no fct_hole.yml"),
         ({"numerator": None}, "aggregate ratio takes denominator, numerator; there is denominator"),
@@ -142,5 +196,5 @@ def test_an_id_is_declared_once(project: Path):
 @pytest.mark.parametrize("text", ["a: [", "a: 1"])
 def test_a_file_that_is_no_list_is_named(project: Path, text: str):
     (project / "indicators/streets.yml").write_text(text)
-    with pytest.raises(ManifestError, match=r"streets\.yml: is not "):
+    with pytest.raises(ManifestError, match=r"streets\.yml(:\d+)?: is not "):
         load_indicators(project)

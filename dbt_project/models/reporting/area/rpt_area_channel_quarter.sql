@@ -25,6 +25,7 @@ limited as (
         minimum.min_n,
         {{ is_derivable(
             'counted',
+            'district_id',
             ['city_id', 'quarter', 'channel', 'model_name', 'model_version'],
             'minimum.min_n'
         ) }} as is_derivable
