@@ -16,6 +16,7 @@ from psycopg.rows import dict_row
 from catalog.facts import load_facts
 from catalog.generate import DBT_PROJECT, declared
 from catalog.indicators import Indicator, load_indicators
+from warehouse.tiers import stricter_tiers
 
 Row = dict[str, Any]
 WHOLE_CITY = "*"
@@ -88,8 +89,9 @@ def explain(
 
     Keys: definition; value (a row of `values`); months, the 12 up to this one, with the reason for
     each that is left out of the trailing year; query, the SQL of its events; events, at most
-    `limit` of them with their source, load, file and row; sources, each with its loads and files;
-    quarantine, reasons and counts of the sources' rows that were not accepted.
+    `limit` of them with their source, load, file and row; withheld, null or the number of `rows`
+    that the reader's tier does not show (null where it is small); sources, each with its loads and
+    files; quarantine, reasons and counts of the sources' rows that were not accepted.
 
     Raises `KpiError` where there is no such value.
     """
@@ -120,6 +122,7 @@ def explain(
             "months": _months(connection, one, city, district, month),
             "query": query.as_string(connection),
             "events": events,
+            "withheld": _withheld(connection, one, city, query, value["n"]),
             "sources": [
                 _source(connection, city, source.source, source.staging_model) for source in feeds
             ],
@@ -214,6 +217,28 @@ def _events_query(one: Indicator, city: str, district: str, month: date) -> sql.
         sql.Identifier(one.mart),
         sql.SQL(" and ").join(where),
     )
+
+
+def _withheld(
+    connection: psycopg.Connection[Row], one: Indicator, city: str, query: sql.Composed, n: int
+) -> Row | None:
+    """Return how many rows of a value the reader's tier does not show, if any.
+
+    A small number is null: it would say how many restricted records there are of few.
+    """
+    stricter = connection.execute(
+        "select from access.source where city_id = %s and fact = %s and tier = any(%s) limit 1",
+        [city, one.fact, stricter_tiers(connection.info.user)],
+    ).fetchone()
+    if stricter is None:
+        return None
+    counted = connection.execute(
+        sql.SQL("select count(*) as n from ({}) as event").format(query)
+    ).fetchone()
+    rows = n - counted["n"] if counted else 0
+    if rows <= 0:
+        return None
+    return {"rows": rows if rows >= max(one.min_n, 10) else None}
 
 
 def _origin(connection: psycopg.Connection[Row], feeds: list[Any], key: str, value: Any) -> Row:

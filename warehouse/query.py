@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from decimal import Decimal
 from math import isfinite
 from typing import Any
 
 import psycopg
+
+from warehouse.tiers import stricter_tiers
 
 
 class QueryError(Exception):
@@ -42,6 +44,50 @@ def ask(url: str, query: str, settings: Sequence[str] = ()) -> tuple[list[str], 
                     "`--set search_path=marts`"
                 )
             raise QueryError(message) from error
+
+
+def relations_in_part(url: str, query: str, settings: Sequence[str] = ()) -> list[str]:
+    """Return the relations of a query of which the reader may see some rows only, by name.
+
+    They hold rows of sources that are of a stricter tier than the reader's role. Empty for a query
+    that has no plan, such as `show`.
+    """
+    with closing(psycopg.connect(url)) as connection:
+        connection.read_only = True
+        try:
+            for setting in settings:
+                name, _, value = setting.partition("=")
+                connection.execute("select set_config(%s, %s, true)", [name.strip(), value])
+            text: Any = f"explain (verbose, format json) {query}"
+            plan = connection.execute(text, prepare=True).fetchone()
+        except psycopg.Error:
+            return []
+        places = sorted(set(_scanned(plan[0][0]["Plan"]))) if plan else []
+        stricter = stricter_tiers(connection.info.user)
+        found = connection.execute(
+            """
+            select distinct n.nspname || '.' || c.relname
+            from pg_class c
+            join pg_namespace n on n.oid = c.relnamespace
+            join access.source s on s.tier = any(%s) and (
+                c.relname = 'quarantine'
+                or strpos(c.relname, s.fact) > 0
+                or right(c.relname, length(s.city_id || '__' || s.source_id))
+                    = s.city_id || '__' || s.source_id)
+            where n.nspname || '.' || c.relname = any(%s) and row_security_active(c.oid)
+            order by 1
+            """,
+            [stricter, places],
+        )
+        return [str(name) for (name,) in found]
+
+
+def _scanned(plan: dict[str, Any]) -> Iterator[str]:
+    """Yield the relations that a plan reads, as `schema.name`."""
+    if "Relation Name" in plan:
+        yield f"{plan.get('Schema')}.{plan['Relation Name']}"
+    for child in plan.get("Plans", ()):
+        yield from _scanned(child)
 
 
 def json_value(value: Any) -> Any:

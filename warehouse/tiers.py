@@ -320,6 +320,13 @@ order by 1
 """
 
 
+def stricter_tiers(role: str) -> list[str]:
+    """Return the tiers of which a role reads no rows; a role that is not known reads open ones."""
+    tiers = ("open", "internal", "restricted")
+    known = ROLES.get(role)
+    return list(tiers[tiers.index(known.tier if known else "open") + 1 :])
+
+
 def department_role(city_id: str, department_id: str) -> str:
     """Return the role of a department's head; its name says which department (`my_department`)."""
     return f"head_{city_id}__{department_id}"

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from datetime import datetime
+from decimal import Decimal
 from typing import Annotated, Any
 
 import typer
 
-from cli.display import Json, echo, print_json, print_table
+from cli.display import Json, echo, measure_text, print_json, print_table, styled, three_digits
 from infra import contract
 
 app = typer.Typer(
@@ -78,7 +79,8 @@ def show(
         echo("no values yet: no city's source has the records, or none is loaded")
         return
     columns = ["city_id", "district_id", "period_start", "n", "value", "null_reason", "target"]
-    print_table([*columns, "moving_target", "score", "is_complete"], rows)
+    shown = [_by_unit(row, one.unit, one.aggregate) for row in rows]
+    print_table([*columns, "moving_target", "score", "is_complete"], shown)
 
 
 @app.command()
@@ -104,6 +106,28 @@ def explain(
     _print_explained(found)
 
 
+def _by_unit(row: dict[str, Any], unit: str, aggregate: str) -> dict[str, Any]:
+    """Return a row for people: values in the indicator's unit, other fractions in three digits."""
+    in_unit = {
+        name: styled(measure_text(row[name], unit, aggregate), right=True)
+        for name in ("value", "target", "moving_target", "sample")
+        if isinstance(row.get(name), int | float | Decimal)
+    }
+    others = {
+        name: styled(three_digits(float(value)), right=True)
+        for name, value in row.items()
+        if name not in in_unit and isinstance(value, float | Decimal)
+    }
+    return {**row, **in_unit, **others}
+
+
+def _part(value: float | None) -> str:
+    """Return a numerator or denominator as text, exact where it is whole."""
+    if value is None:
+        return "-"
+    return f"{value:,.0f}" if value == int(value) else f"{value:,.3f}"
+
+
 def _print_explained(found: dict[str, Any]) -> None:
     definition, value = found["definition"], found["value"]
     echo(f"{definition['name']}, {definition['unit']}: {definition['meaning']}")
@@ -112,14 +136,24 @@ def _print_explained(found: dict[str, Any]) -> None:
         f"  version {definition['version']}, since {definition['valid_from']}; "
         f"{definition['source']}; no value below n = {definition['min_n']}"
     )
-    shown = value["value"] if value["null_reason"] is None else f"none: {value['null_reason']}"
+    how = definition["unit"], definition["aggregate"]
+    shown = measure_text(value["value"], *how) or f"none: {value['null_reason']}"
     echo(f"\n{value['city_id']} {value['district_id']} {value['period_start']:%Y-%m}: {shown}")
-    echo(f"  n {value['n']}, {value['numerator']} / {value['denominator']}, as of {value['as_of']}")
+    # A median or percentile has no parts.
+    parts = [_part(value[name]) for name in ("numerator", "denominator")]
+    divided = "" if parts == ["-", "-"] else f", {' / '.join(parts)}"
+    echo(f"  n {value['n']:,}{divided}, as of {value['as_of']}")
     echo("\nMonths of the trailing year")
-    print_table(["month", "n", "value", "left_out"], found["months"])
+    months = [_by_unit(month, *how) for month in found["months"]]
+    print_table(["month", "n", "value", "left_out"], months)
     if found["events"]:
-        echo(f"\nEvents: {len(found['events'])} of {value['n']}")
-        print_table(list(found["events"][0]), found["events"])
+        echo(f"\nEvents: {len(found['events'])} of {value['n']:,}")
+        events = [_by_unit(event, *how) for event in found["events"]]
+        print_table(list(found["events"][0]), events)
+    if found["withheld"]:
+        rows = found["withheld"]["rows"]
+        some = "some rows" if rows is None else f"{rows:,} rows"
+        echo(f"\n{some} of a higher tier are not shown to you; the value counts them")
     echo(f"\nAll of them: {found['query']}")
     for source in found["sources"]:
         echo(f"\n{source['source_id']} ({source['model']})")

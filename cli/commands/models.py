@@ -126,7 +126,7 @@ def print_versions(versions: list[Version]) -> None:
     splits = [s for s in _SPLITS if any(f"{s}_macro_recall" in v.metrics for v in versions)]
     metrics = {f"{split}\nmacro recall": f"{split}_macro_recall" for split in splits}
     for label in ("negative", "neutral", "positive"):
-        metrics[f"recall\n{label}"] = f"validation_recall_{label}"
+        metrics[f"validation\nrecall {label}"] = f"validation_recall_{label}"
     rows: list[list[object]] = [
         [
             *(version.model_name, styled(version.version), version.net, version.data),

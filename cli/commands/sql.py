@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 import typer
 
 from catalog.text import printable, spreadsheet_cell
-from cli.display import print_json, print_table
+from cli.display import echo, print_json, print_table
 from infra import contract
 
 #: How rows are printed.
@@ -29,16 +29,20 @@ def main(
     """Ask the warehouse, as the role `analyst`, in a transaction that is rolled back.
 
     For machines: json is exact. table and csv show escape sequences as text, and csv puts ' before
-    text that a spreadsheet would run as a formula, unless `--exact` is given.
+    text that a spreadsheet would run as a formula, unless `--exact` is given. A note on stderr
+    names the relations of which rows of a higher tier are left out.
 
     Example: cityloom sql "select city_id, count(*) from marts.fct_service_request group by 1"
     """
-    from warehouse.query import ask, text_value
+    from warehouse.query import ask, relations_in_part, text_value
 
     if query == "-":
         query = sys.stdin.read()
     url = contract.load_deployment().database_url("analyst")
     names, rows = ask(url, query, settings or ())
+    in_part = relations_in_part(url, query, settings or ())
+    if in_part:
+        echo(f"note: rows of a higher tier are not shown to you: {', '.join(in_part)}", err=True)
     if format == "table":
         print_table(names, rows, text=text_value)
         typer.secho(f"({len(rows)} row{'' if len(rows) == 1 else 's'})", dim=True)

@@ -1,4 +1,8 @@
-{# A measure's value as text, by its unit; a count is whole. One way of writing for all pages. #}
+{#
+  A measure's value as text, by its unit: one way of writing for all pages, and `cityloom kpi` has
+  the same (cli.display.measure_text). What is counted is whole; a time is in the unit in which it is
+  at least 1; else three digits say something, whatever the size.
+#}
 {% macro measure_text(value, definition) -%}
     {%- set unit = definition ~ '.unit' -%}
     case
@@ -7,9 +11,39 @@
                 {{ value }} * case {{ unit }} when 'share' then 100 else 1 end, 'FM999,999,990.0'
             ) || ' %'
         when {{ unit }} = '-1 to 1' then to_char({{ value }}, 'FMSG0.00')
-        when {{ definition }}.aggregate = 'count' or abs({{ value }}) >= 100
+        when {{ definition }}.aggregate in ('count', 'stock')
             then to_char({{ value }}, 'FM999,999,999,990')
-        else to_char({{ value }}, 'FM990.0')
+        when {{ unit }} in ('days', 'hours', 'minutes', 'seconds')
+            then {{ time_text(value, unit) }}
+        else {{ three_digits(value) }}
+    end
+{%- endmacro %}
+
+{# A number with three digits, or all before the point. #}
+{% macro three_digits(value) -%}
+    to_char({{ value }}, case
+        when {{ value }} = 0 or abs({{ value }}) >= 99.95 then 'FM999,999,999,990'
+        when abs({{ value }}) >= 9.995 then 'FM990.0'
+        when abs({{ value }}) >= 0.9995 then 'FM990.00'
+        when abs({{ value }}) >= 0.09995 then 'FM990.000'
+        else 'FM990.0000'
+    end)
+{%- endmacro %}
+
+{# A time in the largest unit in which it is at least 1, and none larger than its own. #}
+{% macro time_text(value, unit) -%}
+    {%- set sizes = {'days': 86400, 'hours': 3600, 'minutes': 60, 'seconds': 1} -%}
+    {%- set size -%}
+        (case {{ unit }}
+        {%- for name, seconds in sizes.items() %} when '{{ name }}' then {{ seconds }}{% endfor %} end)
+    {%- endset -%}
+    case
+        when {{ value }} = 0 then '0 ' || {{ unit }}
+    {%- for name, seconds in sizes.items() %}
+        when {{ size }} >= {{ seconds }} and {{ value }} * {{ size }} >= {{ seconds }}
+            then {{ three_digits(value ~ " * " ~ size ~ " / " ~ seconds) }} || ' {{ name }}'
+    {%- endfor %}
+        else {{ three_digits(value ~ " * " ~ size) }} || ' seconds'
     end
 {%- endmacro %}
 

@@ -12,7 +12,9 @@ import polars as pl
 import pytest
 from typer.testing import CliRunner
 
+from catalog.indicators import load_indicators
 from cli import main as cli
+from cli.display import measure_text
 from extract import load as loader
 from extract.manifests import load_city
 from infra import contract
@@ -511,6 +513,19 @@ def test_the_query_of_explain_has_every_event(nyc, typed, metric):
         words = ("explain", metric, "--city", "nyc", "--period", month, "--json")
         query = json.loads(typed(*words))["query"]
         assert nyc.rows(f"select count(*) from ({query}) as event") == [(n,)], month
+
+
+def test_commands_and_pages_write_a_value_alike(nyc, typed):
+    rows = nyc.rows(
+        "select metric_id, value, value_text from reporting.rpt_area_measure "
+        "where value is not null"
+    )
+    known = {one.id: one for one in load_indicators()}
+    assert len({metric for metric, _, _ in rows}) > 15
+    for metric, value, text in rows:
+        assert measure_text(value, known[metric].unit, known[metric].aggregate) == text, metric
+    shown = typed("explain", "injury_collisions_per_10000", "--city", "nyc", "--period", "2022-01")
+    assert "nyc * 2022-01: 2.68\n" in shown and "2,360 / 8,804,190" in shown
 
 
 def test_show_has_the_newest_months_of_each_area(typed):

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import subprocess
+from datetime import date
 
 import psycopg
 import pytest
 
 from extract.manifests import load_cities
 from infra.local.postgres import shipped_programs
-from warehouse import tiers
+from warehouse import kpi, tiers
 from warehouse.bootstrap import find_faults
+from warehouse.query import relations_in_part
 from warehouse.schema import SCHEMAS, create_schemas, find_grant_faults
 from warehouse.tiers import ROLES, declare_cities
 
@@ -244,3 +246,19 @@ def test_a_restored_dump_has_the_same_rights(walls, postgres, tmp_path):
     finally:
         with psycopg.connect(postgres.admin_url, autocommit=True) as connection:
             connection.execute("drop database restored with (force)")
+
+
+def test_an_analyst_is_shown_that_rows_are_left_out(walls, postgres):
+    analyst, engineer = postgres.role_url("analyst"), postgres.role_url("data_engineer")
+    query = "select count(*) from marts.fct_feedback join marts.fct_service_request using (city_id)"
+    assert relations_in_part(analyst, query) == ["marts.fct_feedback"]
+    assert relations_in_part(analyst, "select 1 from staging.stg_demo__email_comments") == [
+        "staging.stg_demo__email_comments"
+    ]
+    assert relations_in_part(engineer, query) == []
+    # One of three comments is of an e-mail: that some are left out, and not that it is one.
+    asked = ("comments_read", "demo", "*", date(2024, 1, 1))
+    found = kpi.explain(analyst, *asked)
+    assert (found["value"]["n"], len(found["events"])) == (3, 2)
+    assert found["withheld"] == {"rows": None}
+    assert kpi.explain(engineer, *asked)["withheld"] is None

@@ -32,7 +32,10 @@ select
     definition.field,
     definition.unit,
     case
-        when definition.unit in ('%', 'share', '-1 to 1') or definition.unit like 'requests%'
+        -- Its text has the unit.
+        when
+            definition.unit in ('%', 'share', '-1 to 1', 'days', 'hours', 'minutes', 'seconds')
+            or definition.unit like 'requests%'
             then definition.metric_name
         else definition.metric_name || ', ' || definition.unit
     end as measure,
@@ -50,6 +53,14 @@ select
     case
         when carded.month_value is null then 'Not known'
         when definition.direction = 'none' or carded.month_target is null then 'No target'
+        -- Of a sample of few records, the next month may say the contrary.
+        when
+            carded.month_n < 50
+            and definition.event_grain = 'day'
+            and definition.aggregate not in ('count', 'stock')
+            then
+                case when carded.month_score >= 1 then 'On' else 'Off' end
+                || ' target, few records'
         when carded.month_score >= 1 then 'On target'
         else 'Off target'
     end as standing,
