@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+
 import httpx
+import psycopg
 import pytest
 
 from accounts import people
 from accounts.roles import ROLES
 from extract.manifests import load_cities
+from infra.local.services import COMMON
+from warehouse.bootstrap import role_url
 
 API = "/api/2.0/mlflow"
 SECRET = "secret mail"
@@ -142,13 +149,39 @@ MLFLOW = {
         {"name": "sentiment", "alias": "champion", "version": "1"},
     ),
     "users": ("GET", API + "/users/list", None),
+    "a user": ("GET", API + "/users/get?username=admin", None),
+    "own password": (
+        "PATCH",
+        API + "/users/update-password",
+        {"username": "{user}", "password": "twelve letters"},
+    ),
+    "query language": (
+        "POST",
+        "/graphql",
+        {
+            "query": 'query {{ mlflowGetRun(input: {{runId: "{run}"}}) '
+            "{{ run {{ data {{ tags {{ value }} }} }} }} }}"
+        },
+    ),
+    "new experiment": ("POST", API + "/experiments/create", {"name": "of {user}"}),
+    "new model": ("POST", API + "/registered-models/create", {"name": "of {user}"}),
+    "new run": ("POST", API + "/runs/create", {"experiment_id": "{experiment}"}),
+    "upload": (
+        "POST",
+        "/ajax-api/2.0/mlflow/upload-artifact?run_uuid={run}&path=x.txt",
+        {"text": "x"},
+    ),
+    "upload by its path": ("PUT", "/api/2.0/mlflow-artifacts/artifacts/{path}", {"text": "x"}),
     "own rights": (
         "PATCH",
         API + "/users/update-admin",
         {"username": "{user}", "is_admin": True},
     ),
 }
-CHANGES = ("tag", "removal", "champion", "own rights")
+CHANGES = (
+    *("tag", "removal", "champion", "own rights", "own password", "users", "a user"),
+    *("new experiment", "new model", "new run", "upload", "upload by its path"),
+)
 NO_MLFLOW = [role for role in ROLES if not ROLES[role].mlflow]
 
 
@@ -196,6 +229,153 @@ def test_engineers_see_the_artifacts_and_data_engineers_change_nothing(web, pass
     for role, status in {"data_engineer": 403, "ml_engineer": 200}.items():
         client = web.mlflow(f"try_{role}", passwords[role])
         assert client.post(MLFLOW["tag"][1], json=body).status_code == status
+
+
+#: Places of files that a client could choose; in the store are other experiments' files.
+PLACES = (
+    *("file://{outside}", "{outside}", "mlflow-artifacts:/{experiment}", "s3://bucket/x"),
+    *("mlflow-artifacts:/x/../../..", "http://127.0.0.1:1/x"),
+)
+#: Each route has its twin under every prefix and version.
+PREFIXES = ("/api/2.0", "/ajax-api/2.0", "/api/3.0", "/ajax-api/3.0")
+
+
+@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize("role", ["reader_open", "ml_engineer", "admin"])
+def test_nobody_chooses_where_mlflow_keeps_files(web, passwords, run, role, place, tmp_path):
+    client = web.mlflow(f"try_{role}", passwords[role])
+    place = place.format(outside=tmp_path, **run)
+    source = place if "mlflow-artifacts" not in place else place + "/../secrets"
+    for number, prefix in enumerate(PREFIXES):
+        asked = {"name": f"{role} {place} {number}", "artifact_location": place}
+        answer = client.post(f"{prefix}/mlflow/experiments/create", json=asked)
+        assert answer.status_code in (400, 403, 404), answer.text
+        asked = {"name": "sentiment", "source": source, "run_id": run["run"]}
+        answer = client.post(f"{prefix}/mlflow/model-versions/create", json=asked)
+        assert answer.status_code in (400, 403, 404), answer.text
+
+
+@pytest.mark.parametrize("role", ["ml_engineer", "admin"])
+def test_mlflow_opens_no_file_outside_its_store_whatever_a_record_says(
+    web, passwords, run, role, tmp_path
+):
+    """As an earlier version let every login make such records."""
+    client = web.mlflow(f"try_{role}", passwords[role])
+    (tmp_path / "secret").write_text("a key")
+    made = client.post(f"{API}/experiments/create", json={"name": f"planted {role}"}).json()
+    body = {"experiment_id": made["experiment_id"]}
+    info = client.post(f"{API}/runs/create", json=body).json()["run"]["info"]
+    planted, model = info["run_id"], {"name": f"planted {role}"}
+    client.post(f"{API}/registered-models/create", json=model).raise_for_status()
+    body = {**model, "source": info["artifact_uri"], "run_id": planted}
+    client.post(f"{API}/model-versions/create", json=body).raise_for_status()
+    database = role_url(web.admin_url, "mlflow", web.secret("mlflow"))
+    with psycopg.connect(database) as connection:
+        place = [f"file://{tmp_path}", planted]
+        for statement in (
+            "update runs set artifact_uri = %s where run_uuid = %s",
+            "update model_versions set source = %s, storage_location = null where run_id = %s",
+        ):
+            assert connection.execute(statement, place).rowcount == 1
+    named = f"run_uuid={planted}&path="
+    upload = f"/ajax-api/2.0/mlflow/upload-artifact?{named}planted"
+    answers = [client.post(upload, content=b"mine")]
+    for path in ("/get-artifact", "/ajax-api/2.0/mlflow/get-artifact"):
+        answers.append(client.get(f"{path}?{named}secret"))
+    answers.append(client.get(f"{API}/artifacts/list?run_id={planted}"))
+    asked = {**model, "version": "1", "path": "secret"}
+    answers.append(client.get("/model-versions/get-artifact", params=asked))
+    for answer in answers:
+        assert answer.status_code in (400, 403, 404), answer.text
+        assert "a key" not in answer.text
+    assert [path.name for path in tmp_path.iterdir()] == ["secret"]
+
+
+@pytest.mark.parametrize("role", ["ml_engineer", "admin"])
+@pytest.mark.parametrize(
+    "path", ["../../x", "%2e%2e/%2e%2e/x", "a/..%2f..%2f..%2fx", "%2e/{experiment}/x", "a\\..\\x"]
+)
+def test_no_path_leads_out_of_mlflows_store(web, passwords, run, role, path):
+    client = web.mlflow(f"try_{role}", passwords[role])
+    path = path.format(**run)
+    for prefix in PREFIXES:
+        answer = client.put(f"{prefix}/mlflow-artifacts/artifacts/{path}", content=b"mine")
+        assert answer.status_code >= 400, answer.text
+        answer = client.get(f"{prefix}/mlflow-artifacts/artifacts", params={"path": path})
+        assert answer.status_code >= 400 or "files" not in answer.json(), answer.text
+    asked = {"run_uuid": run["run"], "path": path}
+    upload = client.post("/ajax-api/2.0/mlflow/upload-artifact", params=asked, content=b"mine")
+    assert upload.status_code >= 400, upload.text
+    store = web.settings.home / "mlflow" / "artifacts"
+    left = [p for p in web.settings.home.rglob("x") if store not in p.parents]
+    assert not left and not (store / "x").exists()
+
+
+@pytest.mark.parametrize("role", [role for role in ROLES if role != "admin"])
+def test_only_administrators_see_who_has_a_login_in_mlflow(web, passwords, role):
+    client = web.mlflow(f"try_{role}", passwords[role])
+    for prefix in ("/api/2.0", "/ajax-api/2.0"):
+        assert client.get(f"{prefix}/mlflow/users/list").status_code == 403
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("POST", "/api/2.0/mlflow/webhooks"),
+        ("POST", "/api/3.0/mlflow/traces"),
+        ("POST", "/v1/traces"),
+        ("POST", "/api/3.0/mlflow/gateway/secrets/create"),
+        ("POST", "/ajax-api/3.0/jobs/"),
+        ("POST", "/api/3.0/mlflow/scorers/register"),
+        ("GET", "/ajax-api/3.0/mlflow/assistant/config"),
+        ("GET", "/api/2.0/mlflow/mcp-servers"),
+    ],
+)
+def test_what_training_does_not_need_is_served_to_nobody(web, passwords, method, path):
+    client = web.mlflow("try_admin", passwords["admin"])
+    answer = client.request(method, path, json={})
+    assert answer.status_code in (403, 404), answer.text
+
+
+#: What training does, in a few lines: a run, its files, a model, its version, and the model back.
+TRAINING = """
+import mlflow
+from mlflow.pyfunc import PythonModel
+
+class Echo(PythonModel):
+    def predict(self, context, model_input: list[str]) -> list[str]:
+        return model_input
+
+mlflow.set_experiment("echo")
+with mlflow.start_run() as run:
+    mlflow.log_metric("recall", 0.5)
+    mlflow.log_text("hello", "hello.txt")
+    mlflow.pyfunc.log_model(name="model", python_model=Echo(), pip_requirements=[])
+version = mlflow.register_model(f"runs:/{run.info.run_id}/model", "echo").version
+assert mlflow.artifacts.load_text(f"{run.info.artifact_uri}/hello.txt") == "hello"
+client = mlflow.MlflowClient()
+client.set_registered_model_alias("echo", "champion", version)
+client.update_model_version("echo", version, "echoes")
+print(mlflow.pyfunc.load_model("models:/echo@champion").predict(["it is said"]))
+"""
+
+
+def test_an_ml_engineer_trains_registers_and_loads_a_model(web, passwords, tmp_path):
+    login = {
+        "MLFLOW_TRACKING_URI": web.settings.url("mlflow"),
+        "MLFLOW_TRACKING_USERNAME": "try_ml_engineer",
+        "MLFLOW_TRACKING_PASSWORD": passwords["ml_engineer"],
+    }
+    (tmp_path / "train.py").write_text(TRAINING)
+    done = subprocess.run(
+        [sys.executable, "train.py"],
+        cwd=tmp_path,
+        env={**os.environ, **COMMON, **login},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert "['it is said']" in done.stdout
 
 
 def test_nobody_gets_in_without_a_login(web, run):
