@@ -6,20 +6,27 @@ import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+import psycopg
+
 from accounts.roles import ROLES
 from accounts.servers import AccountError, Server
 from catalog.models import City
+from dashboards.superset import SupersetError
 from warehouse import people
 from warehouse.tiers import department_role
 
 
 @dataclass(frozen=True)
 class Person:
-    """A person: the name, the role, and the servers that have a login of that name."""
+    """A person: the name, the role, and the servers that have a login of that name.
+
+    `closed`: servers that keep an entry by which nobody gets in.
+    """
 
     name: str
     role: str
     servers: list[str] = field(default_factory=list)
+    closed: list[str] = field(default_factory=list)
 
 
 def add(
@@ -31,11 +38,13 @@ def add(
     department: tuple[str, str] | None = None,
     cities: Sequence[City] = (),
     secret: Callable[[str], str],
+    forget: Callable[[str], None] = lambda role: None,
 ) -> str:
     """Make a person's login everywhere and return its password; repeatable, with a new one.
 
     `admin_url` logs in to PostgreSQL as one who may make roles. `department`: city and department
-    of a head. `secret` returns the password, kept by the deployment, of a login on the warehouse.
+    of a head. `secret` returns the password, kept by the deployment, of a login on the warehouse;
+    `forget` removes it there (the department of a last head who gets another role).
     Raises `AccountError` for a name, role or department that cannot be; a server that refuses
     leaves the others as they are, and the same call completes it.
     """
@@ -56,6 +65,7 @@ def add(
         people.remove_login(admin_url, name)  # of an earlier role
     for server in servers:
         server.ensure(name, role, password, head)
+    _forget_departments(servers, admin_url, forget)
     return password
 
 
@@ -64,9 +74,9 @@ def listed(servers: Sequence[Server], admin_url: str) -> list[Person]:
     names = {ROLES[role].web: role for role in ROLES}
     found: dict[str, Person] = {}
     for server in servers:
-        for name, roles in server.users().items():
-            person = found.setdefault(name, Person(name, _role_of(roles, names)))
-            person.servers.append(server.name)
+        for name, login in server.users().items():
+            person = found.setdefault(name, Person(name, _role_of(login.roles, names)))
+            (person.servers if login.active else person.closed).append(server.name)
     for name, role in people.logins(admin_url).items():
         found.setdefault(name, Person(name, role)).servers.append("PostgreSQL")
     return [found[name] for name in sorted(found)]
@@ -75,6 +85,8 @@ def listed(servers: Sequence[Server], admin_url: str) -> list[Person]:
 def change_password(servers: Sequence[Server], admin_url: str, name: str) -> str:
     """Give a person a new password everywhere; return it. Raises `AccountError` for nobody."""
     person = _known(servers, admin_url, name)
+    if not person.servers:
+        raise AccountError(f"the login {name!r} is closed; `cityloom users add` opens it again")
     password = secrets.token_urlsafe(18)
     if "PostgreSQL" in person.servers:
         people.ensure_login(admin_url, name, person.role, password)
@@ -84,12 +96,51 @@ def change_password(servers: Sequence[Server], admin_url: str, name: str) -> str
     return password
 
 
-def remove(servers: Sequence[Server], admin_url: str, name: str) -> None:
-    """Remove a person's login everywhere, and end the sessions on PostgreSQL."""
+def remove(
+    servers: Sequence[Server],
+    admin_url: str,
+    name: str,
+    *,
+    forget: Callable[[str], None] = lambda role: None,
+) -> None:
+    """Remove a person's login everywhere, and end the sessions on PostgreSQL.
+
+    Each server's login is closed first, then removed; a server that refuses stops no other. With
+    the last head of a department goes the department's login on the warehouse; `forget` removes
+    its password from where the deployment keeps it. Raises `AccountError`, which names what is
+    left, and the remedy.
+    """
     _known(servers, admin_url, name)
-    people.remove_login(admin_url, name)
+    steps: list[tuple[str, Callable[[], None]]] = [
+        ("PostgreSQL", lambda: people.remove_login(admin_url, name))
+    ]
     for server in servers:
-        server.remove(name)
+        steps.append((server.name, lambda server=server: server.close(name)))  # type: ignore[misc]
+        steps.append((server.name, lambda server=server: server.remove(name)))  # type: ignore[misc]
+    steps.append(("departments", lambda: _forget_departments(servers, admin_url, forget)))
+    problems = []
+    for where, step in steps:
+        try:
+            step()
+        except (AccountError, SupersetError, psycopg.Error) as error:
+            problems.append(f"{where}: {str(error).strip()}")
+    if problems:
+        raise AccountError(f"of {name!r} something is left:\n" + "\n".join(problems))
+
+
+def _forget_departments(
+    servers: Sequence[Server], admin_url: str, forget: Callable[[str], None]
+) -> None:
+    """Remove what the heads of departments had, where no person is head any more."""
+    left = people.departments(admin_url)
+    if not left:
+        return
+    heads = {r for server in servers for login in server.users().values() for r in login.roles}
+    for role in sorted(left - heads):
+        people.remove_department(admin_url, role)
+        for server in servers:
+            server.forget_department(role)
+        forget(role)
 
 
 def _known(servers: Sequence[Server], admin_url: str, name: str) -> Person:

@@ -1,24 +1,38 @@
 """The logins that each web server keeps, over its REST API.
 
-A server has `users()`, the names with their roles; `ensure()`, which makes a login or gives the one
-of that name this role and password; `set_password()` and `remove()`.
+A server has `users()`, the logins by name; `ensure()`, which makes a login or gives the one of that
+name this role and password; `set_password()`, `close()`, after which nobody gets in by a login, and
+`remove()`.
 """
 
 from __future__ import annotations
 
+import secrets
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import httpx
 
 from accounts.roles import ROLES
-from dashboards.superset import Superset
+from dashboards.superset import Superset, SupersetError
 
 #: MLflow's own name of its only workspace.
 WORKSPACE = "default"
 
+#: Superset's role of a login that is closed.
+CLOSED = "closed"
+
 
 class AccountError(Exception):
     """A server refused, or does not answer; names it, with its answer and the remedy."""
+
+
+@dataclass(frozen=True)
+class Login:
+    """A login of a server: its roles there, and whether one can log in by it."""
+
+    roles: list[str]
+    active: bool = True
 
 
 class Server(Protocol):
@@ -26,8 +40,8 @@ class Server(Protocol):
 
     name: str
 
-    def users(self) -> dict[str, list[str]]:
-        """Return the roles of each user, by name."""
+    def users(self) -> dict[str, Login]:
+        """Return each login, by name."""
 
     def ensure(self, user: str, role: str, password: str, department: str = "") -> None:
         """Make a login, or bring it to this role and password.
@@ -38,8 +52,14 @@ class Server(Protocol):
     def set_password(self, user: str, password: str) -> None:
         """Change a user's password."""
 
+    def close(self, user: str) -> None:
+        """Take a login's rights and password away, if it exists."""
+
     def remove(self, user: str) -> None:
-        """Remove a login, if it exists."""
+        """Remove a login, if it exists. Raises `AccountError` where the server must keep it."""
+
+    def forget_department(self, department: str) -> None:
+        """Remove the role of a department's head, which nobody has any more."""
 
 
 class SupersetServer:
@@ -50,10 +70,12 @@ class SupersetServer:
     def __init__(self, session: Superset) -> None:
         self._session = session
 
-    def users(self) -> dict[str, list[str]]:
-        """Return the roles of each user, by name."""
-        found = self._session.items("security/users")
-        return {user["username"]: [role["name"] for role in user["roles"]] for user in found}
+    def users(self) -> dict[str, Login]:
+        """Return each login, by name."""
+        return {
+            user["username"]: Login([role["name"] for role in user["roles"]], user["active"])
+            for user in self._session.items("security/users")
+        }
 
     def ensure(self, user: str, role: str, password: str, department: str = "") -> None:
         """Make a login, or bring it to this role and password."""
@@ -75,10 +97,37 @@ class SupersetServer:
         if (found := self._id(user)) is not None:
             self._session.put("security/users", found, {"password": password})
 
-    def remove(self, user: str) -> None:
-        """Remove a login, if it exists."""
+    def close(self, user: str) -> None:
+        """Take a login's rights and password away, if it exists; it ends its sessions, too."""
         if (found := self._id(user)) is not None:
+            # Superset wants a role of every user; this one has no permission.
+            known = {item["name"]: item["id"] for item in self._session.items("security/roles")}
+            role = known.get(CLOSED) or self._session.post("security/roles", {"name": CLOSED})
+            body = {"active": False, "roles": [role], "password": secrets.token_urlsafe(32)}
+            self._session.put("security/users", found, body)
+
+    def remove(self, user: str) -> None:
+        """Remove a login, if it exists.
+
+        Superset keeps one that its record of queries, links or charts refers to: `AccountError`.
+        """
+        if (found := self._id(user)) is None:
+            return
+        try:
             self._session.delete("security/users", found)
+        except SupersetError as error:
+            raise AccountError(
+                f"Superset keeps the entry {user!r}, closed and without a role, for its record of "
+                f"queries and links refers to it ({error}). Nobody gets in by it. To be rid of the "
+                "entry, too, delete what it made in Superset and its queries in the database "
+                "`superset`, and remove it again"
+            ) from error
+
+    def forget_department(self, department: str) -> None:
+        """Remove the role of a department's head."""
+        for role in list(self._session.items("security/roles")):
+            if role["name"] == department:
+                self._session.delete("security/roles", role["id"])
 
     def _id(self, user: str) -> int | None:
         found = self._session.items("security/users")
@@ -106,6 +155,9 @@ class _Rest:
             f"{self.name} refused {method} {path}: {answer.status_code} {answer.text[:500]}"
         )
 
+    def forget_department(self, department: str) -> None:
+        """Do nothing: this server knows no departments."""
+
 
 class AirflowServer(_Rest):
     """Airflow's logins, those of its FAB auth manager."""
@@ -123,14 +175,15 @@ class AirflowServer(_Rest):
         client.base_url = httpx.URL(f"{url.rstrip('/')}/auth/fab/v1/")
         return server
 
-    def users(self) -> dict[str, list[str]]:
-        """Return the roles of each user, by name."""
-        users: dict[str, list[str]] = {}
+    def users(self) -> dict[str, Login]:
+        """Return each login, by name."""
+        users: dict[str, Login] = {}
         while True:
             query = {"limit": 100, "offset": len(users)}
             page = self._ask("GET", "users", params=query).json()
             for user in page["users"]:
-                users[user["username"]] = [role["name"] for role in user["roles"] or ()]
+                roles = [role["name"] for role in user["roles"] or ()]
+                users[user["username"]] = Login(roles, user["active"] is not False)
             if not page["users"] or len(users) >= page["total_entries"]:
                 return users
 
@@ -146,6 +199,12 @@ class AirflowServer(_Rest):
         """Change a user's password."""
         query = {"update_mask": "password"}
         self._ask("PATCH", f"users/{user}", 404, json={"password": password}, params=query)
+
+    def close(self, user: str) -> None:
+        """Take a login's rights and password away, if it exists."""
+        self.set_password(user, secrets.token_urlsafe(32))
+        query = {"update_mask": "roles"}
+        self._ask("PATCH", f"users/{user}", 404, json={"roles": []}, params=query)
 
     def remove(self, user: str) -> None:
         """Remove a login, if it exists."""
@@ -164,11 +223,13 @@ class MlflowServer(_Rest):
         login = httpx.BasicAuth(user, password)
         return cls(httpx.Client(base_url=api, timeout=60, trust_env=False, auth=login))
 
-    def users(self) -> dict[str, list[str]]:
-        """Return the roles of each user, by name."""
+    def users(self) -> dict[str, Login]:
+        """Return each login, by name."""
         found = self._ask("GET", "2.0/mlflow/users/list").json()["users"]
         return {
-            user["username"]: ["admin"] * user["is_admin"] + [r["name"] for r in user["roles"]]
+            user["username"]: Login(
+                ["admin"] * user["is_admin"] + [role["name"] for role in user["roles"]]
+            )
             for user in found
         }
 
@@ -180,14 +241,15 @@ class MlflowServer(_Rest):
         else:
             body = {"username": user, "password": password}
             self._ask("POST", "2.0/mlflow/users/create", json=body)
+        had = known[user].roles if user in known else []
         roles = self._roles()
-        for other in known.get(user, ()):
+        for other in had:
             if other in roles and other != role:
                 self._ask("DELETE", "3.0/mlflow/roles/unassign", json=_of(user, roles[other]))
         rights = ROLES[role].mlflow
         admin = {"username": user, "is_admin": rights == "admin"}
         self._ask("PATCH", "2.0/mlflow/users/update-admin", json=admin)
-        if rights in ("READ", "EDIT") and role not in known.get(user, ()):
+        if rights in ("READ", "EDIT") and role not in had:
             number = roles[role] if role in roles else self._make_role(role, rights)
             self._ask("POST", "3.0/mlflow/roles/assign", json=_of(user, number))
 
@@ -195,6 +257,19 @@ class MlflowServer(_Rest):
         """Change a user's password."""
         body = {"username": user, "password": password}
         self._ask("PATCH", "2.0/mlflow/users/update-password", json=body)
+
+    def close(self, user: str) -> None:
+        """Take a login's rights and password away, if it exists."""
+        known = self.users()
+        if user not in known:
+            return
+        self.set_password(user, secrets.token_urlsafe(32))
+        body = {"username": user, "is_admin": False}
+        self._ask("PATCH", "2.0/mlflow/users/update-admin", json=body)
+        roles = self._roles()
+        for role in known[user].roles:
+            if role in roles:
+                self._ask("DELETE", "3.0/mlflow/roles/unassign", json=_of(user, roles[role]))
 
     def remove(self, user: str) -> None:
         """Remove a login, if it exists."""

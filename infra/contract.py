@@ -260,8 +260,9 @@ def operations() -> ModuleType:
     """Return the module that starts, stops and examines the deployment.
 
     It has `up(report)`, `down(report)`, `status()`, `examine()`, for `cityloom reset`
-    `state_dir()` and `remove_state()`, and for `cityloom users` `admin_url()` and
-    `role_password(role)`. Raises `DeploymentError` for a kind that is run by other tools.
+    `state_dir()` and `remove_state()`, and for `cityloom users` `admin_url()`,
+    `role_password(role)` and `forget_password(role)`. Raises `DeploymentError` for a kind that is
+    run by other tools.
     """
     if found := _operations():
         return found

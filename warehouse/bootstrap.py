@@ -44,12 +44,31 @@ READER_SETTINGS = {
 READER_LIMITS = {"temp_file_limit": "4GB"}
 #: Of a role that reads restricted rows, too: the server's log has each statement and its role.
 RESTRICTED_LIMITS = READER_LIMITS | {"log_statement": "all"}
-#: Functions by which a reader could leave large objects behind, hold the lock of a load, or write
-#: to the WAL. PostgreSQL grants them to everybody; here only each database's owner has them.
-OWNER_FUNCTIONS = """
+#: Logins of people and of departments' heads, and the reader's role that each is a member of;
+#: whether it may act as that role (before PostgreSQL 16 a member always may).
+_MEMBERS = f"""
+select person.rolname, reader.rolname,
+       coalesce((to_jsonb(m) ->> 'set_option')::boolean, true) as may_act
+from pg_auth_members m
+join pg_roles person on person.oid = m.member
+join pg_roles reader on reader.oid = m.roleid
+where reader.rolname = any(%s) and person.rolname <> all(%s)
+  and shobj_description(person.oid, 'pg_authid') like '%%{MARK}'
+order by 1, 2
+"""
+#: Functions by which a reader could leave large objects behind, hold the lock of a load, write to
+#: the WAL, run a text as SQL in a page's expression, or watch, signal and end others' sessions.
+#: What others run, and how often a table was scanned, tells of rows that a policy hides; a query
+#: planted in a dataset could tell by them what its reader saw. PostgreSQL grants them to
+#: everybody; here only each database's owner has them.
+OWNER_FUNCTIONS = r"""
 select p.oid::regprocedure::text from pg_proc p
 where p.pronamespace = 'pg_catalog'::regnamespace
-  and p.proname ~ '^(lo_|loread$|lowrite$|pg_(try_)?advisory_|pg_logical_emit_message$)'
+  and p.oid::regprocedure::text ~ '^((lo_|pg_(try_)?advisory_|pg_stat_(get|reset)_)|('
+      'loread|lowrite|pg_logical_emit_message|pg_notify|pg_(cancel|terminate)_backend'
+      '|pg_stat_(reset|have_stats)|pg_lock_status|pg_blocking_pids|ts_stat'
+      '|(query|table|cursor|schema|database)_to_xml(schema|_and_xmlschema)?)\('
+      '|ts_rewrite\(tsquery,text\)$)'
   and has_function_privilege('public', p.oid, 'execute')
 order by 1
 """
@@ -94,6 +113,9 @@ def bootstrap(admin_url: str, passwords: Mapping[str, str], *, own_server: bool 
         connection.execute(
             sql.SQL("grant connect on database warehouse to {}").format(_names(READERS))
         )
+        for member, group, may_act in _members(connection):
+            if may_act and may_forbid_acting(connection):
+                grant_role(connection, group, member)
     for role in OWNERS:
         # As its owner: on an external server the admin may not touch another's schema.
         with psycopg.connect(role_url(admin_url, role, passwords[role])) as connection:
@@ -202,6 +224,26 @@ def _ensure_role(
     set_login(connection, role, password, superuser, role if reader else None, connections)
 
 
+def may_forbid_acting(connection: psycopg.Connection) -> bool:
+    """Return whether a member of a role can be kept from acting as it: PostgreSQL 16 or newer."""
+    return connection.info.server_version >= 160000
+
+
+def grant_role(connection: psycopg.Connection, group: str, member: str) -> None:
+    """Give a login the rights of a reader's role, and no way to act as it (`SET ROLE`).
+
+    Acting as it, a person could change the password by which others and Superset log in. Before
+    PostgreSQL 16 a member always may act as the role.
+    """
+    options = " with inherit true, set false" if may_forbid_acting(connection) else ""
+    names = sql.Identifier(group), sql.Identifier(member)
+    connection.execute(sql.SQL("grant {} to {}" + options).format(*names))
+
+
+def _members(connection: psycopg.Connection) -> list[tuple[str, str, bool]]:
+    return connection.execute(_MEMBERS, [list(READERS), [*OWNERS, *READERS]]).fetchall()
+
+
 def set_login(
     connection: psycopg.Connection,
     role: str,
@@ -298,6 +340,9 @@ def _role_faults(connection: psycopg.Connection) -> Iterator[Fault]:
         [[*OWNERS, *READERS]],
     ):
         yield Fault(f"{role} is a member of {group}")
+    for member, group, may_act in _members(connection):
+        if may_act and may_forbid_acting(connection):
+            yield Fault(f"{member} may act as {group}, and change its password")
     found: dict[str, dict[str, str]] = {reader: {} for reader in READERS}
     for role, database, setting in connection.execute(
         "select setrole::regrole::text, datname, unnest(setconfig) from pg_db_role_setting "
@@ -332,7 +377,8 @@ def _database_faults(connection: psycopg.Connection, database: str) -> Iterator[
     if open_ones:
         yield Fault(
             f"every login that enters database {database} may execute {len(open_ones)} functions "
-            "that hold locks, store large objects or write to the WAL",
+            "that hold locks, store large objects, write to the WAL, run a text as SQL, or show "
+            "and end others' sessions",
             needs_superuser=True,
         )
 

@@ -14,6 +14,8 @@ from warehouse.bootstrap import (
     READERS,
     BootstrapError,
     check_rights,
+    grant_role,
+    may_forbid_acting,
     set_login,
 )
 
@@ -33,9 +35,17 @@ def is_name(name: str) -> bool:
 def ensure_login(admin_url: str, name: str, role: str, password: str) -> None:
     """Make a person's login with the rights of a role, or bring it to role and password.
 
-    Raises `BootstrapError` when a role of that name is not a person's.
+    Raises `BootstrapError` when a role of that name is not a person's, and before PostgreSQL 16,
+    where a member of a role may change that role's password.
     """
     with psycopg.connect(admin_url, autocommit=True) as connection:
+        if not may_forbid_acting(connection):
+            raise BootstrapError(
+                f"people's own logins need PostgreSQL 16 or newer, this is "
+                f"{connection.info.server_version // 10000}: there a person could change the "
+                f"password of {role}, by which others log in. Roles without a login of their own "
+                "can be given, such as cio; or move to a newer server"
+            )
         found = connection.execute(
             "select shobj_description(oid, 'pg_authid') from pg_roles where rolname = %s", [name]
         ).fetchone()
@@ -54,12 +64,24 @@ def remove_login(admin_url: str, name: str) -> None:
     """Remove a person's login, if there is one, and end its sessions."""
     with psycopg.connect(admin_url, autocommit=True) as connection:
         if name in _people(connection):
-            role = sql.Identifier(name)
-            connection.execute(sql.SQL("alter role {} nologin").format(role))
-            connection.execute(
-                "select pg_terminate_backend(pid) from pg_stat_activity where usename = %s", [name]
-            )
-            connection.execute(sql.SQL("drop role {}").format(role))
+            _drop(connection, name)
+
+
+def departments(admin_url: str) -> set[str]:
+    """Return the logins of departments' heads."""
+    with psycopg.connect(admin_url, autocommit=True) as connection:
+        found = connection.execute(
+            "select rolname from pg_roles where starts_with(rolname, 'head_') "
+            "and shobj_description(oid, 'pg_authid') = %s",
+            [MARK],
+        )
+        return {name for (name,) in found}
+
+
+def remove_department(admin_url: str, name: str) -> None:
+    """Remove the login of a department's head, one of `departments`, and end its sessions."""
+    with psycopg.connect(admin_url, autocommit=True) as connection:
+        _drop(connection, name)
 
 
 def logins(admin_url: str) -> dict[str, str]:
@@ -79,6 +101,15 @@ def _people(connection: psycopg.Connection) -> dict[str, str]:
     return dict(found.fetchall())
 
 
+def _drop(connection: psycopg.Connection, name: str) -> None:
+    role = sql.Identifier(name)
+    connection.execute(sql.SQL("alter role {} nologin").format(role))
+    connection.execute(
+        "select pg_terminate_backend(pid) from pg_stat_activity where usename = %s", [name]
+    )
+    connection.execute(sql.SQL("drop role {}").format(role))
+
+
 def _ensure(
     connection: psycopg.Connection,
     name: str,
@@ -96,4 +127,4 @@ def _ensure(
                 sql.SQL("comment on role {} is {}").format(login, sql.Literal(comment))
             )
         set_login(connection, name, password, superuser, role, connections)
-        connection.execute(sql.SQL("grant {} to {}").format(sql.Identifier(role), login))
+        grant_role(connection, role, name)

@@ -62,6 +62,7 @@ def add(
             department=own,
             cities=load_cities().cities,
             secret=operations.role_password,
+            forget=operations.forget_password,
         )
     echo(f"{name} ({role}), password: {password}\nIt is shown this once; `users passwd` renews it.")
 
@@ -79,7 +80,10 @@ def list_(json: Json = False) -> None:
     if json:
         print_json(found)
     else:
-        rows = [(one.name, one.role, ", ".join(one.servers)) for one in found]
+        rows = []
+        for one in found:
+            closed = [f"{server} (closed)" for server in one.closed]
+            rows.append((one.name, one.role, ", ".join([*one.servers, *closed])))
         print_table(["name", "role", "has a login on"], rows)
 
 
@@ -99,10 +103,14 @@ def passwd(name: Name) -> None:
 def remove(name: Name) -> None:
     """Remove a person's login from every server; what the person made in Superset stays.
 
+    Superset keeps the entry of one whom its record of queries names, closed; the command then says
+    so and ends with 1.
+
     Example: cityloom users remove ana
     """
     from accounts import people
 
+    operations = contract.operations()
     with _servers() as servers:
-        people.remove(servers, contract.operations().admin_url(), name)
+        people.remove(servers, operations.admin_url(), name, forget=operations.forget_password)
     echo(f"{name} has no login any more")

@@ -9,8 +9,8 @@ from infra.local.settings import load_settings
 from infra.local.stack import down, remove_state, status, up
 from infra.local.state import ADMIN_URL, StackError
 
-__all__ = ["admin_url", "down", "examine", "remove_state", "role_password", "state_dir"]
-__all__ += ["status", "up"]
+__all__ = ["admin_url", "down", "examine", "forget_password", "remove_state", "role_password"]
+__all__ += ["state_dir", "status", "up"]
 
 
 def admin_url() -> str:
@@ -27,3 +27,8 @@ def admin_url() -> str:
 def role_password(role: str) -> str:
     """Return the password of a role of the warehouse, made on first use."""
     return load_settings().secret(f"postgres_{role}")
+
+
+def forget_password(role: str) -> None:
+    """Remove the password of a role that the warehouse has no more."""
+    (load_settings().home / "secrets" / f"postgres_{role}").unlink(missing_ok=True)

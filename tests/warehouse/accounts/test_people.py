@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import httpx
 import psycopg
 import pytest
@@ -128,6 +130,99 @@ def test_what_cannot_be_is_refused_before_anything_is_made(web, name, role, opti
     with pytest.raises(AccountError, match=message):
         add(web, name, role, **options)
     assert role_on_servers(web, name) == before
+
+
+def remove(web, name):
+    folder = web.settings.home / "secrets"
+    people.remove(
+        web.clients,
+        web.admin_url,
+        name,
+        forget=lambda role: (folder / f"postgres_{role}").unlink(),
+    )
+
+
+def test_who_made_things_in_superset_is_shut_out_and_what_is_left_is_named(web):
+    """A query in SQL Lab and a link keep the entry; an edited profile does not."""
+    password = add(web, "gina", "analyst")
+    superset = web.superset("gina", password)
+    superset.put("/api/v1/me/", json={"first_name": "Gina"}).raise_for_status()
+    with psycopg.connect(role_url(web.admin_url, "superset", web.secret("superset"))) as connection:
+        connection.execute(
+            "insert into key_value (resource, value, created_by_fk) "
+            "select 'superset', ''::bytea, id from ab_user where username = 'gina'"
+        )
+    airflow, mlflow = web.airflow("gina", password), web.mlflow("gina", password)
+    left = "'gina' something is left:\nSuperset: Superset keeps the entry"
+    with pytest.raises(AccountError, match=re.escape(left)):
+        remove(web, "gina")
+    assert role_on_servers(web, "gina") == people.Person("gina", "", [], ["Superset"])
+    assert superset.get("/api/v1/me/").status_code == 401  # the session of before has ended
+    assert superset.get("/api/v1/dataset/").status_code in (401, 403)
+    assert airflow.get("/api/v2/dags").status_code in (401, 403)
+    asked = mlflow.post("/api/2.0/mlflow/experiments/search", json={"max_results": 1})
+    assert asked.status_code == 401
+    for login in (web.superset, web.airflow):
+        with pytest.raises(httpx.HTTPStatusError):
+            login("gina", password)
+    with pytest.raises(AccountError, match="closed; `cityloom users add` opens it again"):
+        people.change_password(web.clients, web.admin_url, "gina")
+    again = add(web, "gina", "cio")
+    assert web.superset("gina", again).get("/api/v1/me/").is_success
+    assert role_on_servers(web, "gina").role == "cio"
+
+
+def test_an_edited_profile_does_not_keep_an_entry(web):
+    superset = web.superset("hugo", add(web, "hugo", "analyst"))
+    superset.put("/api/v1/me/", json={"first_name": "Hugo"}).raise_for_status()
+    remove(web, "hugo")
+    assert role_on_servers(web, "hugo") is None
+
+
+def test_a_server_that_does_not_answer_keeps_no_login_elsewhere_open(web, monkeypatch):
+    password = add(web, "ines", "analyst")
+    airflow = next(server for server in web.clients if server.name == "Airflow")
+
+    def refuse(user):
+        raise AccountError("Airflow does not answer")
+
+    monkeypatch.setattr(airflow, "close", refuse)
+    monkeypatch.setattr(airflow, "remove", refuse)
+    with pytest.raises(AccountError, match="Airflow does not answer"):
+        remove(web, "ines")
+    assert role_on_servers(web, "ines").servers == ["Airflow"]
+    for login in (web.superset, lambda *who: sql(web, *who, "select 1")):
+        with pytest.raises((httpx.HTTPStatusError, psycopg.OperationalError)):
+            login("ines", password)
+    monkeypatch.undo()
+    remove(web, "ines")
+    assert role_on_servers(web, "ines") is None
+
+
+@pytest.mark.parametrize("how", ["removed", "other role"])
+def test_a_departments_login_goes_with_its_last_head(web, how):
+    head = department_role("demo", "health")
+    for name in ("jana", "karl"):
+        add(web, name, "department_head", department=("demo", "health"))
+    secret = web.settings.home / "secrets" / f"postgres_{head}"
+
+    def end(name):
+        if how == "removed":
+            remove(web, name)
+        else:
+            people.add(
+                *(web.clients, web.admin_url, name, "cio"),
+                secret=web.secret,
+                forget=lambda role: (secret.parent / f"postgres_{role}").unlink(),
+            )
+
+    end("jana")
+    assert head in people.people.departments(web.admin_url) and secret.is_file()
+    end("karl")
+    assert head not in people.people.departments(web.admin_url) and not secret.is_file()
+    superset = web.superset(web.settings.admin_user, web.settings.admin_password)
+    found = superset.get("/api/v1/security/roles/?q=(page_size:100)").json()["result"]
+    assert head not in [role["name"] for role in found]
 
 
 def test_the_administrator_is_no_person_to_remove(web):

@@ -4,7 +4,7 @@ import psycopg
 import pytest
 
 from warehouse import people
-from warehouse.bootstrap import BootstrapError, find_faults, role_url
+from warehouse.bootstrap import BootstrapError, bootstrap, find_faults, role_url
 from warehouse.tiers import department_role, protect
 
 HEAD = department_role("demo", "roads")
@@ -34,6 +34,8 @@ def test_a_person_reads_as_the_role_and_leaves_nothing_behind(warehouse, ana):
         "set role data_engineer",
         "set temp_file_limit = -1",
         "select pg_try_advisory_lock(1)",
+        "set role analyst",
+        "set session authorization analyst",
     ):
         with pytest.raises(psycopg.errors.InsufficientPrivilege):
             one(ana("first"), query)
@@ -42,6 +44,36 @@ def test_a_person_reads_as_the_role_and_leaves_nothing_behind(warehouse, ana):
     with pytest.raises(psycopg.OperationalError, match="permission denied for database"):
         psycopg.connect(role_url(warehouse.admin_url, "ana", "first", "airflow"))
     assert find_faults(warehouse.role_url) == []
+
+
+def test_a_person_does_not_change_the_password_of_the_role_that_others_log_in_by(warehouse, ana):
+    people.ensure_login(warehouse.admin_url, "ana", "analyst", "first")
+    people.ensure_department(warehouse.admin_url, HEAD, "h")
+    head = role_url(warehouse.admin_url, HEAD, "h", "warehouse")
+    try:
+        for url, role in ((ana("first"), "analyst"), (head, "department_head")):
+            with psycopg.connect(url, autocommit=True) as connection:
+                connection.execute("set default_transaction_read_only = off")
+                for statement in (f"set role {role}", f"alter role {role} password 'mine'"):
+                    with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                        connection.execute(statement)
+        assert one(warehouse.role_url("analyst"), "select current_user") == "analyst"
+    finally:
+        people.remove_department(warehouse.admin_url, HEAD)
+
+
+def test_up_takes_the_way_to_act_as_the_role_from_logins_of_an_earlier_version(warehouse, ana):
+    people.ensure_login(warehouse.admin_url, "ana", "analyst", "first")
+    with psycopg.connect(warehouse.admin_url, autocommit=True) as connection:
+        connection.execute("grant analyst to ana with inherit true, set true")
+    assert [fault.text for fault in find_faults(warehouse.role_url)] == [
+        "ana may act as analyst, and change its password"
+    ]
+    bootstrap(warehouse.admin_url, warehouse.passwords)
+    assert find_faults(warehouse.role_url) == []
+    with pytest.raises(psycopg.errors.InsufficientPrivilege):
+        one(ana("first"), "set role analyst")
+    assert one(ana("first"), "select has_table_privilege('quality.loads', 'select')") is True
 
 
 def test_another_role_and_password_replace_the_ones_before(warehouse, ana):
