@@ -50,8 +50,17 @@ def test_reader_reads_marts_and_writes_nothing(warehouse, role):
 
 def test_dashboards_do_not_see_raw(warehouse):
     with pytest.raises(psycopg.errors.InsufficientPrivilege):
-        one(warehouse.role_url("dashboards"), "select count(*) from ml.feedback_score")
-    assert one(warehouse.role_url("analyst"), "select count(*) from ml.feedback_score") == 0
+        one(warehouse.role_url("dashboards"), "select count(*) from ml.champion")
+    assert one(warehouse.role_url("analyst"), "select count(*) from ml.champion") == 0
+
+
+def test_scores_are_restricted_for_they_hold_hashes_of_restricted_texts(warehouse):
+    query = "select count(text_hash) from ml.feedback_score"
+    for role in ("analyst", "cio", "reader_open", "department_head"):
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            one(warehouse.role_url(role), query)
+    for role in ("ml_engineer", "data_engineer", "warehouse"):
+        assert one(warehouse.role_url(role), query) == 0
 
 
 def test_wrong_password_is_refused_and_stored_ones_are_scram(warehouse):
@@ -196,6 +205,26 @@ ATTACKS = (
     "alter role current_user set temp_file_limit = -1",
     "create temporary table mine (n int)",
     "create table public.mine (n int)",
+    # a text that runs as SQL, in a page's expression as well
+    "select query_to_xml('select 1', true, true, '')",
+    "select query_to_xmlschema('select 1', true, true, '')",
+    "select query_to_xml_and_xmlschema('select 1', true, true, '')",
+    "select table_to_xml('pg_class', true, true, '')",
+    "select cursor_to_xml('c', 1, true, true, '')",
+    "select schema_to_xml('marts', true, true, '')",
+    "select database_to_xml(true, true, '')",
+    "select ts_rewrite('a'::tsquery, 'select ''a''::tsquery, ''b''::tsquery')",
+    "select * from ts_stat('select ''a''::tsvector')",
+    "select * from ts_stat('select ''a''::tsvector', 'a')",
+    # what others do, and how often a policy's table was scanned
+    "select query from pg_stat_activity",
+    "select pg_stat_get_numscans('access.source'::regclass)",
+    "select pg_stat_get_xact_numscans('access.source'::regclass)",
+    "select * from pg_stat_user_tables",
+    "select * from pg_locks",
+    "select pg_notify('channel', 'a secret')",
+    "select pg_terminate_backend(1)",
+    "select pg_cancel_backend(1)",
 )
 
 
@@ -230,6 +259,8 @@ def test_a_reader_enters_no_database_but_the_warehouse(own_server):
 def test_owners_keep_the_locks_that_readers_lost(warehouse):
     for role in OWNERS:
         assert one(warehouse.role_url(role), "select pg_try_advisory_lock(1)") is True
+        assert one(warehouse.role_url(role), "select count(*) > 0 from pg_stat_activity")
+        assert one(warehouse.role_url(role), "select count(*) > 0 from pg_locks")
     assert one(warehouse.url, "select lo_unlink(lo_from_bytea(0, 'kept'))") == 1
 
 
