@@ -34,6 +34,7 @@ from catalog.indicators import (
 )
 from catalog.indicators import macro as indicators_macro
 from catalog.models import City, Source
+from catalog.peers import PeerGroups, load_peer_groups, region_problems
 from catalog.problems import ManifestError, Problem
 from catalog.types import LOADER_COLUMNS
 
@@ -65,6 +66,7 @@ def rendered(
     targets = targets or _targets
     cities = tuple(cities)
     sources = [source for city in cities for source in _by_name(city)]
+    groups = load_peer_groups()
     return {
         DECLARED: _CITIES.dump_json(cities, indent=1).decode() + "\n",
         RAW_SOURCES: _sources(cities),
@@ -77,7 +79,7 @@ def rendered(
         GENERATED / "seeds/kpi_version.csv": _table(VERSION_COLUMNS, version_rows(indicators)),
         GENERATED / "seeds/city.csv": _table(
             "city_id city_name is_simulated country language time_zone population "
-            "population_year district_noun opens_at closes_at office_days",
+            "population_year region district_noun opens_at closes_at office_days",
             (
                 (
                     city.city_id,
@@ -88,6 +90,7 @@ def rendered(
                     city.time_zone,
                     city.population,
                     city.population_year,
+                    city.region,
                     city.district_noun,
                     *city.office_hours.split("-"),
                     " ".join(map(str, sorted(city.office_days))),
@@ -129,6 +132,13 @@ def rendered(
                 for source in sources
             ),
         ),
+        GENERATED / "seeds/peer_band.csv": _table(
+            "band_order band_name min_population next_band_population", groups.band_rows()
+        ),
+        GENERATED / "seeds/peer_region.csv": _table(
+            "region_id region_name", groups.regions.items()
+        ),
+        GENERATED / "macros/peer_rules.sql": _peer_rules_macro(groups),
         TARGETS: _table(
             "city_id metric_id target from_date",
             (row for city in cities for row in targets(city)),
@@ -231,6 +241,7 @@ def _checked(
     found = read_cities() if cities is None else Cities(tuple(cities))
     facts = load_facts(project)
     problems: list[Problem | str] = list(found.problems)
+    problems += region_problems(found.cities)
     problems += feed_problems(found.sources, facts, project)
     if problems:
         raise ManifestError(problems)
@@ -377,6 +388,19 @@ def _facts_macro(sources: list[Source], facts: dict[str, Fact]) -> str:
                 lines.append(f"                {json.dumps(feed)},")
         lines += ["            ],", "        },"]
     return "\n".join([*lines, "    }) }}", "{%- endmacro %}", ""])
+
+
+def _peer_rules_macro(groups: PeerGroups) -> str:
+    """Return a macro that returns the fewest cities among which a percentile is given."""
+    return "\n".join(
+        [
+            f"{{# {HEADER} #}}",
+            "{% macro min_peer_cities() -%}",
+            f"    {{{{ return({groups.min_cities}) }}}}",
+            "{%- endmacro %}",
+            "",
+        ]
+    )
 
 
 def _literal(value: Any) -> Any:

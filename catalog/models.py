@@ -276,6 +276,9 @@ class City(Strict):
     time_zone: TimeZone = Field(description="Time zone of the city's clocks, as IANA names it")
     population: int = Field(gt=0, description="Number of residents")
     population_year: int = Field(ge=1900, le=2100, description="Year of that number")
+    region: Identifier | None = Field(
+        None, description="Region in which its peers are, as in `cities/peer_groups.yml`"
+    )
     district_noun: Line = Field("district", description="What the city calls its districts")
     fiscal_year_start_month: int = Field(
         1, ge=1, le=12, description="Month in which the fiscal year begins, 1 to 12"

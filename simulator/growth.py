@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from simulator import comments, drops, operations, places, requests
+from simulator import comments, drops, operations, peers, places, requests
 from simulator.conditions import FIRST_DAY, SEED, days_between
 
 LAST_DAY = date(2025, 12, 31)
@@ -52,6 +52,7 @@ def ensure(drop_dir: Path, last_day: date = LAST_DAY) -> date:
         fingerprint = _fingerprint()
         if state is not None and state.fingerprint == fingerprint:
             _targets(drop_dir)
+            peers.write(drop_dir, state.last_day)
             return state.last_day
         return _write(
             drop_dir, None, state.last_day if state else last_day, held_out_texts, fingerprint
@@ -306,6 +307,7 @@ def _write(
         shape = json.dumps(places.geojson(), ensure_ascii=False, indent=1)
         drops.replace(drop_dir / "planning/districts.geojson", shape.encode())
     _targets(drop_dir)
+    peers.write(drop_dir, last_day)
     _write_state(drop_dir, State(last_day, fingerprint, begins))
     return last_day
 

@@ -62,10 +62,12 @@ def check(
     """
     from catalog.facts import DBT_PROJECT, model_problems
     from catalog.generate import holiday_problem
+    from catalog.peers import region_problems
     from extract.manifests import load_cities
 
     found = load_cities(only=city)
     problems = [*found.problems, *model_problems(found.sources, DBT_PROJECT)]
+    problems += region_problems(found.cities)
     for problem in problems:
         echo(problem, err=True)
     good = not problems

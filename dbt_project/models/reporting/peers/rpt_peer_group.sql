@@ -1,0 +1,43 @@
+with memberships as (
+    select
+        city.city_id,
+        city.city_name,
+        city.is_simulated,
+        city.is_loaded,
+        kind.group_id,
+        case kind.group_id
+            when 'band_region' then city.band_order || ' ' || city.region_id
+            when 'band' then city.band_order::text
+            when 'region' then city.region_id
+            else ''
+        end as group_key
+    from {{ ref('int_peer_city') }} as city
+    cross join (values ('band_region'), ('band'), ('region'), ('*')) as kind (group_id)
+)
+
+select
+    own.city_id,
+    own.city_name,
+    own.group_id,
+    {{ peer_group_name('own.group_id') }} as group_name,
+    city.population,
+    city.band_name,
+    coalesce(city.region_name, 'not stated') as region_name,
+    count(peer.city_id) as n_peers,
+    count(peer.city_id) filter (where peer.is_simulated) as n_simulated,
+    coalesce(string_agg(peer.city_name, ', ' order by peer.city_name), 'No peers') as peers
+from memberships as own
+inner join {{ ref('int_peer_city') }} as city on own.city_id = city.city_id
+left join memberships as peer
+    on
+        own.group_id = peer.group_id
+        and own.group_key = peer.group_key
+        and own.city_id <> peer.city_id
+where own.is_loaded
+group by
+    own.city_id,
+    own.city_name,
+    own.group_id,
+    city.population,
+    city.band_name,
+    city.region_name
