@@ -222,8 +222,8 @@ def _series(city: PeerCity, one: Indicator, count: int) -> tuple[np.ndarray, np.
     own = rng.normal(0, 0.3)
     months = np.array([(city.first_month.month - 1 + at) % 12 for at in range(count)])
     better = {"higher": 1, "lower": -1, "none": 0}[one.direction]
-    share = level.spread * (better * city.leaning + own)
-    share = share + level.season * np.array([-cos(2 * pi * month / 12) for month in months])
+    season = level.season * np.array([-cos(2 * pi * month / 12) for month in months])
+    share = level.spread * (better * city.leaning + own) + season
     values = level.value + abs(level.value) * (share + rng.normal(0, level.spread / 8, count))
     lowest = -1 if one.unit == "-1 to 1" else 0
     highest = {"%": 100, "share": 1, "-1 to 1": 1}.get(one.unit, np.inf)

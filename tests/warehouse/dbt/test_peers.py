@@ -116,5 +116,7 @@ def test_each_simulated_city_says_so_wherever_it_is_named(compared):
 
 def test_a_city_without_records_here_is_no_peer_and_has_no_page(compared):
     """New York is declared, but was not loaded."""
-    assert compared.rows("select count(*) from intermediate.int_peer_city where is_loaded") == [(1,)]
+    assert compared.rows("select count(*) from intermediate.int_peer_city where is_loaded") == [
+        (1,)
+    ]
     assert compared.rows("select distinct city_id from reporting.rpt_peer_standing") == [("demo",)]
