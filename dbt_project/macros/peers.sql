@@ -19,7 +19,7 @@
         when 'other_definition'
             then
                 'Another definition: version ' || {{ row }}.definition_version || ', here '
-                || {{ definition }}.definition_version
+                || {{ row }}.version_here
         when 'sample' then 'A sample'{{ '' if brief else " || ': ' || " ~ row ~ ".sample" }}
         when 'not_full'
             then

@@ -40,6 +40,7 @@ members as (
         periods.*,
         groups.city_id,
         definition.direction,
+        version.definition_version as version_here,
         figure.months_covered,
         figure.n,
         figure.value,
@@ -49,7 +50,7 @@ members as (
             when figure.city_id is null and has_source.city_id is null then 'no_source'
             when figure.city_id is null then 'not_covered'
             when
-                figure.definition_version <> definition.definition_version
+                figure.definition_version <> version.definition_version
                 or figure.unit <> definition.unit
                 then 'other_definition'
             when figure.sample is not null then 'sample'
@@ -60,6 +61,14 @@ members as (
     from periods
     inner join {{ ref('kpi_definition') }} as definition
         on periods.metric_id = definition.metric_id
+    -- The version by which this warehouse computes the period's last month.
+    inner join {{ ref('kpi_version') }} as version
+        on
+            periods.metric_id = version.metric_id
+            and periods.period_start + make_interval(months => periods.period_months - 1)
+            >= coalesce(version.first_month, '-infinity')
+            and periods.period_start + make_interval(months => periods.period_months - 1)
+            < coalesce(version.until_month, 'infinity')
     inner join groups
         on periods.group_id = groups.group_id and periods.group_key = groups.group_key
     left join has_source
@@ -119,6 +128,7 @@ select
     ranked.n,
     ranked.value,
     ranked.definition_version,
+    ranked.version_here,
     ranked.sample,
     ranked.left_out,
     ranked.rank,

@@ -27,15 +27,14 @@ samples as (
     group by catalogued.city_id, catalogued.feeds
 ),
 
--- Counts and stocks grow with a city, so they compare nothing.
+-- Counts, sums and stocks grow with a city, so they compare nothing.
 definitions as (
     select
         metric_id,
         fact,
-        unit,
-        definition_version
+        unit
     from {{ ref('kpi_definition') }}
-    where aggregate not in ('count', 'stock')
+    where aggregate not in ('count', 'sum', 'stock')
 ),
 
 loaded as (
@@ -52,20 +51,19 @@ loaded as (
     where district_id = '*' and period_grain = 'month'
     union all
     select
-        newest.city_id,
-        newest.metric_id,
+        city_id,
+        metric_id,
         12 as period_months,
-        newest.period_start,
-        newest.months_covered::integer as months_covered,
-        newest.n,
-        newest.value,
-        definitions.definition_version
-    from {{ ref('int_kpi_value') }} as newest
-    inner join definitions on newest.metric_id = definitions.metric_id
+        period_start,
+        months_covered::integer as months_covered,
+        n,
+        value,
+        definition_version
+    from {{ ref('int_kpi_value') }}
     where
-        newest.period_grain = 'trailing_12_months'
-        and newest.district_id = '*'
-        and newest.department_id = '*'
+        period_grain = 'trailing_12_months'
+        and district_id = '*'
+        and department_id = '*'
 ),
 
 exchanged as (

@@ -30,7 +30,7 @@ select
         when 'lower' then 'Lower is better'
         else 'Neither is better'
     end as better,
-    definition.definition_version,
+    own.definition_version,
     own.period_months,
     case own.period_months when 1 then 'Month' else '12 months' end as period_length,
     own.period_start,
