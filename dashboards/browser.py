@@ -55,6 +55,17 @@ READ_CHARTS = """
 """
 
 
+#: Script that returns where the lowest card ends: the document is as tall as the window at least.
+CONTENT_HEIGHT = """
+() => {
+  const cards = [...document.querySelectorAll('.dashboard-component-chart-holder')];
+  const lowest = Math.max(...cards.map(card => card.getBoundingClientRect().bottom));
+  const document_height = document.documentElement.scrollHeight;
+  return Math.min(document_height, Math.ceil(lowest + window.scrollY) + 24 || document_height);
+}
+"""
+
+
 class PageError(Exception):
     """A dashboard that was not drawn completely; names the charts and the reasons."""
 
@@ -194,7 +205,7 @@ def problems(charts: list[ShownChart]) -> list[str]:
 def save_picture(page: Page, path: Path, *, whole: bool = True) -> None:
     """Save the page as PNG: all of it, or its first screen."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    height = page.evaluate("document.documentElement.scrollHeight")
+    height = page.evaluate(CONTENT_HEIGHT)
     if not whole:
         height = min(height, FIRST_SCREEN)
     width = page.evaluate("window.innerWidth")

@@ -304,6 +304,8 @@ class Dashboard(Part):
 
     Its charts are in `rows`, or in `tabs` of rows. Without `show_descriptions`, no chart shows
     its description under the title. `empty` is the text of charts that have none of their own.
+    `one_city` names a table with a line a city: where the filters leave several, the other charts
+    ask for one.
     """
 
     title: str
@@ -316,6 +318,7 @@ class Dashboard(Part):
     filter_bar: Literal["left", "top"] = "left"
     show_descriptions: bool = True
     empty: str = ""
+    one_city: Name | None = None
     filters: tuple[Filter, ...] = ()
     rows: tuple[Row, ...] = ()
     tabs: tuple[Tab, ...] = ()
@@ -442,6 +445,8 @@ def _missing_references(dashboard: Dashboard) -> Iterator[str]:
         )
     if not placed:
         yield f"{dashboard.path}: rows: no row shows a chart; place one"
+    if dashboard.one_city and dashboard.one_city not in placed:
+        yield f"{dashboard.path}: one_city: no row shows {dashboard.one_city!r}"
     names = [item.name for item in dashboard.filters]
     for item in dashboard.filters:
         where = f"{dashboard.path}: filters.{item.name}"

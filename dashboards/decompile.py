@@ -38,6 +38,7 @@ ADHOC_NOISE = (
 GENERATED_RULE = re.compile(
     r"^\.dashboard-component-chart-holder(:has\(> #CHART-[\w-]+\))? "
     r"(\.header-title::after \{ content|p:has\(\+ \.ant-empty|\.ant-empty-description)"
+    r"|body:has\(#CHART-\w+ ~|\.grid-row:has\(#CHART-\w+\):has\(\.ant-empty\)"
 )
 SIZES = {name: size for size, name in layout.HEADINGS.items()}
 BARS = {name: bar for bar, name in layout.FILTER_BARS.items()}
@@ -292,7 +293,7 @@ def settings(
 
 def _own_css(css: str, position: dict[str, Any], names: dict[str, str]) -> str:
     """Return a dashboard's CSS without the generated rules, with `chart(<name>)` as selectors."""
-    generated = set(layout.DESCRIPTION.splitlines())
+    generated = {*layout.DESCRIPTION.splitlines(), *layout.CARDS.splitlines()}
     lines = [
         line
         for line in css.replace(f"{layout.PHONE}\n", "").splitlines()

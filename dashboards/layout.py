@@ -36,6 +36,33 @@ DESCRIPTION = (
     "font-size: 12px; font-weight: 400; line-height: 1.35; white-space: normal; }"
 )
 
+#: Headings close to what they head, titles of one line, a dash for what is not known, and words
+#: without a picture where there is nothing to draw.
+CARDS = """\
+.dashboard-component-header { padding: 4px 0 0; font-size: 20px; font-weight: 600; }
+.dashboard-component-chart-holder { border-radius: 8px; }
+.header-title { font-size: 15px; font-weight: 600; }
+.dt-is-null { font-size: 0; }
+.dt-is-null::after { content: "–"; font-size: 12px; }
+.ant-empty-image { display: none; }"""
+
+#: What the other charts say where the filters leave several cities.
+ONE_CITY = (
+    "body:has(#CHART-{chart} ~ * tbody tr:nth-child(2)) "
+    '.dashboard-component-chart-holder:has(> [id^="CHART-"]):not(:has(> #CHART-{chart}))::after '
+    '{{ content: "Choose one city: under City, then Apply filters."; position: absolute; '
+    "inset: 40px 0 0; z-index: 5; display: flex; align-items: center; justify-content: center; "
+    "text-align: center; padding: 8px; background: #fff; color: #5f6b7a; font-size: 13px; "
+    "border-radius: 8px; }}"
+)
+
+#: A card that is alone in its row and has nothing to show is as low as its text.
+LOW = (
+    ".grid-row:has(#CHART-{chart}):has(.ant-empty) .resizable-container, "
+    ".grid-row:has(#CHART-{chart}):has(.ant-empty) {{ height: 136px !important; min-height: 0; }}\n"
+    ".grid-row:has(#CHART-{chart}):has(.ant-empty) .ant-empty {{ position: absolute; top: 8px; }}"
+)
+
 #: On a phone, a row of three charts becomes three rows, and what is wider scrolls in its card.
 #: Superset gives charts their width from the grid's: three times the screen, less the gaps.
 PHONE = """\
@@ -48,8 +75,7 @@ PHONE = """\
   .dashboard-component-chart-holder { max-width: 100%; overflow-x: auto; }
   .dashboard-component-header { max-width: calc(100vw - 32px); }
   .header-title::after { max-width: calc(100vw - 96px); }
-  .ant-empty, .ant-empty-description { position: absolute; left: 0; width: calc(100vw - 64px); }
-  .ant-empty-description { bottom: 16px; }
+  .ant-empty { position: absolute; left: 0; top: 8px; width: min(100%, 100vw - 64px); }
   .dashboard-markdown .resizable-container { height: auto !important; }
   .dashboard-markdown .dashboard-component-chart-holder > * { max-width: calc(100vw - 64px); }
   #main-menu .ant-menu, #main-menu .ant-row > .ant-col:not(:first-child) { display: none; }
@@ -268,13 +294,17 @@ def css(dashboard: Dashboard) -> str:
 
 
 def generated_rules(dashboard: Dashboard) -> list[str]:
-    """Return the rules for phones, and those of the charts' `description` and `empty`."""
-    rules = PHONE.splitlines()
+    """Return the rules of all cards, for phones, and of the keys that CSS has to bring about."""
+    rules = [*CARDS.splitlines(), *PHONE.splitlines()]
+    if dashboard.one_city:
+        rules.append(ONE_CITY.format(chart=dashboard.one_city))
     if dashboard.show_descriptions:
         rules += DESCRIPTION.splitlines()
     if dashboard.empty:
         rules += _empty_rules(HOLDER, dashboard.empty)
     for row in dashboard.all_rows:
+        if len(row.cells) == 1 and row.cells[0].chart:
+            rules += LOW.format(chart=row.cells[0].chart).splitlines()
         for name in (name for cell in row.cells for name in cell.charts):
             chart, place = dashboard.charts[name], selector(name)
             if dashboard.show_descriptions and chart.description and not row.plain:

@@ -47,6 +47,14 @@
     end
 {%- endmacro %}
 
+{# Days as milliseconds, for pages that write a duration: to the hour, or below a day to the minute. #}
+{% macro milliseconds(days) -%}
+    case
+        when {{ days }} >= 1 then round({{ days }} * 24) * 3600000
+        else round({{ days }} * 1440) * 60000
+    end::double precision
+{%- endmacro %}
+
 {# Why a measure has no value, in words. #}
 {% macro null_reason_text(reason, n, min_n) -%}
     case {{ reason }}

@@ -182,6 +182,21 @@ def test_on_a_phone_every_card_is_as_wide_as_the_screen_at_most(stack):
     assert min(sizes) >= 20
 
 
+def test_a_picture_of_a_short_page_ends_with_its_last_card(stack, tmp_path):
+    settings = stack.settings
+    login = settings.url("superset"), settings.admin_user, settings.admin_password
+    path = tmp_path / "page.png"
+    with open_dashboard(*login, "voice-and-work", executable=ensure()) as page:
+        save_picture(page, path)
+        window = page.viewport_size["height"]
+        bottoms = page.evaluate(
+            "() => [...document.querySelectorAll('.dashboard-component-chart-holder')]"
+            ".map(card => card.getBoundingClientRect().bottom)"
+        )
+    height = int.from_bytes(path.read_bytes()[20:24], "big")
+    assert max(bottoms) <= height <= max(bottoms) + 40 < window
+
+
 def test_a_second_push_changes_nothing(stack):
     stack.command("dashboards", "push")
     output = stack.command("dashboards", "push").stdout

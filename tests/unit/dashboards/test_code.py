@@ -194,7 +194,11 @@ def test_layout_places_every_chart_once_and_scopes_filters():
         if key.startswith("ROW-"):
             assert sum(tree[child]["meta"]["width"] for child in item["children"]) <= 12
     filters = {f["name"]: f for f in metadata(dashboard)["native_filter_configuration"]}
-    assert list(filters) == ["City", "District", "Year (empty: all)"]
+    assert list(filters) == ["City", "District", "Years of the timelines (empty: all)"]
+    # Tiles are of the newest full month, as the table beside them, whatever the timelines' years.
+    years = filters["Years of the timelines (empty: all)"]["scope"]["excluded"]
+    tiles = [n for n, chart in dashboard.charts.items() if chart.type == "big_number"]
+    assert len(tiles) == 6 and {numbers[name] for name in tiles} <= set(years)
     assert filters["District"]["cascadeParentIds"] == [filters["City"]["id"]]
     assert numbers["freshness"] in filters["District"]["scope"]["excluded"]
     assert numbers["refuse"] not in filters["District"]["scope"]["excluded"]
@@ -273,3 +277,36 @@ def test_no_dataset_writes_out_what_pick_says():
     for dataset in load_code().datasets.values():
         for name, metric in dataset.metrics.items():
             assert "COUNT(*) = 1" not in (metric.sql or ""), f"{dataset.path}: {name}"
+
+
+def test_a_tile_and_the_table_beside_it_are_of_one_month():
+    for chart in overview().charts.values():
+        if chart.type == "big_number":
+            assert chart.where["newest_is_known"] is True, chart.path
+            assert "newest full month" in chart.empty
+
+
+def test_every_page_asks_for_one_city(code: Path):
+    for dashboard in load_dashboards():
+        assert dashboard.one_city in dashboard.charts
+        assert "Choose one city" not in dashboard.css
+        (rule,) = [line for line in css(dashboard).splitlines() if "Choose one city: under" in line]
+        assert f"#CHART-{dashboard.one_city} ~ * tbody tr:nth-child(2)" in rule
+    edit(code / "city_overview/dashboard.yml", one_city="nothing")
+    assert "dashboard.yml: one_city: no row shows 'nothing'" in refused(code)
+
+
+def test_every_filter_that_depends_on_the_city_goes_back_or_has_several_values():
+    """A district of the city before would blank the page, or show another city's of that name."""
+    for dashboard in load_dashboards():
+        filters = {f["name"]: f for f in metadata(dashboard)["native_filter_configuration"]}
+        for item in dashboard.filters:
+            if item.column in ("area", "district_name"):
+                assert item.after == ("City",) and item.first, dashboard.path
+                assert filters[item.name]["controlValues"]["defaultToFirstItem"] is True
+
+
+def test_a_card_alone_in_its_row_is_low_when_it_is_empty():
+    rules = css(overview())
+    assert ".grid-row:has(#CHART-source_notes):has(.ant-empty)" in rules
+    assert ".grid-row:has(#CHART-refuse)" not in rules

@@ -504,14 +504,14 @@ def test_a_filter_of_one_tab_leaves_the_charts_of_the_others_alone(
     into_tabs(code)
     state = imported(compiled(code), locked=False)
     filters = board(state).config["metadata"]["native_filter_configuration"]
-    filters[2]["scope"]["rootPath"] = ["TAB-2"]
+    filters[1]["scope"]["rootPath"] = ["TAB-2"]
     (change,) = pulled(state).changes()
     change.path.write_text(change.after)
     (dashboard,) = load_code(code).dashboards
-    year = dashboard.filters[2]
+    district = dashboard.filters[1]
     first_tab = [name for row in dashboard.tabs[0].rows for c in row.cells for name in c.charts]
-    assert set(first_tab) <= set(year.not_on)
-    assert "refuse" not in year.not_on
+    assert set(first_tab) <= set(district.not_on)
+    assert "refuse" not in district.not_on
 
 
 def test_tabs_inside_a_row_are_refused_with_the_remedy(state, pulled):

@@ -15,6 +15,11 @@ select
     kpi.null_reason,
     kpi.target,
     kpi.score,
+    coalesce(
+        max(kpi.period_start) filter (where kpi.value is not null) over of_measure
+        = max(kpi.period_start) over of_measure,
+        false
+    ) as newest_is_known,
     kpi.definition_version,
     kpi.as_of
 from {{ ref('fct_kpi') }} as kpi
@@ -26,3 +31,4 @@ where
     kpi.period_grain = 'month'
     and kpi.is_complete
     and (kpi.district_id = '*' or district.is_residential)
+window of_measure as (partition by kpi.city_id, kpi.metric_id, kpi.district_id)

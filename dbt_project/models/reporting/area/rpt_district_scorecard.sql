@@ -24,6 +24,8 @@ areas as (
         max(year_end) as year_end,
         max(year_n) filter (where metric_id = 'requests_opened') as requests_n,
         max(year_n) filter (where metric_id = 'net_sentiment') as comments_n,
+        {{ milliseconds("max(year_value) filter (where metric_id = 'median_days_to_close')") }}
+            as median_ms_to_close,
     {%- for metric in metrics %}
         max(year_value) filter (where metric_id = '{{ metric }}') as {{ metric }},
         max(year_score) filter (where metric_id = '{{ metric }}') as {{ metric }}_score,
@@ -47,6 +49,8 @@ targets as (
         max(year_end) as year_end,
         null::bigint as requests_n,
         null::bigint as comments_n,
+        {{ milliseconds("max(year_target) filter (where metric_id = 'median_days_to_close')") }}
+            as median_ms_to_close,
     {%- for metric in metrics %}
         max(year_target) filter (where metric_id = '{{ metric }}') as {{ metric }},
         null::double precision as {{ metric }}_score,
