@@ -24,15 +24,16 @@ def free_port() -> int:
 
 
 @contextlib.contextmanager
-def throwaway() -> Iterator[str]:
+def throwaway(log: Path | None = None) -> Iterator[str]:
     """Run a server in a temporary folder; yield the superuser's URL; remove it all after.
 
-    It does not wait for the disk (fsync off).
+    `log`: where the server's log is kept, else in that folder. The server does not wait for the
+    disk (fsync off).
     """
     folder = Path(tempfile.mkdtemp(prefix="cityloom-postgres-")) / "postgres"
     folder.parent.chmod(0o711)  # the server may run as another user; its data is 0700
     cluster = locate(folder, free_port())
-    password, log = secrets.token_hex(), folder.parent / "server.log"
+    password, log = secrets.token_hex(), log or folder.parent / "server.log"
     server = None
     try:
         cluster.initialise(password, "fsync=off\nfull_page_writes=off\nshared_buffers=128MB\n")

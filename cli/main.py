@@ -30,6 +30,7 @@ COMMANDS = {
     "env": "stack:env",
     "dashboards": "dashboards:app",
     "users": "users:app",
+    "audit": "audit:main",
     "doctor": "stack:doctor",
     "reset": "stack:reset",
     "simulate": "simulate:main",

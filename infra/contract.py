@@ -261,8 +261,8 @@ def operations() -> ModuleType:
 
     It has `up(report)`, `down(report)`, `status()`, `examine()`, for `cityloom reset`
     `state_dir()` and `remove_state()`, and for `cityloom users` `admin_url()`,
-    `role_password(role)` and `forget_password(role)`. Raises `DeploymentError` for a kind that is
-    run by other tools.
+    `role_password(role)` and `forget_password(role)`, for `cityloom audit` `database_logs()`.
+    Raises `DeploymentError` for a kind that is run by other tools.
     """
     if found := _operations():
         return found

@@ -117,6 +117,17 @@ language sql immutable as $$
     select array_position(array['open', 'internal', 'restricted'], tier)
 $$;
 
+-- Writes a line of the server's log, with the session's login and the statement, and lets rows
+-- pass: the policy of restricted readers asks it once for each relation that a query scans, however
+-- the query came to scan it. See warehouse/access_log.py.
+create or replace function access.note_read(relation text) returns boolean
+language plpgsql stable parallel safe as $$
+begin
+    raise log 'cityloom: read of %', relation;
+    return true;
+end
+$$;
+
 -- A hash of who may read what of a relation.
 create or replace function access.rights(relation regclass) returns text
 language sql stable as $$
@@ -148,6 +159,8 @@ declare
     open_rows text := 'true';
     internal_rows text := 'true';
     own_rows text;
+    restricted_rows text := 'true';
+    holds_restricted boolean;
     grantee text;
     reader record;
     readable text;
@@ -162,8 +175,22 @@ begin
                         relation, declared;
     end if;
     declared_as := declared;
-    wanted := md5(concat_ws('|', declared, fact_name, columns::text,
-        (select string_agg(r::text, ',' order by role_name) from access.role r), '1'));
+    source_key := case
+        when place.schema in ('raw', 'stage') then place.name
+        when place.schema = 'staging' and place.name like 'stg\\_%\\_\\_%'
+            then substr(place.name, 5)
+    end;
+    -- Whether restricted rows may be in it: of one that says neither source nor fact, they may.
+    holds_restricted := case declared
+        when 'restricted' then true
+        when 'source' then exists (
+            select from access.source s where s.tier = 'restricted' and case
+                when source_key is not null then s.city_id || '__' || s.source_id = source_key
+                when fact_name is not null then s.fact = fact_name
+                else true end)
+        else false end;
+    wanted := md5(concat_ws('|', declared, fact_name, columns::text, holds_restricted::text,
+        (select string_agg(r::text, ',' order by role_name) from access.role r), '2'));
     if exists (select from access.relation r
                where r.schema_name = place.schema and r.relation_name = place.name
                  and r.spec = wanted and r.rights = access.rights(relation)) then
@@ -173,11 +200,6 @@ begin
     has_department := 2 = (select count(*) from pg_attribute where attrelid = relation
                            and attname in ('city_id', 'department_id') and not attisdropped);
     if declared = 'source' and place.is_table then
-        source_key := case
-            when place.schema in ('raw', 'stage') then place.name
-            when place.schema = 'staging' and place.name like 'stg\\_%\\_\\_%'
-                then substr(place.name, 5)
-        end;
         by_department := true;
         if source_key is not null then
             open_rows := format('exists (select from access.source s where '
@@ -257,17 +279,24 @@ begin
         end if;
     end loop;
 
+    if holds_restricted or declared = 'restricted' then
+        restricted_rows := format('(select access.note_read(%L))',
+                                  place.schema || '.' || place.name);
+    end if;
     if place.is_table then
-        if declared = 'source' or by_department then
+        if declared in ('source', 'restricted') or by_department then
             execute format('alter table %s enable row level security', relation);
             for reader in
                 select tier, string_agg(quote_ident(role_name), ', ' order by role_name) as names
-                from access.role where not own_department or declared = 'source' group by tier
+                from access.role
+                where case declared when 'source' then true when 'restricted' then tier = declared
+                                    else not own_department end
+                group by tier
             loop
                 execute format('create policy %I on %s for select to %s using (%s)',
                     'tier_' || reader.tier, relation, reader.names,
                     case reader.tier when 'open' then open_rows when 'internal' then internal_rows
-                                     else 'true' end);
+                                     else restricted_rows end);
             end loop;
             if own_rows is not null then
                 for reader in select role_name from access.role where own_department loop
@@ -354,6 +383,8 @@ def create_access(connection: psycopg.Connection, schemas: Iterable[str]) -> Non
         connection.execute(f"grant usage on schema access to {role}")
         connection.execute(f"revoke all on all tables in schema access from {role}")
         connection.execute(f"grant select on access.source, access.my_department to {role}")
+        if rights.tier == "restricted":
+            connection.execute(f"grant execute on function access.note_read to {role}")
         for schema in schemas:
             connection.execute(f"revoke all on schema {schema} from {role}")
             default = f"alter default privileges in schema {schema}"

@@ -1,6 +1,7 @@
 """What `infra.contract.operations` offers for the local deployment."""
 
 import os
+from pathlib import Path
 
 from infra.home import cityloom_home as state_dir
 from infra.local import postgres
@@ -9,8 +10,8 @@ from infra.local.settings import load_settings
 from infra.local.stack import down, remove_state, status, up
 from infra.local.state import ADMIN_URL, StackError
 
-__all__ = ["admin_url", "down", "examine", "forget_password", "remove_state", "role_password"]
-__all__ += ["state_dir", "status", "up"]
+__all__ = ["admin_url", "database_logs", "down", "examine", "forget_password", "remove_state"]
+__all__ += ["role_password", "state_dir", "status", "up"]
 
 
 def admin_url() -> str:
@@ -22,6 +23,16 @@ def admin_url() -> str:
     if url := os.environ.get(ADMIN_URL):
         return url
     raise StackError(f"people's logins need roles: set {ADMIN_URL} to a login that may make them")
+
+
+def database_logs() -> list[Path]:
+    """Return the logs of the embedded PostgreSQL, oldest first. Raises `StackError` without one."""
+    settings = load_settings()
+    if not settings.embedded_database:
+        raise StackError("the log is the external server's: name it, `cityloom audit --log FILE`")
+    newest = settings.log_dir / "postgres.log"
+    older = sorted(settings.log_dir.glob("postgres.log.[0-9]*"), key=lambda p: -int(p.suffix[1:]))
+    return [path for path in (*older, newest) if path.is_file()]
 
 
 def role_password(role: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import psycopg
 import pytest
@@ -17,11 +18,13 @@ from warehouse.schema import create_schemas
 class Warehouse:
     """URLs of the session's server.
 
-    `url`: the owner role `warehouse`. `admin_url`: the superuser, on database `postgres`.
+    `url`: the owner role `warehouse`. `admin_url`: the superuser, on database `postgres`. `log`:
+    the server's log.
     """
 
     admin_url: str
     passwords: dict[str, str]
+    log: Path
 
     @property
     def url(self) -> str:
@@ -42,13 +45,14 @@ class Warehouse:
 
 
 @pytest.fixture(scope="session")
-def postgres() -> Iterator[Warehouse]:
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Warehouse]:
     """Server with roles and databases, shared by the session."""
-    with throwaway() as admin_url:
+    log = tmp_path_factory.mktemp("postgres") / "server.log"
+    with throwaway(log) as admin_url:
         passwords = {role: f"test-{role}" for role in (*OWNERS, *READERS)}
         bootstrap(admin_url, passwords)
         create_schemas(role_url(admin_url, "warehouse", passwords["warehouse"]))
-        yield Warehouse(admin_url, passwords)
+        yield Warehouse(admin_url, passwords, log)
 
 
 @pytest.fixture(scope="module")

@@ -6,9 +6,12 @@ do: in SQL Lab a reader can set it back. Runs in Superset's own environment.
 
 from __future__ import annotations
 
+import re
 from typing import Any, get_args
 
 from flask import g, has_request_context
+from psycopg2.extensions import cursor
+from psycopg2.sql import Composable
 from sqlalchemy.engine.url import URL
 from superset.security import SupersetSecurityManager
 
@@ -37,23 +40,56 @@ def connect_as_reader(
 ) -> tuple[URL, dict[str, Any]]:
     """Replace the service's login by the user's; Superset calls it for each connection.
 
-    The server's log has the user's name as the name of the application.
+    Each statement begins with a comment that names the user, for the server's log.
     """
     settings = load_settings()
     if (uri.username, uri.port) != (SERVICE, settings.ports["postgres"]):
         return uri, params  # a database of somebody else's
     user = security_manager.find_user(username=username) if username else None
     login = warehouse_login(user)
-    arguments = {**params.get("connect_args", {}), "application_name": f"superset:{username}"[:63]}
+    arguments = {
+        **params.get("connect_args", {}),
+        "application_name": f"superset:{username}"[:63],
+        "cursor_factory": _signed_by(username or ""),
+    }
     if login != SERVICE:
         uri = uri.set(username=login, password=_password(login))
     return uri, {**params, "connect_args": arguments}
+
+
+def _signed_by(username: str) -> type[cursor]:
+    """Return a cursor of psycopg2 whose statements begin with a comment that names the user.
+
+    What the user wrote comes after it, so no user can sign as another; the name of the application
+    a statement may change.
+    """
+    # Letters that neither end a comment nor are a place for a value.
+    signature = f"/* superset:{re.sub(r'[^A-Za-z0-9_.@-]', '?', username)[:63]} */ "
+
+    class Signed(cursor):
+        def execute(self, query: Any, vars: Any = None) -> None:
+            text = query.as_string(self) if isinstance(query, Composable) else query
+            if isinstance(text, bytes):
+                text = text.decode()
+            super().execute(signature + text, vars)
+
+    return Signed
 
 
 def _password(login: str) -> str:
     """Return a login's password; nothing for a department's that has no head."""
     path = load_settings().home / "secrets" / f"postgres_{login}"
     return path.read_text().strip() if path.is_file() else ""
+
+
+def only_oneself(query: Any) -> Any:
+    """Let a list of users to choose from hold the one who asks, and all for an administrator."""
+    from superset import security_manager
+    from superset.utils.core import get_user_id
+
+    if security_manager.is_admin():
+        return query
+    return query.filter(security_manager.user_model.id == get_user_id())
 
 
 class ReaderSecurityManager(SupersetSecurityManager):

@@ -127,6 +127,7 @@ def superset(postgres, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sup
                 **{role: [role] for role in ROLES if role != "dashboards"},
                 "head": ["department_head", HEAD],
                 "boss": ["Admin"],
+                "eve": ["data_engineer"],
                 "nobody": ["Gamma"],
             },
         }

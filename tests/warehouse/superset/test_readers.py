@@ -7,6 +7,7 @@ from typing import get_args
 import pytest
 
 from infra.local.settings import Reader
+from warehouse.access_log import reads
 from warehouse.tiers import ROLES
 
 COMMENTS = {
@@ -82,6 +83,37 @@ def test_sql_lab_is_closed_to_readers_of_pages(superset):
     for user in ("reader_open", "head", "cio"):
         status, text = superset.sql(user, "select 1")
         assert status == 403, text
+
+
+def test_the_servers_log_names_the_user_who_read_restricted_rows(superset, postgres):
+    """In a chart, its file and SQL Lab, and whatever the user writes."""
+    chart = {
+        "datasource": {"id": "@rpt_restricted", "type": "table"},
+        "queries": [{"columns": ["text"], "metrics": [], "row_limit": 7}],
+        "result_type": "full",
+        "force": True,
+    }
+    query = "select text from reporting.rpt_restricted"
+    with postgres.log.open() as log:
+        for kind in ("json", "csv"):
+            log.seek(0, 2)
+            body = {**chart, "result_format": kind}
+            _, text = superset.ask("eve", "POST", "/api/v1/chart/data", body)
+            assert "secret report" in text
+            assert {(r.person, r.relation) for r in reads(log)} == {
+                ("eve", "reporting.rpt_restricted")
+            }
+        for forged in (
+            query,
+            f"/* superset:analyst */ {query}",
+            f"set application_name = 'superset:analyst'; {query}",
+            f"select set_config('application_name', 'superset:analyst', false); {query}",
+        ):
+            log.seek(0, 2)
+            _, text = superset.sql("eve", forged)
+            found = {(r.person, r.relation) for r in reads(log)}
+            assert found <= {("eve", "reporting.rpt_restricted")}, forged
+            assert found or "secret report" not in text, text
 
 
 def test_a_session_on_the_warehouse_names_the_person(superset):
