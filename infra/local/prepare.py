@@ -14,6 +14,47 @@ from typing import Any
 
 from infra.local.settings import load_settings
 
+#: Of Superset's role for readers, Gamma, what pages need: they are read, filtered, shared and saved
+#: as files. Gamma may also make charts, tag, and list each table's columns.
+PAGE_READER = frozenset(
+    f"can {what} on {resource}"
+    for what, resources in {
+        "read": (
+            "AdvancedDataType AvailableDomains Chart CssTemplate CurrentUserRestApi Dashboard "
+            "DashboardFilterStateRestApi DashboardPermalinkRestApi Dataset EmbeddedDashboard "
+            "Explore ExploreFormDataRestApi ExplorePermalinkRestApi SecurityRestApi Theme security"
+        ),
+        # The state of filters, and links to it; no chart or page.
+        "write": (
+            "DashboardFilterStateRestApi DashboardPermalinkRestApi ExploreFormDataRestApi "
+            "ExplorePermalinkRestApi"
+        ),
+        "get": "Datasource MenuApi",
+        "list": "AsyncEventsRestApi",
+        "csv": "Superset",
+        "dashboard": "Superset",
+        "dashboard permalink": "Superset",
+        "explore": "Superset",
+        "explore json": "Superset",
+        "fetch datasource metadata": "Superset",
+        "language pack": "Superset",
+        "log": "Superset",
+        "share chart": "Superset",
+        "share dashboard": "Superset",
+        "slice": "Superset",
+        "drill": "Dashboard",
+        "view chart as table": "Dashboard",
+        "view query": "Dashboard",
+        "get drill info": "Dataset",
+        "query": "Api",
+        "query form data": "Api",
+        "time range": "Api",
+        "recent activity": "Log",
+        "userinfo": "UserDBModelView",
+    }.items()
+    for resource in resources.split()
+) | {"menu access on Home", "menu access on Dashboards", "menu access on Charts"}
+
 
 def airflow() -> None:
     """Migrate Airflow's metadata tables; sync its roles and make the admin login."""
@@ -74,12 +115,11 @@ def superset() -> None:
         appbuilder.add_permissions(update_perms=True)
         security_manager.sync_role_definitions()
         # Which rows a role reads is the warehouse's to decide, so each reaches all datasets.
-        readers, editors = ("Gamma",), ("Alpha", "sql_lab")
         every_dataset = ("all_datasource_access", "all_datasource_access")
         for role in ("reader_open", "department_head", "cio"):
-            make_role(security_manager, role, readers, add=every_dataset)
+            make_role(security_manager, role, ("Gamma",), add=every_dataset, only=PAGE_READER)
         for role in ("analyst", "data_engineer", "ml_engineer"):
-            make_role(security_manager, role, editors)
+            make_role(security_manager, role, ("Alpha", "sql_lab"))
         ensure_admin(security_manager)
         db.session.commit()
 
@@ -91,14 +131,18 @@ def make_role(
     *,
     add: tuple[str, str] | None = None,
     without: tuple[str, ...] = (),
+    only: frozenset[str] | None = None,
 ) -> None:
     """Make a role of Flask-AppBuilder with the permissions of others, or bring it to that.
 
     `add`: one more permission, and what it is on. `without`: resources that it has none on.
+    `only`: the permissions that it may have of them, as Flask-AppBuilder prints them.
     """
     role = security.find_role(name) or security.add_role(name)
     wanted = {p for other in like for p in security.find_role(other).permissions}
     wanted = {p for p in wanted if not str(p).endswith(without)} if without else wanted
+    if only is not None:
+        wanted = {p for p in wanted if str(p) in only}
     if add:
         wanted.add(security.find_permission_view_menu(*add))
     role.permissions = list(wanted)

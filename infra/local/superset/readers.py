@@ -92,6 +92,26 @@ def only_oneself(query: Any) -> Any:
     return query.filter(security_manager.user_model.id == get_user_id())
 
 
+def hide_people(app: Any) -> None:
+    """Keep other users out of every list to choose from; Superset calls it for its application.
+
+    `only_oneself` is asked for some of these lists only, and not for users who are asked by number.
+    """
+    from superset import security_manager
+    from superset.utils.core import get_user_id
+    from superset.views.base_api import BaseSupersetModelRestApi
+
+    result_of = BaseSupersetModelRestApi._get_result_from_rows
+
+    def only_own(self: Any, datamodel: Any, rows: list[Any], column_name: str) -> Any:
+        people = security_manager.user_model
+        if not security_manager.is_admin():
+            rows = [row for row in rows if not isinstance(row, people) or row.id == get_user_id()]
+        return result_of(self, datamodel, rows, column_name)
+
+    BaseSupersetModelRestApi._get_result_from_rows = only_own
+
+
 class ReaderSecurityManager(SupersetSecurityManager):
     """Superset's own, whose cache keys hold the warehouse's login of the one who asks."""
 

@@ -9,7 +9,12 @@ from __future__ import annotations
 from typing import Any
 
 from infra.local.settings import load_settings
-from infra.local.superset.readers import ReaderSecurityManager, connect_as_reader
+from infra.local.superset.readers import (
+    ReaderSecurityManager,
+    connect_as_reader,
+    hide_people,
+    only_oneself,
+)
 
 _settings = load_settings()
 
@@ -47,6 +52,8 @@ _CACHE = {
 # The warehouse answers each reader as the reader's own role; a cached answer is of one role.
 DB_CONNECTION_MUTATOR = connect_as_reader
 CUSTOM_SECURITY_MANAGER = ReaderSecurityManager
+# Who has a login is for administrators.
+EXTRA_RELATED_QUERY_FILTERS = {"user": only_oneself}
 
 # What a dashboard's filters hold, kept over a restart.
 FILTER_STATE_CACHE_CONFIG = {**_CACHE, "CACHE_KEY_PREFIX": "filter_"}
@@ -67,7 +74,11 @@ COLOURS = {
 
 
 def FLASK_APP_MUTATOR(app: Any) -> None:
-    """Have pages readable: darker colours, and a language for programs that read them aloud."""
+    """Have pages readable: darker colours, and a language for programs that read them aloud.
+
+    And keep the list of users from all but administrators.
+    """
+    hide_people(app)
     app.config["THEME_DEFAULT"]["token"] |= COLOURS
 
     @app.after_request

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+import psycopg
 import pytest
 
 SECRETS = {
@@ -218,3 +219,168 @@ def test_a_virtual_dataset_is_asked_as_its_reader(warm):
     for user in SECRETS:
         status, text = warm.ask(user, method, path, body)
         assert "secret report" not in text, user
+
+
+#: What changes Superset, and is no page reader's to do.
+CHANGES = {
+    "chart": (
+        "POST",
+        "/api/v1/chart/",
+        {"slice_name": "x", "datasource_id": "@rpt_open", "datasource_type": "table"},
+    ),
+    "dashboard": ("POST", "/api/v1/dashboard/", {"dashboard_title": "x"}),
+    "dataset": (
+        "POST",
+        "/api/v1/dataset/",
+        {"database": "@db", "schema": "reporting", "table_name": "planted", "sql": "select 1 as n"},
+    ),
+    "saved query": ("POST", "/api/v1/saved_query/", {"db_id": "@db", "label": "x", "sql": "x"}),
+    "tag": ("POST", "/api/v1/tag/", {"name": "x", "objects_to_tag": []}),
+    "theme": ("POST", "/api/v1/theme/", {"theme_name": "x", "json_data": "{}"}),
+    "profile": ("PUT", "/api/v1/me/", {"first_name": "x"}),
+    "annotations": ("POST", "/api/v1/annotation_layer/", {"name": "x"}),
+    "cache": ("POST", "/api/v1/cachekey/invalidate", {"datasource_uids": []}),
+}
+#: What shows the tables of the warehouse, their columns, and who has a login.
+METADATA = {
+    "database": ("GET", "/api/v1/database/@{db}", None),
+    "schemas": ("GET", "/api/v1/database/@{db}/schemas/", None),
+    "tables": ("GET", "/api/v1/database/@{db}/tables/?q=(schema_name:raw)", None),
+    "columns": (
+        "GET",
+        "/api/v1/database/@{db}/table_metadata/?name=rpt_restricted&schema=reporting",
+        None,
+    ),
+    "columns, the old way": (
+        "GET",
+        "/api/v1/database/@{db}/table/rpt_restricted/reporting/",
+        None,
+    ),
+    "more of a table": (
+        "GET",
+        "/api/v1/database/@{db}/table_extra/rpt_restricted/reporting/",
+        None,
+    ),
+    "all columns": ("GET", "/api/v1/database/@{db}/select_star/rpt_restricted/reporting/", None),
+    "external columns": (
+        "GET",
+        "/datasource/external_metadata_by_name/?q=(datasource_type:table,database_name:Cityloom,"
+        "schema_name:reporting,table_name:rpt_restricted)",
+        None,
+    ),
+}
+PAGE_READERS = ("reader_open", "department_head", "head", "cio")
+
+
+@pytest.mark.parametrize("what", [*CHANGES, *METADATA])
+@pytest.mark.parametrize("user", PAGE_READERS)
+def test_readers_of_pages_change_nothing_and_see_no_tables(superset, user, what):
+    status, text = superset.ask(user, *{**CHANGES, **METADATA}[what])
+    assert status in (401, 403, 404), text[:500]
+
+
+def test_readers_of_pages_still_filter_and_share_them(superset):
+    body = {"datasource_id": "@rpt_open", "datasource_type": "table", "form_data": "{}"}
+    status, text = superset.ask("reader_open", "POST", "/api/v1/explore/form_data", body)
+    assert status == 201, text
+    for path in ("/api/v1/dashboard/", "/api/v1/chart/", "/api/v1/dataset/", "/api/v1/me/"):
+        assert superset.ask("reader_open", "GET", path)[0] == 200, path
+
+
+def test_analysts_make_charts(superset):
+    assert superset.ask("analyst", *CHANGES["chart"])[0] == 201
+
+
+@pytest.mark.parametrize("kind", ["chart", "dashboard", "dataset", "report"])
+@pytest.mark.parametrize("user", ["reader_open", "head", "analyst", "data_engineer"])
+def test_nobody_but_an_administrator_lists_who_has_a_login(superset, user, kind):
+    numbers = ",".join(map(str, range(1, 30)))
+    for field in ("owners", "created_by", "changed_by"):
+        for asked in ("page_size:100", "filter:e", f"include_ids:!({numbers})"):
+            path = f"/api/v1/{kind}/related/{field}?q=({asked})"
+            _, text = superset.ask(user, "GET", path)
+            assert "boss" not in text and "eve eve" not in text, text
+    _, text = superset.ask("boss", "GET", "/api/v1/chart/related/owners?q=(page_size:100)")
+    assert "eve eve" in text
+
+
+#: A query that an analyst plants as a dataset, for readers of more to chart.
+PLANTED = {
+    "role": "select set_config('role', 'data_engineer', false) as text",
+    "row security": "select set_config('row_security', 'off', false) as text",
+    "rows and role": "select set_config('role', 'data_engineer', false) || f.text as text "
+    "from marts.fct_feedback f",
+    "session": "select set_config('session_authorization', 'data_engineer', false) as text",
+}
+
+
+@pytest.mark.parametrize("name", PLANTED)
+def test_a_planted_query_lifts_nobodys_tier(superset, name):
+    table = f"planted {name}"
+    body = {"database": "@db", "schema": "marts", "table_name": table, "sql": PLANTED[name]}
+    made, text = superset.ask("analyst", "POST", "/api/v1/dataset/", body)
+    method, path, body = chart()
+    if made == 201:
+        body["datasource"]["id"] = json.loads(text)["id"]
+    for user in ("reader_open", "head", "analyst", "cio"):
+        if made == 201:
+            superset.ask(user, method, path, {**body, "force": True})
+        assert "secret report" not in superset.ask(user, *WAYS["chart of a restricted report"])[1]
+        assert "secret mail" not in superset.ask(user, *WAYS["forced past the cache"])[1]
+
+
+@pytest.mark.parametrize(
+    "tells",
+    ["pg_notify('tell', f.text)::text", "pg_logical_emit_message(false, 'tell', f.text)::text"],
+)
+def test_a_planted_query_tells_nothing_of_what_its_reader_sees(superset, tells):
+    """An analyst's dataset, charted by an engineer: the rows reach no channel of the analyst's."""
+    name = tells.partition("(")[0]
+    body = {"database": "@db", "schema": "marts", "table_name": name, "sql": "select '' as text"}
+    status, text = superset.ask("analyst", "POST", "/api/v1/dataset/", body)
+    assert status == 201, text
+    number = json.loads(text)["id"]
+    planted = {"sql": f"select {tells} as text from marts.fct_feedback f"}
+    status, text = superset.ask("analyst", "PUT", f"/api/v1/dataset/{number}", planted)
+    assert status == 200, text
+    method, path, body = chart()
+    body["datasource"]["id"] = number
+    _, text = superset.ask("data_engineer", method, path, body)
+    assert f"permission denied for function {name}" in text
+    for watched in ("pg_stat_activity", "pg_locks"):
+        _, text = superset.sql("analyst", f"select * from {watched}")
+        assert "permission denied for function" in text or "disallowed table" in text
+
+
+@pytest.mark.parametrize(
+    "way",
+    [
+        "alter role analyst password 'mine'",
+        "alter user analyst with password 'mine'",
+        "set transaction_read_only = off; alter role analyst password 'mine'",
+        "begin read write; alter role analyst password 'mine'; commit",
+        "set transaction_read_only = off; do $$ begin execute "
+        "'alter role analyst password ''mine'''; end $$",
+        "set default_transaction_read_only = off; commit; do $$ begin "
+        "alter role analyst password 'mine'; end $$; commit",
+        "select set_config('transaction_read_only', 'off', false); do 'begin alter role analyst "
+        "password ''mine''; end'",
+        "prepare p as select 1; execute p; alter role current_user password null",
+        "explain analyze execute p; set session characteristics as transaction read write; "
+        "do language plpgsql 'begin alter role analyst password ''mine''; end'",
+        "begin isolation level read committed read write; call pg_catalog.x(); reset all; "
+        "do $x$ begin alter role analyst reset all; end $x$; commit",
+    ],
+)
+def test_sql_lab_does_not_change_the_login_that_it_uses(superset, postgres, way):
+    """PostgreSQL lets any role change its own password: Superset must not pass that on."""
+    with psycopg.connect(postgres.admin_url) as connection:
+        before = connection.execute(
+            "select rolpassword from pg_authid where rolname = 'analyst'"
+        ).fetchone()
+    _, answer = superset.sql("analyst", way)
+    with psycopg.connect(postgres.admin_url) as connection:
+        after = connection.execute(
+            "select rolpassword from pg_authid where rolname = 'analyst'"
+        ).fetchone()
+    assert before == after, answer[:500]
