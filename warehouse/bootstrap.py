@@ -111,6 +111,7 @@ def bootstrap(admin_url: str, passwords: Mapping[str, str], *, own_server: bool 
         superuser = check_rights(connection)
         if own_server:  # no service uses its other databases; a reader could lock and store there
             connection.execute("revoke all on database postgres, template1 from public")
+            connection.execute("select pg_reload_conf()")  # what a new version writes to the log
         else:
             _refuse_foreign_objects(connection)
         for role in (*OWNERS, *READERS):

@@ -129,8 +129,13 @@ def mlflow_environment(settings: Settings) -> dict[str, str]:
         "MLFLOW_AUTH_CONFIG_PATH": str(home / "auth.ini"),
         "MLFLOW_FLASK_SERVER_SECRET_KEY": settings.secret("mlflow_secret_key"),
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
-        "CITYLOOM_CONFIG": digest(auth),
+        "CITYLOOM_CONFIG": digest(auth + _code("mlflow_app.py", "mlflow_guard.py")),
     }
+
+
+def _code(*files: str | Path) -> str:
+    """Return the text of files of this folder that a server runs: changed, it is started anew."""
+    return "".join((HERE / file).read_text() for file in files)
 
 
 def superset_environment(settings: Settings) -> dict[str, str]:
@@ -144,7 +149,9 @@ def superset_environment(settings: Settings) -> dict[str, str]:
         "SUPERSET_CONFIG_PATH": str(config),
         "SUPERSET_HOME": str(home),
         "FLASK_APP": "superset.app:create_app()",
-        "CITYLOOM_CONFIG": digest(config.read_text() + described.read_text()),
+        "CITYLOOM_CONFIG": digest(
+            described.read_text() + _code(config, config.parent / "readers.py")
+        ),
     }
 
 

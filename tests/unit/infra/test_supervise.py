@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import make_url
 
 from infra.local import services
-from infra.local.services import airflow_environment, mlflow_environment
+from infra.local.services import airflow_environment, mlflow_environment, superset_environment
 from infra.local.settings import settings_from
 from infra.local.state import FIRST_PORTS, StackError
 from infra.local.supervise import Supervisor
@@ -89,6 +89,14 @@ def test_changed_secret_changes_the_configuration_so_that_it_restarts(settings):
     before = mlflow_environment(settings)["CITYLOOM_CONFIG"]
     (settings.home / "secrets" / "admin_password").write_text("another-long-password")
     assert mlflow_environment(settings)["CITYLOOM_CONFIG"] != before
+
+
+@pytest.mark.parametrize("environment", [mlflow_environment, superset_environment])
+def test_a_server_whose_code_of_ours_changed_is_started_anew(settings, monkeypatch, environment):
+    before = environment(settings)["CITYLOOM_CONFIG"]
+    assert environment(settings)["CITYLOOM_CONFIG"] == before
+    monkeypatch.setattr(services, "_code", lambda *files: "another version")
+    assert environment(settings)["CITYLOOM_CONFIG"] != before
 
 
 def test_what_outlived_its_supervisor_is_ended_and_nothing_else(settings):
