@@ -22,6 +22,8 @@ from catalog.fields import Identifier, Line
 from catalog.models import Strict
 from catalog.problems import ManifestError, key_of, problems_of
 
+#: The id of the whole city where others are districts.
+WHOLE_CITY = "*"
 INDICATORS_DIR = Path("indicators")
 BOOK = Path(__file__).resolve().parents[1] / "docs" / "indicators.md"
 _QUANTILES = {"median": 0.5, "p90": 0.9}

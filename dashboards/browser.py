@@ -179,7 +179,15 @@ def look(page: Page) -> list[ShownChart]:
 
 def wait_until_drawn(page: Page, timeout: float = 300) -> list[ShownChart]:
     """Wait until no chart has been loading three times in a row; return them."""
-    page.wait_for_selector(".dashboard-component-chart-holder")
+    from playwright.sync_api import TimeoutError
+
+    try:
+        page.wait_for_selector(".dashboard-component-chart-holder", timeout=timeout * 1000)
+    except TimeoutError as error:
+        raise PageError(
+            f"after {timeout:.0f} s the page shows no chart; `cityloom status` shows whether "
+            "Superset is up; try again when the machine is less busy"
+        ) from error
     deadline = time.monotonic() + timeout
     quiet = 0
     while True:

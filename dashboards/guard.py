@@ -10,8 +10,7 @@ from __future__ import annotations
 import sqlglot
 from sqlglot import exp
 
-#: The id of the whole city where others are districts.
-WHOLE_CITY = "*"
+from catalog.indicators import WHOLE_CITY
 
 
 def guarded(sql: str, one: tuple[str, ...] = (), area: str | None = None) -> str:

@@ -44,7 +44,7 @@ CARDS = """\
 .header-title { font-size: 15px; font-weight: 600; }
 .dt-is-null { font-size: 0; }
 .dt-is-null::after { content: "–"; font-size: 12px; }
-.ant-empty-image { display: none; }"""
+.ant-empty { display: none; }"""
 
 #: What the other charts say where the filters leave several cities.
 ONE_CITY = (
@@ -57,11 +57,12 @@ ONE_CITY = (
 )
 
 #: A card that is alone in its row and has nothing to show is as low as its text.
-LOW = (
-    ".grid-row:has(#CHART-{chart}):has(.ant-empty) .resizable-container, "
-    ".grid-row:has(#CHART-{chart}):has(.ant-empty) {{ height: 136px !important; min-height: 0; }}\n"
-    ".grid-row:has(#CHART-{chart}):has(.ant-empty) .ant-empty {{ position: absolute; top: 8px; }}"
-)
+LOW = """\
+.grid-row:has(#CHART-{chart}):has(.ant-empty) :is(.resizable-container, .chart-slice, \
+.dashboard-component-chart-holder), .grid-row:has(#CHART-{chart}):has(.ant-empty) \
+{{ height: auto !important; min-height: 0; }}
+.grid-row:has(#CHART-{chart}):has(.ant-empty) :is(.dashboard-chart, .chart-container, \
+.slice_container) {{ height: 56px !important; }}"""
 
 #: On a phone, a row of three charts becomes three rows, and what is wider scrolls in its card.
 #: Superset gives charts their width from the grid's: three times the screen, less the gaps.
@@ -75,7 +76,7 @@ PHONE = """\
   .dashboard-component-chart-holder { max-width: 100%; overflow-x: auto; }
   .dashboard-component-header { max-width: calc(100vw - 32px); }
   .header-title::after { max-width: calc(100vw - 96px); }
-  .ant-empty { position: absolute; left: 0; top: 8px; width: min(100%, 100vw - 64px); }
+  .ant-empty-description { position: absolute; left: 0; top: 8px; width: min(100%, 100vw - 64px); }
   .dashboard-markdown .resizable-container { height: auto !important; }
   .dashboard-markdown .dashboard-component-chart-holder > * { max-width: calc(100vw - 64px); }
   #main-menu .ant-menu, #main-menu .ant-row > .ant-col:not(:first-child) { display: none; }

@@ -68,10 +68,6 @@ class Superset:
         """Return the JSON that a path answers; raise `SupersetError`."""
         return self._read(self._ask("GET", path, params=parameters), f"read {path}")
 
-    def ask(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
-        """Return the JSON that a path answers to a question in JSON, such as a chart's data."""
-        return self._read(self._ask("POST", path, json=body), f"answer {path}")
-
     def reads(self, path: str, **parameters: str) -> bool:
         """Return whether a path can be read: not when the warehouse behind it refuses Superset."""
         return self._ask("GET", path, params=parameters).is_success

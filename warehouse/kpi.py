@@ -15,11 +15,10 @@ from psycopg.rows import dict_row
 
 from catalog.facts import load_facts
 from catalog.generate import DBT_PROJECT, declared
-from catalog.indicators import Indicator, load_indicators
+from catalog.indicators import WHOLE_CITY, Indicator, load_indicators
 from warehouse.tiers import stricter_tiers
 
 Row = dict[str, Any]
-WHOLE_CITY = "*"
 
 
 class KpiError(Exception):
