@@ -184,7 +184,7 @@ def _metric(dataset: Dataset, name: str, current: dict[str, Any] | None) -> dict
         "expression": dataset.expression(name),
         "verbose_name": metric.label,
         "d3format": metric.format,
-        "description": metric.description,
+        "description": metric.full_description,
         "extra": {**(had.get("extra") or {}), "certification": _certification_extra(dataset)},
     }
 
@@ -205,7 +205,7 @@ def chart_config(chart: Chart, dataset_uuid: str) -> dict[str, Any]:
     """Return a chart. `query_context` is emptied: one that a page saved asks for the old query."""
     return {
         "slice_name": chart.title,
-        "description": chart.description or None,
+        "description": chart.full_description or None,
         "viz_type": chart.type,
         "params": form_data(chart),
         "query_context": None,

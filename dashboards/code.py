@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from difflib import get_close_matches
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 from uuid import NAMESPACE_URL, UUID, uuid5
@@ -29,6 +29,7 @@ from pydantic import (
     model_validator,
 )
 
+from catalog.indicators import Indicator, load_indicators
 from catalog.problems import key_of, problems_of
 from dashboards.guard import guarded
 
@@ -49,6 +50,23 @@ class DashboardCodeError(Exception):
     def __init__(self, problems: list[str]) -> None:
         self.problems = problems
         super().__init__("\n".join(problems))
+
+
+@cache
+def indicators() -> dict[str, Indicator]:
+    """Return the declared indicators, by id."""
+    return {one.id: one for one in load_indicators()}
+
+
+def defined(indicator: str) -> str:
+    """Return an indicator's unit, direction, version and source in a sentence or two."""
+    one = indicators()[indicator]
+    better = {"none": ""}.get(one.direction, f", {one.direction} is better")
+    source = one.source.rstrip(".")
+    return (
+        f"Unit: {one.unit}{better}. Definition: {one.id}, version {one.version}, since "
+        f"{one.valid_from}; {source}."
+    )
 
 
 class Strict(BaseModel):
@@ -108,12 +126,14 @@ class Metric(Strict):
     It is one of three: `pick` gives a row's expression where there is just one row, and nothing
     where there are several; `months` gives the first and last month with a row that meets the
     condition, as text; `sql` is any other aggregate. Without `guarded`, the dataset's `one` and
-    `area` do not apply to it.
+    `area` do not apply to it. `indicator` names the one that it shows, whose definition is its
+    description in Superset.
     """
 
     sql: str | None = None
     pick: str | None = None
     months: str | None = None
+    indicator: Name | None = None
     label: str | None = None
     format: str | None = None
     description: str | None = None
@@ -124,6 +144,14 @@ class Metric(Strict):
         if sum(item is not None for item in (self.sql, self.pick, self.months)) != 1:
             raise ValueError("a metric has either sql, pick or months")
         return self
+
+    @property
+    def full_description(self) -> str | None:
+        """What Superset shows: with the meaning and definition of the indicator."""
+        if self.indicator is None:
+            return self.description
+        meaning = indicators()[self.indicator].meaning
+        return " ".join(filter(None, [meaning, self.description, defined(self.indicator)]))
 
 
 class Dataset(Part):
@@ -186,7 +214,8 @@ class Chart(Part):
 
     `where` names columns and the condition on each. `empty` replaces Superset's "No results" where
     there is nothing to draw. With `explore_defaults`, params that are not named have the values
-    that Superset's Explore page gives them.
+    that Superset's Explore page gives them. A chart whose `where` names one `metric_id` shows that
+    indicator: its description begins with what the indicator means.
     """
 
     title: str
@@ -197,6 +226,25 @@ class Chart(Part):
     explore_defaults: bool = False
     where: dict[str, Condition] = Field(default_factory=dict)
     params: dict[str, Any] = Field(default_factory=dict)
+
+    @property
+    def indicator(self) -> str | None:
+        """The indicator that it shows, if it is one."""
+        named = self.where.get("metric_id")
+        return named if isinstance(named, str) and named in indicators() else None
+
+    @property
+    def text(self) -> str:
+        """What the page shows under the title: what the indicator means, and the description."""
+        meaning = indicators()[self.indicator].meaning if self.indicator else ""
+        return " ".join(filter(None, [meaning, " ".join(self.description.split())]))
+
+    @property
+    def full_description(self) -> str:
+        """What Superset shows of it: the text, and the indicator's definition."""
+        if not self.indicator:
+            return self.description
+        return f"{self.text} {defined(self.indicator)}"
 
 
 class Filter(Strict):
@@ -429,6 +477,13 @@ def _load_dashboard(
 def _missing_references(dashboard: Dashboard) -> Iterator[str]:
     """Yield a problem for each dataset, chart or filter that is named and does not exist."""
     datasets = f"{DATASETS}/"
+    for dataset in dashboard.datasets.values():
+        for name, metric in dataset.metrics.items():
+            if metric.indicator and metric.indicator not in indicators():
+                yield (
+                    f"{dataset.path}: metrics.{name}.indicator: "
+                    f"no indicator {metric.indicator!r} is declared in dbt_project/indicators"
+                )
     for chart in dashboard.charts.values():
         if chart.dataset not in dashboard.datasets:
             yield f"{chart.path}: dataset: {_unknown(chart.dataset, dashboard.datasets, datasets)}"

@@ -107,7 +107,7 @@ def chart_content(
         "where": where_content(known.where),
     }
     for key, value in found.items():
-        if key == "description" and value.split() == known.description.split():
+        if key == "description" and value.split() == known.full_description.split():
             continue
         if as_json(current[key]) != as_json(value):
             content[key] = value
@@ -221,14 +221,20 @@ def metric_content(metric: dict[str, Any], known: Dataset | None = None) -> dict
     """
     name, found = metric["metric_name"], metric["expression"]
     how: dict[str, Any] = {"sql": found}
-    if known is not None and found == known.expression(name):
-        how = known.metrics[name].model_dump(include={"sql", "pick", "months"})
+    description = metric.get("description") or None
+    if known is not None:
+        ours = known.metrics[name]
+        how["indicator"] = ours.indicator
+        if found == known.expression(name):
+            how |= ours.model_dump(include={"sql", "pick", "months"})
+        if description == ours.full_description:
+            description = ours.description
     return without_none(
         {
             **how,
             "label": metric.get("verbose_name") or None,
             "format": metric.get("d3format") or None,
-            "description": metric.get("description") or None,
+            "description": description,
         }
     )
 

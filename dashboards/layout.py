@@ -308,8 +308,8 @@ def generated_rules(dashboard: Dashboard) -> list[str]:
             rules += LOW.format(chart=row.cells[0].chart).splitlines()
         for name in (name for cell in row.cells for name in cell.charts):
             chart, place = dashboard.charts[name], selector(name)
-            if dashboard.show_descriptions and chart.description and not row.plain:
-                text = _quoted(chart.description)
+            if dashboard.show_descriptions and chart.text and not row.plain:
+                text = _quoted(chart.text)
                 rules.append(f"{place} .header-title::after {{ content: {text}; }}")
             if chart.empty:
                 rules += _empty_rules(place, chart.empty)

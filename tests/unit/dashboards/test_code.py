@@ -11,6 +11,7 @@ from dashboards.code import (
     DashboardCodeError,
     Dataset,
     _load_parts,
+    indicators,
     load_code,
     load_dashboards,
     place_uuid,
@@ -59,8 +60,8 @@ def test_dbts_exposures_name_what_the_dashboards_read():
 def test_every_chart_has_a_description_without_jargon():
     for dashboard in load_dashboards():
         for chart in dashboard.charts.values():
-            assert len(chart.description.split()) >= 5, chart.path
-            assert not re.search(r"\b(fct|rpt|dim|dbt|SQL|null)\b", chart.description), chart.path
+            assert len(chart.text.split()) >= 5, chart.path
+            assert not re.search(r"\b(fct|rpt|dim|dbt|SQL|null)\b", chart.text), chart.path
 
 
 def test_uuids_are_stable_and_distinct():
@@ -310,3 +311,23 @@ def test_a_card_alone_in_its_row_is_low_when_it_is_empty():
     rules = css(overview())
     assert ".grid-row:has(#CHART-source_notes):has(.ant-empty)" in rules
     assert ".grid-row:has(#CHART-refuse)" not in rules
+
+
+def test_what_an_indicator_means_is_written_once(compiled, code: Path):
+    desired = {item.place: item.config for item in compiled(code)}
+    meaning = indicators()["closed_on_time_pct"].meaning
+    for chart in overview().charts.values():
+        assert meaning not in chart.description
+    shown = desired["city_overview/charts/closed_on_time"]["description"]
+    assert shown.startswith(meaning)
+    assert "Unit: %, higher is better. Definition: closed_on_time_pct, version 2, since" in shown
+    metrics = {m["metric_name"]: m for m in desired["datasets/area_kpi_month"]["metrics"]}
+    assert metrics["on_time"]["description"].startswith(meaning)
+    # The grey line is the page's own.
+    assert overview().charts["refuse"].text.endswith("0. The grey line is the target.")
+
+
+def test_a_metric_of_an_indicator_that_is_not_declared(code: Path):
+    path = code / "datasets/area_kpi_month.yml"
+    path.write_text(path.read_text().replace("indicator: recycling_rate", "indicator: recycling"))
+    assert "metrics.recycling.indicator: no indicator 'recycling' is declared" in refused(code)

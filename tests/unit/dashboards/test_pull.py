@@ -330,13 +330,14 @@ def test_labels_and_metrics_changed_on_a_dataset(state, pulled, code):
     for metric in config["metrics"]:
         if metric["metric_name"] == "refuse":
             metric.update(d3format=",d")
+    refuse = "{pick: value, indicator: refuse_tons_per_1000, label: Refuse"
     assert diff(pulled(state), code) == {
         "datasets/area_kpi_month.yml": [
             "-  area: {label: District}",
             "+  area: {label: Quarter, description: Mine}",
             "-  value: {label: Value}",
-            '-  refuse: {pick: value, label: Refuse, format: ".1f"}',
-            '+  refuse: {pick: value, label: Refuse, format: ",d"}',
+            f'-  refuse: {refuse}, format: ".1f"}}',
+            f'+  refuse: {refuse}, format: ",d"}}',
         ]
     }
 

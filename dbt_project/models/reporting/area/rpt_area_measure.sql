@@ -57,7 +57,7 @@ select
         when
             carded.month_n < 50
             and definition.event_grain = 'day'
-            and definition.aggregate not in ('count', 'stock')
+            and definition.aggregate not in ('count', 'sum', 'stock')
             then
                 case when carded.month_score >= 1 then 'On' else 'Off' end
                 || ' target, few records'
