@@ -33,7 +33,8 @@ UNIQUE_TOGETHER = "unique_combination_of_columns"
 class Fact:
     """A fact, as its YAML declares it.
 
-    `columns`: name and PostgreSQL type of what a staging model must have. `event_time`: SQL for
+    `columns`: name and PostgreSQL type of what a staging model must have; those that are `optional`
+    are null where it does not have them. `event_time`: SQL for
     the time of a row's event, by which it is known how far a source reaches.
     """
 
@@ -42,6 +43,7 @@ class Fact:
     event_time: str | None
     columns: dict[str, str]
     path: Path
+    optional: frozenset[str] = frozenset()
 
     @property
     def has_district(self) -> bool:
@@ -58,10 +60,19 @@ class _Part(BaseModel):
     """A part of dbt's YAML, of which Cityloom reads these keys."""
 
 
+class _ColumnMeta(_Part):
+    optional: bool = False
+
+
+class _ColumnConfig(_Part):
+    meta: _ColumnMeta = _ColumnMeta()
+
+
 class _Column(_Part):
     name: str
     data_type: str | None = None
     data_tests: list[Any] = []
+    config: _ColumnConfig = _ColumnConfig()
 
 
 class _FactMeta(_Part):
@@ -205,6 +216,7 @@ def _fact(model: _Model, meta: _FactMeta, path: Path) -> Fact:
         event_time=meta.event_time,
         columns={c.name: c.data_type or "" for c in model.columns if c.name not in ADDED},
         path=path,
+        optional=frozenset(c.name for c in model.columns if c.config.meta.optional),
     )
 
 
@@ -250,7 +262,7 @@ def _feed_problems(source: Source, facts: dict[str, Fact], project: Path) -> lis
             f"{{{{ newest_version('{source.raw_table}') }}}}"
         ]
     # What the text names, dbt still compares with the table it makes (macro `check_feed`).
-    missing = [column for column in fact.columns if column not in words]
+    missing = [name for name in fact.columns if name not in words and name not in fact.optional]
     if missing:
         return [
             f"{project.name}/{model}: has no column {', '.join(missing)}, which fact "

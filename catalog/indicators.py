@@ -44,6 +44,7 @@ _ADDS_UP = {
 #: comes first.
 MONTH_END = "{month_end}"
 _OF_A_STOCK = "Taken of what there is at the end of the month; there is no year of it."
+_OF_A_STATE = "Areas add up, parts before they are divided; there is no year of it."
 _EXPRESSIONS = ("where", "numerator", "denominator", "sample")
 
 
@@ -96,6 +97,10 @@ class Indicator(Strict):
     event_at: str = Field(description="When an event counts, as SQL")
     event_grain: Literal["day", "month"] = Field(
         "day", description="month where a row is a report of a whole month"
+    )
+    state: bool = Field(
+        False,
+        description="Whether a row is a state at a month's end, so that months make no year",
     )
     left_at: str | None = Field(None, description="When a row of a stock leaves it, as SQL")
     aggregate: Literal[
@@ -176,7 +181,7 @@ class Indicator(Strict):
     @property
     def is_stock(self) -> bool:
         """Whether it is of what there is at the end of a month."""
-        return self.left_at is not None
+        return self.state or self.left_at is not None
 
     @property
     def computations(self) -> list[Computation]:
@@ -235,7 +240,9 @@ class Indicator(Strict):
     @property
     def adds_up(self) -> str:
         """How it is computed for longer periods and larger areas."""
-        return _OF_A_STOCK if self.quantile and self.is_stock else _ADDS_UP[self.aggregate]
+        if self.is_stock and self.aggregate != "stock":
+            return _OF_A_STOCK if self.quantile else _OF_A_STATE
+        return _ADDS_UP[self.aggregate]
 
 
 def load_indicators(project: Path = DBT_PROJECT) -> list[Indicator]:

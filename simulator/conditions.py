@@ -29,6 +29,10 @@ STREAMS = (
     "comments",
     "tonnage",
     "writers",
+    "contacts",
+    "web_visits",
+    "web_forms",
+    "inspections",
 )
 # Activity by weekday, Monday first.
 WEEKDAY = (1.22, 1.12, 1.08, 1.05, 1.02, 0.82, 0.69)

@@ -14,13 +14,23 @@ from typing import Any
 
 import numpy as np
 
-from simulator import comments, drops, operations, peers, places, requests
+from simulator import (
+    capital,
+    comments,
+    drops,
+    inspections,
+    operations,
+    peers,
+    places,
+    requests,
+    web,
+)
 from simulator.conditions import FIRST_DAY, SEED, days_between
 
 LAST_DAY = date(2025, 12, 31)
 TARGETS = Path(__file__).resolve().parents[1] / "cities" / "demo" / "targets.csv"
 #: Incremented when the same seed gives other files than before; they are then made anew.
-VERSION = 1
+VERSION = 2
 STATE_NAME = ".simulator.json"
 
 Record = dict[str, Any]
@@ -200,6 +210,46 @@ _LINES: tuple[tuple[drops.DayFile, Draw], ...] = (
     ),
     (
         drops.Delimited(
+            "housing/rental_inspections.csv",
+            inspections.LIFE,
+            (
+                "visit_number",
+                "case_number",
+                "visited_on",
+                "kind",
+                "district",
+                "address",
+                "result",
+            ),
+        ),
+        lambda run, day: inspections.inspections(day, run.last_day),
+    ),
+    (
+        drops.Delimited(
+            "web/section_visits.csv",
+            0,
+            ("day", "section", "visits", "page_views", "errors"),
+        ),
+        lambda run, day: web.visits(day),
+    ),
+    (
+        drops.Delimited(
+            "web/form_sessions.csv",
+            0,
+            (
+                "session_id",
+                "form",
+                "department",
+                "district",
+                "started_at",
+                "ended_at",
+                "outcome",
+            ),
+        ),
+        lambda run, day: web.form_sessions(day),
+    ),
+    (
+        drops.Delimited(
             "engagement/survey_responses.csv",
             comments.LIFE_DAYS,
             ("response_id", "submitted_at", "district", "topic", "rating", "language", "comment"),
@@ -284,8 +334,7 @@ def _write(
         oldest = last_day + timedelta(1) - timedelta(file.life)
         begins[file.name] = {day: at for day, at in known.items() if day >= oldest}
 
-    month = new_from.replace(day=1)
-    while month <= last_day:
+    for month in _months(new_from, last_day):
         following = (month + timedelta(32)).replace(day=1)
         days_open = days_between(month, min(last_day, following - timedelta(1)))
         drops.gzipped_csv(
@@ -293,7 +342,14 @@ def _write(
             _CALL_COLUMNS,
             (record for day in days_open for record in operations.calls(day)),
         )
-        month = following
+
+    for month in _months(new_from, last_day):
+        if projects := capital.reports(month, last_day):
+            drops.gzipped_csv(
+                drop_dir / f"finance/capital/capital_{month:%Y-%m}.csv.gz",
+                tuple(projects[0]),
+                projects,
+            )
 
     # A month's tons are corrected in the month after: in January, in last year's workbook.
     for year in range(
@@ -310,6 +366,14 @@ def _write(
     peers.write(drop_dir, last_day)
     _write_state(drop_dir, State(last_day, fingerprint, begins))
     return last_day
+
+
+def _months(first: date, last: date) -> Iterator[date]:
+    """Yield the first day of each month that has a day between two."""
+    month = first.replace(day=1)
+    while month <= last:
+        yield month
+        month = (month + timedelta(32)).replace(day=1)
 
 
 def _targets(drop_dir: Path) -> None:

@@ -25,6 +25,10 @@ DISTRICT_NAMES = (
 POPULATION = np.array(
     [21400, 34800, 27300, 39900, 46200, 31700, 52100, 44600, 24500, 36900, 18700, 24500]
 )
+#: What half of a district's households earn less than, US dollars a year.
+INCOME = np.array(
+    [58200, 71400, 64900, 61300, 43800, 55600, 39700, 47100, 88400, 66800, 102500, 79300]
+)
 #: How much longer than the city a resident waits for the same thing.
 SLOWNESS = np.array([0.9, 0.95, 1.0, 0.9, 1.35, 1.1, 1.55, 1.3, 0.75, 1.05, 0.7, 0.85])
 #: Share of comments written in Spanish.
@@ -139,7 +143,7 @@ def points(rng: np.random.Generator, district: np.ndarray) -> tuple[np.ndarray, 
 
 
 def geojson() -> dict[str, Any]:
-    """Return the districts as a GeoJSON collection: EPSG:4326, name and population."""
+    """Return the districts as a GeoJSON collection, EPSG:4326, with their residents and incomes."""
     return {
         "type": "FeatureCollection",
         "name": "Loomfield (simulated): districts",
@@ -150,6 +154,7 @@ def geojson() -> dict[str, Any]:
                     "district_id": DISTRICT_IDS[index],
                     "name": DISTRICT_NAMES[index],
                     "population": int(POPULATION[index]),
+                    "median_household_income": int(INCOME[index]),
                 },
                 "geometry": {
                     "type": "Polygon",

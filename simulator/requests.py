@@ -33,6 +33,9 @@ COLUMNS = (
     "opened_at",
     "due_at",
     "closed_at",
+    "first_closed_at",
+    "reopened_at",
+    "resolved_at_once",
     "district",
     "address",
     "latitude",
@@ -92,6 +95,12 @@ def draw(day: date) -> Requests:
     channel = np.searchsorted(
         np.cumsum([0.44 - phone_decline, 0.30 + phone_decline, 0.21]), rng.random(size)
     )
+    contact = day_generator("contacts", day)
+    _place_repeats(contact, service, district, latitude, longitude)
+    at_once = _resolve_at_once(contact, service, channel)
+    closed = np.where(at_once, opened + np.floor(contact.uniform(120, 600, size)), closed)
+    started = np.where(at_once, opened + 60, started)
+    reopened, reclosed = (np.where(at_once, _NEVER, times) for times in (reopened, reclosed))
     return {
         "day": np.full(size, np.datetime64(day, "s")),
         "number": np.arange(1, size + 1),
@@ -107,6 +116,7 @@ def draw(day: date) -> Requests:
         "closed": closed,
         "reopened": reopened,
         "reclosed": reclosed,
+        "at_once": at_once,
         "unknown": unknown,
         "filled": filled,
         "latitude": latitude,
@@ -114,6 +124,32 @@ def draw(day: date) -> Requests:
         "bad": bad,
         "corrected": corrected,
     }
+
+
+def _place_repeats(
+    rng: np.random.Generator,
+    service: np.ndarray,
+    district: np.ndarray,
+    latitude: np.ndarray,
+    longitude: np.ndarray,
+) -> None:
+    """Move some requests to within 30 m of an earlier one of the day: two report one thing."""
+    repeats = rng.random(len(service)) < 0.35
+    moves = rng.uniform(-0.00015, 0.00015, (2, len(service)))
+    earlier: dict[tuple[int, int], int] = {}
+    for at, key in enumerate(zip(service.tolist(), district.tolist(), strict=True)):
+        first = earlier.setdefault(key, at)
+        if first != at and repeats[at]:
+            latitude[at] = round(latitude[first] + moves[0, at], 6)
+            longitude[at] = round(longitude[first] + moves[1, at], 6)
+
+
+def _resolve_at_once(
+    rng: np.random.Generator, service: np.ndarray, channel: np.ndarray
+) -> np.ndarray:
+    """Return which requests an agent resolves while the resident is on the phone or at the desk."""
+    asks = np.where(service == INDEX["General question"], 0.72, 0.03)
+    return np.isin(CHANNELS[channel], ("phone", "in_person")) & (rng.random(len(service)) < asks)
 
 
 def _expected(day: date) -> np.ndarray:
@@ -206,6 +242,8 @@ def rows(
     status[happened("closed")] = "closed"
     status[happened("reopened")] = "reopened"
     status[happened("reclosed")] = "closed"
+    first_closed = np.where(happened("closed"), drawn["closed"], np.nan)
+    reopened = np.where(happened("reopened"), drawn["reopened"], np.nan)
     closed = np.where(happened("reclosed"), drawn["reclosed"], drawn["closed"])
     closed = np.where(status == "closed", closed, np.nan)
     bad = np.where(happened("corrected"), 0, drawn["bad"])
@@ -230,6 +268,9 @@ def rows(
         opened_at,
         due_at,
         closed_at,
+        _text(midnight, first_closed),
+        _text(midnight, reopened),
+        drawn["at_once"].tolist(),
         updated_at,
         unknown.tolist(),
         drawn["latitude"].tolist(),
@@ -256,6 +297,9 @@ class _State(NamedTuple):
     opened_at: str
     due_at: str
     closed_at: str | None
+    first_closed_at: str | None
+    reopened_at: str | None
+    at_once: bool
     updated_at: str
     district_unknown: bool
     latitude: float
@@ -280,6 +324,9 @@ def _row(state: _State) -> tuple[object, ...]:
         f"{opened[:5]}02-30{opened[10:]}" if kind == "opened_at" else opened,
         state.due_at,
         state.closed_at,
+        state.first_closed_at,
+        state.reopened_at,
+        ("Y" if state.at_once else "N") if state.channel in ("phone", "in_person") else None,
         "D99" if kind == "district" else district,
         f"{state.house} {streets[int(state.street * len(streets))]}",
         None if isnan(state.latitude) else state.latitude,

@@ -42,12 +42,15 @@
     {%- set columns = fact_columns(fact) -%}
     {%- set feeds = facts()[fact].feeds -%}
     {%- for feed in feeds %}
-    {{- check_feed(fact, columns, feed) if execute }}
+    {%- set present = feed_columns(feed) if execute else [] -%}
+    {{- check_feed(fact, columns, feed, present) if execute }}
     select
         '{{ feed.city_id }}' as city_id,
         '{{ feed.source_id }}' as source_id
         {%- for column in columns %},
-        cast({{ column.name }} as {{ column.data_type }}) as {{ column.name }}
+        cast(
+            {{- 'null' if is_left_out(column, present) else column.name }} as {{ column.data_type -}}
+        ) as {{ column.name }}
         {%- endfor %}
     from {{ ref(feed.staging) }}
     {{ "union all" if not loop.last }}
@@ -77,11 +80,28 @@
 {%- endmacro %}
 
 
+{# The columns of a source's staging model; none where it is not built, as in a dbt unit test. #}
+{% macro feed_columns(feed) -%}
+    {{ return(
+        adapter.get_columns_in_relation(ref(feed.staging)) | map(attribute='name') | list
+    ) }}
+{%- endmacro %}
+
+
+{# Whether a fact's column is optional (config.meta.optional), and a source does without it. #}
+{% macro is_left_out(column, present) -%}
+    {%- set is_optional = column.get('config', {}).get('meta', {}).get('optional', false) -%}
+    {{ return(present and column.name not in present and is_optional) }}
+{%- endmacro %}
+
+
 {# A column that is missing is named with its file; PostgreSQL would name neither. #}
-{% macro check_feed(fact, columns, feed) -%}
-    {%- set present = adapter.get_columns_in_relation(ref(feed.staging))
-        | map(attribute='name') | list -%}
-    {%- set missing = columns | map(attribute='name') | reject('in', present) | list -%}
+{% macro check_feed(fact, columns, feed, present) -%}
+    {%- set missing = [] -%}
+    {%- for column in columns
+        if column.name not in present and not is_left_out(column, present) -%}
+        {%- do missing.append(column.name) -%}
+    {%- endfor -%}
     {%- if present and missing -%}
         {{ exceptions.raise_compiler_error(
             "models/staging/" ~ feed.city_id ~ "/" ~ feed.staging ~ ".sql has no column "

@@ -10,7 +10,9 @@ select
     district.district_name,
     coalesce(district.population, counted.population) as population,
     district.is_residential,
-    district.geometry
+    district.geometry,
+    coalesce(district.median_household_income, counted.median_household_income)
+        as median_household_income
 from district
 left join {{ ref('int_district_population') }} as counted
     on

@@ -16,7 +16,8 @@ select
     district.population,
     district.is_residential,
     round(largest_outline.centre[1]::numeric, 6)::double precision as latitude,
-    round(largest_outline.centre[0]::numeric, 6)::double precision as longitude
+    round(largest_outline.centre[0]::numeric, 6)::double precision as longitude,
+    district.median_household_income
 from {{ ref('int_district') }} as district
 left join largest_outline
     on

@@ -9,10 +9,29 @@ select
     inspection.inspection_type,
     inspection.result,
     inspection.latitude,
-    inspection.longitude
+    inspection.longitude,
+    inspection.case_id,
+    inspection.has_passed,
+    case
+        when inspection.case_id is not null then row_number() over visits = 1
+    end as is_first_visit,
+    case
+        when inspection.case_id is not null and not inspection.has_passed
+            then
+                round(
+                    extract(
+                        epoch from lead(inspection.inspected_at) over visits
+                        - inspection.inspected_at
+                    ) / 86400.0, 6
+                )::double precision
+    end as days_to_reinspection
 from {{ within_as_of('inspection') }} as inspection
 left join {{ ref('int_point_district') }} as place
     on
         inspection.city_id = place.city_id
         and place.subject = 'inspection'
         and inspection.inspection_id = place.subject_id
+window visits as (
+    partition by inspection.city_id, inspection.case_id
+    order by inspection.inspected_at, inspection.inspection_id
+)

@@ -48,7 +48,10 @@ select
         when request.status in ('open', 'in_progress') and request.due_at <= as_of.as_of then false
     end as is_closed_on_time,
     request.latitude,
-    request.longitude
+    request.longitude,
+    request.first_closed_at,
+    request.reopened_at,
+    request.is_resolved_at_once
 from requests as request
 inner join {{ ref('int_as_of') }} as as_of
     on request.city_id = as_of.city_id and as_of.fact = 'service_request'

@@ -8,6 +8,7 @@ select
     population,
     true as is_residential,
     geometry,
+    median_household_income::double precision as median_household_income,
     _load_id,
     _source_file,
     _source_row

@@ -1,0 +1,1 @@
+{{ union_feeds('capital_report') }}

@@ -1,0 +1,1 @@
+{{ union_feeds('web_day') }}
