@@ -139,6 +139,9 @@ def rendered(
             "region_id region_name", groups.regions.items()
         ),
         GENERATED / "macros/peer_rules.sql": _peer_rules_macro(groups),
+        GENERATED / "seeds/score_weight.csv": _table(
+            "city_id metric_id weight", (row for city in cities for row in weights_of(city))
+        ),
         TARGETS: _table(
             "city_id metric_id target from_date",
             (row for city in cities for row in targets(city)),
@@ -448,6 +451,32 @@ def _targets(city: City) -> list[TargetRow]:
                     [f"{path}: line {reader.line_num}: target {row['target']!r} is not a number"]
                 ) from error
             rows.append((city.city_id, row["metric_id"], target, row["from_date"]))
+    return sorted(rows)
+
+
+def weights_of(city: City) -> list[tuple[str, str, float]]:
+    """Return the rows of `cities/<city>/weights.csv`: city, metric, weight; none without the file.
+
+    Raises `ManifestError` with the line of a weight that is no number above 0.
+    """
+    path = city.path.parent / "weights.csv"
+    if not path.is_file():
+        return []
+    with path.open(encoding="utf-8", newline="") as file:
+        reader = csv.DictReader(file)
+        missing = {"metric_id", "weight"} - set(reader.fieldnames or ())
+        if missing:
+            raise ManifestError([f"{path}: line 1: has no column {', '.join(sorted(missing))}"])
+        rows = []
+        for row in reader:
+            try:
+                weight = float(row["weight"])
+            except ValueError:
+                weight = 0.0
+            if not 0 < weight < float("inf"):
+                problem = f"weight {row['weight']!r} is not a number above 0"
+                raise ManifestError([f"{path}: line {reader.line_num}: {problem}"])
+            rows.append((city.city_id, row["metric_id"], weight))
     return sorted(rows)
 
 

@@ -76,6 +76,40 @@ def values(
         ).fetchall()
 
 
+def scores(
+    url: str, city: str, district: str = WHOLE_CITY, period: date | None = None
+) -> list[Row]:
+    """Return the parts of a city's or district's score of a month, the heaviest first.
+
+    Of the newest month that has a total if no period is given. Columns: month, metric_id,
+    metric_name, n, value, null_reason, target, score, weight, points, weight_covered, total_score.
+
+    Raises `KpiError` where there is none.
+    """
+    with psycopg.connect(url, row_factory=dict_row) as connection:
+        rows = connection.execute(
+            """
+            select month, metric_id, metric_name, n, value, null_reason, target, score, weight,
+              points, weight_covered, total_score
+            from reporting.rpt_area_score
+            where city_id = %(city)s and district_id = %(district)s and month = coalesce(
+              date_trunc('month', %(period)s::date)::date,
+              (select max(month) from reporting.rpt_area_score
+               where city_id = %(city)s and district_id = %(district)s
+                 and total_score is not null))
+            order by weight desc, metric_id
+            """,
+            {"city": city, "district": district, "period": period},
+        ).fetchall()
+    if not rows:
+        raise KpiError(
+            f"{city} {district} has no score"
+            + (f" of {period:%Y-%m}" if period else "")
+            + f"; it needs cities/{city}/weights.csv, targets, and complete months"
+        )
+    return rows
+
+
 def explain(
     url: str,
     metric_id: str,

@@ -84,6 +84,32 @@ def show(
 
 
 @app.command()
+def score(
+    city: Annotated[str, typer.Argument(help="City, by its id.")],
+    district: District = "*",
+    period: Period = None,
+    json: Json = False,
+) -> None:
+    """Show the score of a city or district, and the indicators that it is made of.
+
+    Example: cityloom kpi score demo --district D05 --period 2025-06
+    """
+    from warehouse import kpi
+
+    url = contract.load_deployment().database_url("analyst")
+    rows = kpi.scores(url, city, district, period.date() if period else None)
+    total, covered = rows[0]["total_score"], rows[0]["weight_covered"]
+    if json:
+        print_json({"score": total, "weight_covered": covered, "parts": rows})
+        return
+    shown = "none: less than half of the weight has a score" if total is None else f"{total:.3f}"
+    echo(f"{city} {district} {rows[0]['month']:%Y-%m}: {shown} (0 to 2, 1 is targets met)")
+    echo(f"  made of {covered:.0%} of the weight in cities/{city}/weights.csv")
+    columns = ["metric_id", "n", "value", "null_reason", "target", "score", "weight", "points"]
+    print_table(columns, rows)
+
+
+@app.command()
 def explain(
     indicator: Metric,
     city: Annotated[str, typer.Option(help="City, by its id.")],

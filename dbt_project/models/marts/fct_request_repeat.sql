@@ -26,26 +26,40 @@ with located as (
     ) as placed
 ),
 
+-- Materialized, because the planner would join requests by city and service first.
+looked_up as materialized (
+    select
+        located.city_id,
+        located.service_request_id,
+        located.service_id,
+        located.opened_at,
+        located.latitude,
+        located.longitude,
+        located.cell_y + beside.y as cell_y,
+        located.cell_x + beside.x as cell_x,
+        located.service_number + (located.cell_y + beside.y) * 240007::bigint
+        + located.cell_x + beside.x as cell_number
+    from located
+    cross join (values (0, 0), (0, 1), (1, -1), (1, 0), (1, 1)) as beside (y, x)
+),
+
 pairs as (
     select
         one.city_id,
         case
-            when (one.opened_at, one.service_request_id)
+            when
+                (one.opened_at, one.service_request_id)
                 < (other.opened_at, other.service_request_id)
                 then other.service_request_id
             else one.service_request_id
         end as service_request_id
-    from located as one
-    cross join (values (0, 0), (0, 1), (1, -1), (1, 0), (1, 1)) as beside (y, x)
-    inner join located as other
-        on
-            one.service_number + (one.cell_y + beside.y) * 240007::bigint + one.cell_x + beside.x
-            = other.cell_number
+    from looked_up as one
+    inner join located as other on one.cell_number = other.cell_number
     where
         one.city_id = other.city_id
         and one.service_id = other.service_id
-        and one.cell_y + beside.y = other.cell_y
-        and one.cell_x + beside.x = other.cell_x
+        and one.cell_y = other.cell_y
+        and one.cell_x = other.cell_x
         and one.service_request_id <> other.service_request_id
         and one.opened_at between other.opened_at - interval '30 days'
         and other.opened_at + interval '30 days'
