@@ -47,9 +47,10 @@ def test_external_server_is_prepared_once_and_its_login_not_kept(tmp_path, monke
             stack.prepare_database(settings, None)
         (restored,) = stack.prepare_database(settings, deployer)
         assert "analyst cannot log in" in restored
-        # A superuser takes functions away, in each database, and limits each reader.
+        # A superuser takes functions away, in each database, limits each reader, and has policies
+        # come before filters.
         limits = sum(len(bootstrap._limits(reader)) for reader in READERS)
-        assert len(stack.prepare_database(settings, admin)) == len(OWNERS) + limits
+        assert len(stack.prepare_database(settings, admin)) == len(OWNERS) + limits + 1
         assert [finding.verdict for finding in _database(settings)] == ["ok", "ok"]
         _assert_who_holds_up_a_build_is_named(settings)
 
