@@ -22,6 +22,9 @@ _LINE = re.compile(
     r"(?:(?P<login>\S+)@(?P<database>\S+) )?(?P<kind>[A-Z]+\d?):  (?P<text>.*)"
 )
 _READ = re.compile(r"cityloom: read of (\S+)")
+#: A cursor that Superset's driver declares and fetches from: the server reads as it fetches.
+_DECLARED = re.compile(r'statement: (DECLARE ("[^"]*") .*)', re.DOTALL)
+_FETCHED = re.compile(r'FETCH FORWARD \S+ FROM ("[^"]*")')
 _SIGNATURE = re.compile(r'(?:DECLARE "[^"]*" (?:[A-Z]+ )*FOR )?/\* superset:(\S*) \*/ ')
 
 
@@ -46,13 +49,18 @@ def reads(lines: Iterable[str]) -> Iterator[Read]:
     A line that continues another begins with a tab, which no statement can forge.
     """
     open_reads: dict[str, list[dict[str, str]]] = {}
+    cursors: dict[tuple[str, str], str] = {}
     for entry in _entries(lines):
+        if entry["kind"] == "LOG" and (declared := _DECLARED.fullmatch(entry["text"])):
+            cursors[entry["pid"], declared[2]] = declared[1]
         found = _READ.fullmatch(entry["text"]) if entry["kind"] == "LOG" else None
         pending = open_reads.get(entry["pid"], [])
         if found and entry["login"] and entry["database"] == "warehouse":
             open_reads.setdefault(entry["pid"], []).append({**entry, "relation": found[1]})
         elif entry["kind"] == "STATEMENT" and pending:
-            yield from (_read(one, entry["text"]) for one in pending)
+            fetched = _FETCHED.fullmatch(entry["text"])
+            statement = fetched and cursors.get((entry["pid"], fetched[1]))
+            yield from (_read(one, statement or entry["text"]) for one in pending)
             del open_reads[entry["pid"]]
         elif entry["kind"] != "CONTEXT" and pending:  # the log does not say the statement
             yield from (_read(one, "") for one in pending)

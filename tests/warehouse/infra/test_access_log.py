@@ -107,6 +107,25 @@ def test_the_user_of_superset_is_the_first_comment_of_a_roles_login(house):
     assert noted(house, "data_engineer", f"select * from {MAIL}")[0][0] == "data_engineer"
 
 
+def test_what_superset_fetches_by_a_cursor_is_its_users(house):
+    """As its driver does for a large file: the server reads with a FETCH that names nobody."""
+    query = f"/* superset:ines */ select * from {MAIL}"
+    statements = (
+        "begin",
+        f'DECLARE "c_1" CURSOR WITHOUT HOLD FOR {query}',
+        'FETCH FORWARD 100 FROM "c_1"',
+        "commit",
+    )
+    found = noted(house, "data_engineer", *statements)
+    assert found == [("ines", MAIL, f"select * from {MAIL}")]
+    forged = (
+        "begin",
+        f"/* superset:ines */ {statements[1]}",
+        f"/* superset:ines */ {statements[2]}",
+    )
+    assert [person for person, _, _ in noted(house, "data_engineer", *forged)] == ["ines"]
+
+
 def test_nobody_switches_it_off(house):
     for login in ("ines", "data_engineer"):
         for setting in ("log_min_messages", "log_min_error_statement", "log_statement"):

@@ -62,6 +62,13 @@ def test_a_person_does_not_change_the_password_of_the_role_that_others_log_in_by
         people.remove_department(warehouse.admin_url, HEAD)
 
 
+def test_an_older_server_where_a_member_always_may_act_gives_no_login(warehouse, ana, monkeypatch):
+    monkeypatch.setattr(people, "may_forbid_acting", lambda connection: False)
+    with pytest.raises(BootstrapError, match="need PostgreSQL 16 or newer"):
+        people.ensure_login(warehouse.admin_url, "ana", "analyst", "first")
+    assert "ana" not in people.logins(warehouse.admin_url)
+
+
 def test_up_takes_the_way_to_act_as_the_role_from_logins_of_an_earlier_version(warehouse, ana):
     people.ensure_login(warehouse.admin_url, "ana", "analyst", "first")
     with psycopg.connect(warehouse.admin_url, autocommit=True) as connection:
