@@ -1,6 +1,7 @@
 """### Publish
 
-`reports` is one dbt invocation of all that depends on scores: sentiment, KPIs, reports.
+`reports` is one dbt invocation of all that depends on scores: sentiment, KPIs, reports. Then it
+looks for what of the work moves with what residents say.
 `dashboards` makes Superset agree with `dashboards/`.
 """
 
@@ -27,9 +28,10 @@ def publish() -> None:
 
     @task
     def reports(ti: Any, run_id: str) -> dict[str, int]:
-        """Run dbt: what depends on scores."""
+        """Run dbt: what depends on scores; then relate work and voice, which read its values."""
         from extract.redact import redact_text
         from infra.contract import load_deployment
+        from ml.relations import relate
         from warehouse import dbt, progress
 
         deployment = load_deployment()
@@ -43,7 +45,8 @@ def publish() -> None:
             retry=ti.try_number > 1,
             redact=redact_text,
         )
-        conclude(f"built: {built}, {built.rows:,} rows")
+        related = relate(warehouse)
+        conclude(f"built: {built}, {built.rows:,} rows; {related}")
         return watermark
 
     @task(outlets=[PUBLISHED])

@@ -136,6 +136,26 @@ create table if not exists ml.champion (
     reason text not null default ''             -- its net and macro recall, and why it was chosen
 );
 alter table ml.champion add column if not exists reason text not null default '';
+
+-- How work and residents' voice move together; see ml.relations.
+create table if not exists ml.voice_relation (
+    city_id text not null,
+    work_metric_id text not null,
+    voice_metric_id text not null,
+    lag_months integer not null,                -- months by which voice follows work
+    n bigint not null,                          -- district-months
+    n_districts bigint not null,
+    n_months bigint not null,
+    coefficient double precision,               -- of voice for one unit more of work
+    low double precision,
+    high double precision,
+    correlation double precision,
+    p_value double precision,
+    q_value double precision,                   -- adjusted for n_tests looks
+    n_tests bigint not null,
+    null_reason text check (null_reason in ('too_few', 'constant')),
+    primary key (city_id, work_metric_id, voice_metric_id, lag_months)
+);
 """
 
 

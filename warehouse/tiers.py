@@ -71,6 +71,7 @@ CONTROL_TIERS = {
     # Hashes of texts: a short text of a restricted source can be guessed by its hash.
     "ml.feedback_score": "restricted",
     "ml.champion": "internal",
+    "ml.voice_relation": "internal",
 }
 
 ACCESS_SCHEMA = """

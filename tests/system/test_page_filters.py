@@ -166,6 +166,7 @@ METRICS: dict[str, dict[str, Callable[[list[Row]], Any]]] = {
         }.items()
         for name, figure in figures.items()
     },
+    "peer_standing": {"percentile": picked("percentile")},
     "district_scorecard": {"median_time_to_close": picked("median_ms_to_close")},
 }
 
