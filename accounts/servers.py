@@ -7,6 +7,7 @@ name this role and password; `set_password()`, `close()`, after which nobody get
 
 from __future__ import annotations
 
+import re
 import secrets
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -117,10 +118,8 @@ class SupersetServer:
             self._session.delete("security/users", found)
         except SupersetError as error:
             raise AccountError(
-                f"Superset keeps the entry {user!r}, closed and without a role, for its record of "
-                f"queries and links refers to it ({error}). Nobody gets in by it. To be rid of the "
-                "entry, too, delete what it made in Superset and its queries in the database "
-                "`superset`, and remove it again"
+                f"Superset keeps the entry {user!r}, closed and without a role, so that nobody "
+                f"gets in by it: {_refers(str(error), found)}, and remove it again"
             ) from error
 
     def forget_department(self, department: str) -> None:
@@ -132,6 +131,19 @@ class SupersetServer:
     def _id(self, user: str) -> int | None:
         found = self._session.items("security/users")
         return next((item["id"] for item in found if item["username"] == user), None)
+
+
+def _refers(error: str, user_id: int) -> str:
+    """Return what refers to a user, by the error of Superset's database, and the remedy."""
+    found = re.search(r'constraint "(\w+)" on table "(\w+)"', error)
+    if found is None:
+        return f"it says {error}. To be rid of the entry, delete there what it made"
+    constraint, table = found.groups()
+    column = constraint.removeprefix(f"{table}_").removesuffix("_fkey")
+    return (
+        f"its table {table} refers to it. To be rid of the entry and keep the record, "
+        f"`update {table} set {column} = null where {column} = {user_id}` in the database superset"
+    )
 
 
 class _Rest:

@@ -39,6 +39,7 @@ def test_a_person_sees_the_page_of_open_figures_and_no_more(stack):
         "name": "zoe",
         "role": "reader_open",
         "servers": ["Superset", "Airflow", "MLflow"],
+        "closed": [],
     }
     assert "admin" in [one["name"] for one in listed]
 

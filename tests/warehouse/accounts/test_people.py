@@ -154,7 +154,7 @@ def test_who_made_things_in_superset_is_shut_out_and_what_is_left_is_named(web):
         )
     airflow, mlflow = web.airflow("gina", password), web.mlflow("gina", password)
     left = "'gina' something is left:\nSuperset: Superset keeps the entry"
-    with pytest.raises(AccountError, match=re.escape(left)):
+    with pytest.raises(AccountError, match=re.escape(left)) as refused:
         remove(web, "gina")
     assert role_on_servers(web, "gina") == people.Person("gina", "", [], ["Superset"])
     assert superset.get("/api/v1/me/").status_code == 401  # the session of before has ended
@@ -170,6 +170,12 @@ def test_who_made_things_in_superset_is_shut_out_and_what_is_left_is_named(web):
     again = add(web, "gina", "cio")
     assert web.superset("gina", again).get("/api/v1/me/").is_success
     assert role_on_servers(web, "gina").role == "cio"
+    # the remedy that was named is one
+    (remedy,) = re.findall("`(update .*?)`", str(refused.value))
+    with psycopg.connect(role_url(web.admin_url, "superset", web.secret("superset"))) as connection:
+        connection.execute(remedy)
+    remove(web, "gina")
+    assert role_on_servers(web, "gina") is None
 
 
 def test_an_edited_profile_does_not_keep_an_entry(web):
