@@ -41,6 +41,7 @@ from catalog.types import LOADER_COLUMNS
 GENERATED = Path("generated")
 RAW_SOURCES = GENERATED / "models/raw.yml"
 TARGETS = GENERATED / "seeds/target.csv"
+WEIGHTS = GENERATED / "seeds/score_weight.csv"
 #: What the other files were made of: where a manifest is wrong, its last good declaration.
 DECLARED = GENERATED / "declared.json"
 HEADER = "Made from cities/ and dbt_project/indicators/ by `make generate`; a change here is lost."
@@ -48,6 +49,8 @@ HEADER = "Made from cities/ and dbt_project/indicators/ by `make generate`; a ch
 YEARS = range(1990, 2036)
 #: city_id, metric_id, target, from_date
 TargetRow = tuple[str, str, float, str]
+#: city_id, metric_id, weight
+WeightRow = tuple[str, str, float]
 _CITIES = TypeAdapter(tuple[City, ...])
 
 
@@ -57,13 +60,16 @@ def rendered(
     targets: Callable[[City], list[TargetRow]] | None = None,
     indicators: Iterable[Indicator] = (),
     project: Path = DBT_PROJECT,
+    weights: Callable[[City], list[WeightRow]] | None = None,
 ) -> dict[Path, str]:
     """Return the text of each generated file by its path inside the dbt project.
 
-    `targets` returns a city's rows of the seed `target`; those of its targets.csv if not given.
+    `targets` and `weights` return a city's rows of the seeds `target` and `score_weight`; those of
+    its targets.csv and weights.csv if not given.
     """
     indicators = tuple(indicators)
     targets = targets or _targets
+    weights = weights or weights_of
     cities = tuple(cities)
     sources = [source for city in cities for source in _by_name(city)]
     groups = load_peer_groups()
@@ -139,8 +145,8 @@ def rendered(
             "region_id region_name", groups.regions.items()
         ),
         GENERATED / "macros/peer_rules.sql": _peer_rules_macro(groups),
-        GENERATED / "seeds/score_weight.csv": _table(
-            "city_id metric_id weight", (row for city in cities for row in weights_of(city))
+        WEIGHTS: _table(
+            "city_id metric_id weight", (row for city in cities for row in weights(city))
         ),
         TARGETS: _table(
             "city_id metric_id target from_date",
@@ -187,9 +193,21 @@ def refresh(
                     echo(f"warning: {problem}")
             return _targets_before(project, city.city_id)
 
+    def weights(city: City) -> list[WeightRow]:
+        try:
+            return weights_of(city)
+        except ManifestError as error:
+            for problem in error.problems:
+                if problem not in named:
+                    echo(f"warning: {problem}")
+            return [
+                (row["city_id"], row["metric_id"], float(row["weight"]))
+                for row in _rows_before(project, WEIGHTS, city.city_id)
+            ]
+
     usable = _usable(project, cities)
     indicators = load_indicators(project)
-    _replace(project, rendered(usable, load_facts(project), targets, indicators, project))
+    _replace(project, rendered(usable, load_facts(project), targets, indicators, project, weights))
 
 
 def holidays_of(city: City, years: range = YEARS) -> list[tuple[str, str]]:
@@ -419,15 +437,19 @@ def _literal(value: Any) -> Any:
 
 def _targets_before(project: Path, city_id: str) -> list[TargetRow]:
     """Rows of a city's targets in the generated seed, from before its targets.csv was wrong."""
-    path = project / TARGETS
+    return [
+        (row["city_id"], row["metric_id"], float(row["target"]), row["from_date"])
+        for row in _rows_before(project, TARGETS, city_id)
+    ]
+
+
+def _rows_before(project: Path, seed: Path, city_id: str) -> list[dict[str, str]]:
+    """A city's rows of a generated seed; none where there is no such file yet."""
+    path = project / seed
     if not path.is_file():
         return []
     with path.open(encoding="utf-8", newline="") as file:
-        return [
-            (row["city_id"], row["metric_id"], float(row["target"]), row["from_date"])
-            for row in csv.DictReader(file)
-            if row["city_id"] == city_id
-        ]
+        return [row for row in csv.DictReader(file) if row["city_id"] == city_id]
 
 
 def _targets(city: City) -> list[TargetRow]:
@@ -454,7 +476,7 @@ def _targets(city: City) -> list[TargetRow]:
     return sorted(rows)
 
 
-def weights_of(city: City) -> list[tuple[str, str, float]]:
+def weights_of(city: City) -> list[WeightRow]:
     """Return the rows of `cities/<city>/weights.csv`: city, metric, weight; none without the file.
 
     Raises `ManifestError` with the line of a weight that is no number above 0.

@@ -30,7 +30,7 @@ from simulator.conditions import FIRST_DAY, SEED, days_between
 LAST_DAY = date(2025, 12, 31)
 TARGETS = Path(__file__).resolve().parents[1] / "cities" / "demo" / "targets.csv"
 #: Incremented when the same seed gives other files than before; they are then made anew.
-VERSION = 2
+VERSION = 3
 STATE_NAME = ".simulator.json"
 
 Record = dict[str, Any]

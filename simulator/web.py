@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from simulator.conditions import WEEKDAY, conditions, day_generator
 from simulator.places import DISTRICT_IDS, POPULATION
 
-BAD_SHARE = 0.003
+BAD_SHARE = 0.008
 #: Visits of a section on a usual day.
 SECTIONS = {
     "home": 620,

@@ -15,7 +15,7 @@ from psycopg.rows import dict_row
 
 from catalog.facts import load_facts
 from catalog.generate import DBT_PROJECT, declared
-from catalog.indicators import WHOLE_CITY, Indicator, load_indicators
+from catalog.indicators import MONTH_END, WHOLE_CITY, Indicator, load_indicators
 from warehouse.tiers import stricter_tiers
 
 Row = dict[str, Any]
@@ -47,14 +47,15 @@ def values(
 
     `period`: any day of a month, for that month alone. Columns: city_id, district_id, period_start,
     is_complete, n, numerator, denominator, value, null_reason, target, moving_target (history,
-    where no target is set), score, definition_version, as_of.
+    where no target is set), score, definition_version, is_restated, is_break, as_of.
     """
     indicator(metric_id)
     with psycopg.connect(url, row_factory=dict_row) as connection:
         return connection.execute(
             """
             select city_id, district_id, period_start, is_complete, n, numerator, denominator,
-              value, null_reason, target, moving_target, score, definition_version, as_of
+              value, null_reason, target, moving_target, score, definition_version, is_restated,
+              is_break, as_of
             from (
               select *, row_number() over (partition by city_id order by period_start desc) as nth
               from marts.fct_kpi
@@ -132,7 +133,7 @@ def explain(
     with psycopg.connect(url, row_factory=dict_row) as connection:
         value = _value(connection, one, city, district, period)
         month = value["period_start"]
-        query = _events_query(one, city, district, month)
+        query = _events_query(one, value)
         key = load_facts(DBT_PROJECT)[one.fact].key[0]
         events = connection.execute(
             sql.SQL("{} order by event_at, {} limit {}").format(
@@ -181,7 +182,8 @@ def _value(
     row = connection.execute(
         """
         select city_id, district_id, period_start, is_complete, n, numerator, denominator, value,
-          null_reason, target, moving_target, score, definition_version, as_of
+          null_reason, target, moving_target, score, definition_version, is_restated, is_break,
+          as_of
         from marts.fct_kpi
         where metric_id = %(metric)s and city_id = %(city)s and district_id = %(district)s
           and case when %(period)s::date is null then is_complete
@@ -212,13 +214,20 @@ def _value(
     )
 
 
-def _events_query(one: Indicator, city: str, district: str, month: date) -> sql.Composed:
-    """Return the rows of the mart that the value of a month counts, as a query."""
+def _events_query(one: Indicator, value: Row) -> sql.Composed:
+    """Return the rows of the mart that the value of a month counts, as a query.
+
+    By the version of the definition that computed it.
+    """
+    city, district, month = value["city_id"], value["district_id"], value["period_start"]
     key = load_facts(DBT_PROJECT)[one.fact].key[0]
+    by = next(c for c in one.computations if c.version == value["definition_version"])
+    end = f"'{month.isoformat()}'::date + interval '1 month'"
+    month_end = f"least({end}, '{value['as_of'].isoformat()}'::timestamp)"
     parts = {
-        "numerator": one.numerator or ("1" if one.aggregate in ("count", "stock") else None),
-        "denominator": one.denominator,
-        "sample": one.sample,
+        "numerator": by.numerator or ("1" if one.aggregate in ("count", "stock") else None),
+        "denominator": by.denominator,
+        "sample": by.sample and by.sample.replace(MONTH_END, month_end),
     }
     given = [(name, text) for name, text in parts.items() if text is not None]
     columns = sql.SQL(", ").join(
@@ -226,21 +235,20 @@ def _events_query(one: Indicator, city: str, district: str, month: date) -> sql.
     )
     where = [
         sql.SQL("city_id = {}").format(sql.Literal(city)),
-        sql.SQL("({})").format(sql.SQL(one.where)),
+        sql.SQL("({})").format(sql.SQL(by.where)),
     ]
     first_day = sql.Literal(month.isoformat())
     if one.left_at is None:
         counted = "date_trunc('month', {at}) = {month}::date"
     else:  # what there was when the month ended
-        end = "{month}::date + interval '1 month'"
         counted = f"{{at}} < {end} and coalesce({{left}} >= {end}, true)"
     where.append(
         sql.SQL(counted).format(
             at=sql.SQL(one.event_at), left=sql.SQL(one.left_at or "null"), month=first_day
         )
     )
-    if one.sample is not None:
-        where.append(sql.SQL("({}) is not null").format(sql.SQL(one.sample)))
+    if (sample := parts["sample"]) is not None:
+        where.append(sql.SQL("({}) is not null").format(sql.SQL(sample)))
     if district != WHOLE_CITY:
         where.append(sql.SQL("district_id = {}").format(sql.Literal(district)))
     return sql.SQL("select {}, {} as event_at, {} from marts.{} where {}").format(
@@ -300,6 +308,7 @@ def _months(
     return connection.execute(
         """
         select month::date as month, coalesce(kpi.n, 0) as n, kpi.is_complete, kpi.value,
+          kpi.null_reason,
           case
             when kpi.n is null then 'no records'
             when not kpi.is_complete

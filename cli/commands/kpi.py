@@ -169,9 +169,14 @@ def _print_explained(found: dict[str, Any]) -> None:
     parts = [_part(value[name]) for name in ("numerator", "denominator")]
     divided = "" if parts == ["-", "-"] else f", {' / '.join(parts)}"
     echo(f"  n {value['n']:,}{divided}, as of {value['as_of']}")
+    echo(f"  computed by version {value['definition_version']} of the definition")
+    if value["is_restated"]:
+        echo("  restated: readers of the time saw a value by an older version")
+    if value["is_break"]:
+        echo("  a break: another version computes the months before, do not compare with them")
     echo("\nMonths of the trailing year")
     months = [_by_unit(month, *how) for month in found["months"]]
-    print_table(["month", "n", "value", "left_out"], months)
+    print_table(["month", "n", "value", "null_reason", "left_out"], months)
     if found["events"]:
         echo(f"\nEvents: {len(found['events'])} of {value['n']:,}")
         events = [_by_unit(event, *how) for event in found["events"]]

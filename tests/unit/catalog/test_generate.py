@@ -430,6 +430,17 @@ def test_targets_that_are_wrong_now_are_as_before(two_cities, project):
     ]
 
 
+def test_weights_that_are_wrong_now_are_as_before(two_cities, project):
+    weights = two_cities / "smalltown/weights.csv"
+    weights.write_text("metric_id,weight\nholes,2\n")
+    generate.refresh(project, echo=print)
+    weights.write_text("metric_id,weight\nholes,-1\n")
+    lines: list[str] = []
+    generate.refresh(project, echo=lines.append)
+    assert "weights.csv: line 2: weight '-1' is not a number above 0" in lines[0]
+    assert (project / generate.WEIGHTS).read_text().splitlines()[1:] == ["smalltown,holes,2.0"]
+
+
 def test_a_source_that_was_taken_out_does_not_come_back(two_cities, project):
     (two_cities / "smalltown/sources/works/potholes.yml").unlink()
     manifest = two_cities / "newtown/sources/works/potholes.yml"
