@@ -13,7 +13,7 @@ import yaml
 
 from catalog import generate
 from catalog.cities import read_cities
-from catalog.facts import load_facts, twin_problems
+from catalog.facts import feed_problems, load_facts, twin_problems
 from catalog.problems import ManifestError
 from extract.manifests import load_cities, load_city
 
@@ -257,6 +257,16 @@ def test_a_staging_model_that_lacks_a_column_is_named_with_it(cities, project):
         "dbt_project/models/staging/smalltown/stg_smalltown__potholes.sql: has no column depth, "
         "which fact 'hole' needs; add it"
     )
+
+
+def test_a_staging_model_may_lack_an_optional_column(cities, project):
+    staging = project / "models/staging/smalltown/stg_smalltown__potholes.sql"
+    staging.write_text(STAGING.replace("    depth  -- not depths", "    1 as depths  -- depth"))
+    fact = project / "models/intermediate/int_hole.yml"
+    optional = "{name: depth, data_type: double precision, config: {meta: {optional: true}}}"
+    fact.write_text(FACT.replace("{name: depth, data_type: double precision}", optional))
+    sources = load_city("smalltown", cities).sources
+    assert feed_problems(sources, load_facts(project), project) == []
 
 
 def test_a_staging_model_that_reads_another_table_is_told_which_to_read(cities, project):
