@@ -154,6 +154,16 @@ LEVELS = {
     "organics_tons_per_1000": Level(3.5, 0.5, 0.2, 0.05),
     "recycling_rate": Level(0.26, 0.3, 0.02, 0.05),
     "missed_stops_per_10000": Level(44, 0.5, -0.1, 600),
+    "inspections_passed_pct": Level(80, 0.1, 0.0, 1.2),
+    "median_days_to_reinspection": Level(16, 0.3, 0.0, 0.2),
+    "median_backlog_age": Level(9, 0.5, 0.05, 1.5),
+    "reopened_pct": Level(3, 0.5, 0.0, 7),
+    "resolved_at_once_pct": Level(18, 0.3, 0.0, 7),
+    "repeated_pct": Level(6, 0.4, 0.05, 7),
+    "web_errors_per_1000": Level(6, 0.5, 0.0, 300),
+    "forms_abandoned_pct": Level(24, 0.3, 0.0, 6),
+    "forms_failed_pct": Level(2, 0.5, 0.0, 6),
+    "median_form_minutes": Level(5, 0.3, 0.0, 4.5),
 }
 
 
@@ -186,7 +196,8 @@ def figures(
         gaps = city.gaps.get(one.field, ())
         covered = np.array([month not in gaps for month in months])
         defined = (one.id, one.unit, one.version + (one.id in city.other_version))
-        for length in (1, 12):
+        # What is of a month's end has no longer period.
+        for length in (1,) if one.is_stock else (1, 12):
             n = _sums(events * covered, length)
             weighted = _sums(values * (events + 1) * covered, length)
             weights = _sums((events + 1) * covered, length)
