@@ -34,7 +34,7 @@ def superset(stack) -> Iterator[Superset]:
 
 @pytest.fixture
 def code(tmp_path: Path) -> Path:
-    for folder in ("all_measures", "city_overview", "voice_and_work", "datasets"):
+    for folder in {path.parent.name for path in CODE_DIR.glob("*/*.yml")}:
         shutil.copytree(CODE_DIR / folder, tmp_path / folder)
     return tmp_path
 

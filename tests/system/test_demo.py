@@ -97,7 +97,8 @@ LAST_LINES = {
     "build_warehouse.marts": rf"built: \d+ models and seeds, \d+ tests passed, .+, {COUNT} rows",
     "train_sentiment.train": r"champion: sentiment version 1 \(\w+\); .+",
     "score_feedback.score": rf"scored {COUNT} comments by sentiment version 1; .+",
-    "publish.reports": rf"built: \d+ models and seeds, \d+ tests passed, .+, {COUNT} rows",
+    "publish.reports": rf"built: \d+ models and seeds, \d+ tests passed, .+, {COUNT} rows; "
+    rf"{COUNT} pairs of work and voice looked at, {COUNT} move together",
     "publish.dashboards": r"Superset: .+",
 }
 

@@ -16,10 +16,7 @@ samples as (
         catalogued.city_id,
         catalogued.feeds as fact,
         string_agg(
-            distinct case good.mode
-                when 'snapshot' then catalogued.snapshot_sample else catalogued.sample
-            end,
-            '; '
+            distinct {{ sample_as_read('good', 'catalogued') }}, '; '
         ) as sample
     from {{ ref('source_catalog') }} as catalogued
     inner join good

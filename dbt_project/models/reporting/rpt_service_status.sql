@@ -82,8 +82,7 @@ checked as (
         catalogued.city_id,
         catalogued.source_id,
         good.at as last_good_load_at,
-        case good.mode when 'snapshot' then catalogued.snapshot_sample else catalogued.sample end
-            as sample,
+        {{ sample_as_read('good', 'catalogued') }} as sample,
         case
             when ended.state in ('blocked', 'failed') then ended.state
             when good.accepted_load_id > coalesce(published.load_id, 0) then 'not built'

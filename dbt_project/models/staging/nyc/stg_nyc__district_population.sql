@@ -17,7 +17,6 @@ select
         ('dp03_0060e', 150000, 200000),
         ('dp03_0061e', 200000, none),
     ]) }} as median_household_income,
-    b06012_002e / nullif(b06012_001e, 0) as poverty_share,
     _load_id,
     _source_file,
     _source_row
