@@ -481,7 +481,12 @@ def test_clear_all_leaves_no_figure_of_several_cities(stack, cities, overview):
 #: Charts that New York has nothing for: of its newest full month too few requests were closed.
 WITHOUT = {
     "city-overview": (*VOICE, "closed_on_time", "days_to_close"),
-    "voice-and-work": ("sentiment_and_work", "missed_by_month", "sentiment_by_month"),
+    "voice-and-work": (
+        "sentiment_and_work",
+        "missed_by_month",
+        "sentiment_by_month",
+        "relations",
+    ),
 }
 
 
