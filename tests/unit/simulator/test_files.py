@@ -164,7 +164,7 @@ def test_the_numbers_are_those_of_a_mid_size_city(drop, service_requests, feedba
     missing = service_requests["district"].is_null().mean()
     assert 0.03 <= missing <= 0.06
     size = sum(path.stat().st_size for path in drop.rglob("*") if path.is_file())
-    assert size < 45e6
+    assert size < 50e6
 
 
 def test_closed_is_after_opened_and_only_closed_rows_have_a_time(service_requests):
