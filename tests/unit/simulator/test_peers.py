@@ -51,10 +51,11 @@ def test_a_month_is_published_once_it_has_ended(rows: Rows):
 def test_figures_are_of_declared_indicators_and_possible(rows: Rows):
     declared = {one.id: one for one in load_indicators()}
     assert set(peers.LEVELS) <= set(declared)
+    regions = load_peer_groups().regions
     limits = {"%": (0, 100), "share": (0, 1), "-1 to 1": (-1, 1)}
     for row in rows.values():
         indicator = declared[row["indicator"]]
-        assert row["unit"] == indicator.unit and row["region"] in load_peer_groups().regions
+        assert row["unit"] == indicator.unit and row["region"] in regions
         assert (row["value"] == "") is (int(row["n"]) < indicator.min_n)
         if row["value"]:
             low, high = limits.get(indicator.unit, (0, float("inf")))
