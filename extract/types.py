@@ -36,6 +36,8 @@ TIMESTAMP_FORMATS = (
     "%Y-%m-%d %H:%M",
 )
 DATE_FORMATS = ("%Y-%m-%d", "%m/%d/%Y")
+#: Arrow casts these to text only; as that they are read, or named as what cannot be.
+WITHOUT_CASTS = (pa.types.is_nested, pa.types.is_duration, pa.types.is_fixed_size_binary)
 
 
 def cast(
@@ -99,9 +101,11 @@ def _direct(array: pa.Array, wanted: pa.DataType) -> pa.Array | None:
         return None
     if pa.types.is_temporal(kind) and (pa.types.is_time(kind) or getattr(kind, "tz", None)):
         return None
+    if any(is_such(kind) for is_such in WITHOUT_CASTS):
+        return None
     try:
         cast_array = array.cast(wanted)
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
+    except pa.ArrowInvalid:
         return None
     if pa.types.is_floating(wanted) and not pc.all(pc.is_finite(cast_array)).as_py():
         finite = pc.all(pc.is_finite(cast_array), skip_nulls=True).as_py()

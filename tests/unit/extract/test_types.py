@@ -94,6 +94,23 @@ def row_hash(**values) -> int:
     return int(hashing.row_hashes(arrays, 1)[0])
 
 
+@pytest.mark.parametrize(
+    ("array", "values"),
+    [
+        (pa.array([[1], [2]]), [None, None]),
+        (pa.array([{"a": 1}, {"a": 2}]), [None, None]),
+        (pa.array([b"1", b"x"], pa.binary(1)), [1, None]),
+        (pa.array([1, 2], pa.duration("s")), [1, 2]),
+    ],
+)
+@pytest.mark.parametrize("kind", ["integer", "double"])
+def test_what_arrow_cannot_cast_is_read_as_text_or_named(array, values, kind):
+    typed, failed = cast(array, Column(type=kind))
+    assert typed.to_pylist() == values
+    unread = [False] * len(array) if failed is None else failed.tolist()
+    assert unread == [value is None for value in values]
+
+
 def test_hashes_are_the_ones_that_raw_holds_for_good():
     # Were one of these to change, every row of every installation would be a new version.
     assert {
