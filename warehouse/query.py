@@ -23,13 +23,9 @@ def ask(url: str, query: str, settings: Sequence[str] = ()) -> tuple[list[str], 
 
     `settings`: `NAME=VALUE`, for this query. Raises `QueryError`.
     """
-    # Closed without a commit, so that the server rolls back.
     with closing(psycopg.connect(url)) as connection:
-        connection.read_only = True
         try:
-            for setting in settings:
-                name, _, value = setting.partition("=")
-                connection.execute("select set_config(%s, %s, true)", [name.strip(), value])
+            _begin(connection, settings)
             # The extended protocol takes a single statement: no `commit; ...` can end the
             # read-only transaction and go on.
             answer = connection.execute(query, prepare=True)
@@ -46,6 +42,14 @@ def ask(url: str, query: str, settings: Sequence[str] = ()) -> tuple[list[str], 
             raise QueryError(message) from error
 
 
+def _begin(connection: psycopg.Connection, settings: Sequence[str]) -> None:
+    """Begin a transaction that only reads, with settings; closed uncommitted, it is rolled back."""
+    connection.read_only = True
+    for setting in settings:
+        name, _, value = setting.partition("=")
+        connection.execute("select set_config(%s, %s, true)", [name.strip(), value])
+
+
 def relations_in_part(url: str, query: str, settings: Sequence[str] = ()) -> list[str]:
     """Return the relations of a query of which the reader may see some rows only, by name.
 
@@ -53,11 +57,8 @@ def relations_in_part(url: str, query: str, settings: Sequence[str] = ()) -> lis
     that has no plan, such as `show`.
     """
     with closing(psycopg.connect(url)) as connection:
-        connection.read_only = True
         try:
-            for setting in settings:
-                name, _, value = setting.partition("=")
-                connection.execute("select set_config(%s, %s, true)", [name.strip(), value])
+            _begin(connection, settings)
             text: Any = f"explain (verbose, format json) {query}"
             plan = connection.execute(text, prepare=True).fetchone()
         except psycopg.Error:

@@ -94,6 +94,7 @@ def score(
 
     Example: cityloom kpi score demo --district D05 --period 2025-06
     """
+    from catalog.indicators import load_indicators
     from warehouse import kpi
 
     url = contract.load_deployment().database_url("analyst")
@@ -106,7 +107,9 @@ def score(
     echo(f"{city} {district} {rows[0]['month']:%Y-%m}: {shown} (0 to 2, 1 is targets met)")
     echo(f"  made of {covered:.0%} of the weight in cities/{city}/weights.csv")
     columns = ["metric_id", "n", "value", "null_reason", "target", "score", "weight", "points"]
-    print_table(columns, rows)
+    declared = {one.id: one for one in load_indicators()}
+    parts = [(row, declared[row["metric_id"]]) for row in rows]
+    print_table(columns, [_by_unit(row, one.unit, one.aggregate) for row, one in parts])
 
 
 @app.command()

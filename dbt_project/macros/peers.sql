@@ -1,3 +1,24 @@
+{#
+  The groups that each city is compared in: one row a city and group. `group_key` is what its members
+  have in common; null where that is not known.
+#}
+{% macro peer_groups() -%}
+    select
+        city.city_id,
+        city.city_name,
+        city.is_simulated,
+        city.is_loaded,
+        kind.group_id,
+        case kind.group_id
+            when 'band_region' then city.band_order || ' ' || city.region_id
+            when 'band' then city.band_order::text
+            when 'region' then city.region_id
+            else ''
+        end as group_key
+    from {{ ref('int_peer_city') }} as city
+    cross join (values ('band_region'), ('band'), ('region'), ('*')) as kind (group_id)
+{%- endmacro %}
+
 {# Which cities are compared, in words. #}
 {% macro peer_group_name(group_id) -%}
     case {{ group_id }}

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from catalog import facts
+from catalog import facts, peers
 from infra.home import ROOT
 from infra.local import doctor
 from infra.local.doctor import examine
@@ -56,6 +56,15 @@ def test_a_source_without_its_staging_model_or_its_tests_is_a_finding(
     (finding,) = [f for f in examine() if f.check == "manifests"]
     assert finding.verdict == "bad"
     assert problem in finding.found
+
+
+def test_a_region_that_no_city_can_be_in_is_a_finding(tmp_path, monkeypatch):
+    groups = tmp_path / "peer_groups.yml"
+    groups.write_text(peers.PEER_GROUPS.read_text().replace("midwest:", "far_west:"))
+    real = peers.region_problems
+    monkeypatch.setattr(peers, "region_problems", lambda cities: real(cities, groups))
+    found = [f.found for f in examine() if f.check == "manifests" and f.verdict == "bad"]
+    assert len(found) == 1 and "region: 'midwest' is not in peer_groups.yml" in found[0]
 
 
 def test_home_that_cannot_be_made_is_a_finding(tmp_path, monkeypatch):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from pathlib import Path
@@ -12,8 +13,11 @@ import psycopg
 import pytest
 from psycopg import sql
 
+from expectations import gate
+from extract import load as loader
 from extract.load import ensure_raw_tables
-from extract.manifests import load_cities
+from extract.manifests import load_cities, load_city
+from simulator import growth
 from warehouse import dbt
 from warehouse.tiers import department_role
 
@@ -48,6 +52,14 @@ class Built:
                     list(full.values()),
                 )
 
+    def load(self, city_id: str, sources: Iterable[str], folder: Path, docs: Path) -> None:
+        """Load files of a city's sources, through the gate."""
+        city = load_city(city_id)
+        for name in sources:
+            report = loader.stage(city.source(name), self.url, folder, salt=b"salt")
+            gated = gate.run(city.source(name), report.load_id, self.url, docs / name)
+            assert gated.load.state == "accepted", name
+
     def build(self, **options: Any) -> dbt.DbtSummary:
         return dbt.build(self.url, target_dir=self.target_dir, echo=self.log.append, **options)
 
@@ -72,6 +84,14 @@ def built(warehouse, tmp_path_factory: pytest.TempPathFactory) -> Built:
     # One folder for all modules: dbt parses the project once.
     target = tmp_path_factory.getbasetemp() / "dbt"
     return Built(warehouse.url, target)
+
+
+@pytest.fixture(scope="module")
+def drop(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The demo city's files of its first four months."""
+    folder = tmp_path_factory.mktemp("drop")
+    growth.ensure(folder, last_day=date(2023, 4, 30))
+    return folder
 
 
 @pytest.fixture(scope="module")

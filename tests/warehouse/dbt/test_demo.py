@@ -16,10 +16,7 @@ import psycopg
 import pytest
 import yaml
 
-from expectations import gate
-from extract import load as loader
 from extract.manifests import load_city
-from simulator import growth
 from tests.indicators import as_stored, by_month, stored_months, withheld_that_follow
 from warehouse import dbt, kpi
 
@@ -32,20 +29,8 @@ RESIDENTS = 402_600
 
 
 @pytest.fixture(scope="module")
-def drop(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("drop")
-    growth.ensure(folder, last_day=date(2023, 4, 30))
-    return folder
-
-
-@pytest.fixture(scope="module")
 def demo(built, drop: Path, tmp_path_factory: pytest.TempPathFactory):
-    city = load_city("demo")
-    for name in SOURCES:
-        source = city.source(name)
-        report = loader.stage(source, built.url, drop, salt=b"salt")
-        gated = gate.run(source, report.load_id, built.url, tmp_path_factory.mktemp("docs"))
-        assert gated.load.state == "accepted", name
+    built.load("demo", SOURCES, drop, tmp_path_factory.mktemp("docs"))
     built.build()
     return built
 

@@ -10,10 +10,7 @@ import pytest
 
 from catalog.indicators import load_indicators
 from catalog.peers import load_peer_groups
-from expectations import gate
-from extract import load as loader
-from extract.manifests import load_city
-from simulator import growth, peers
+from simulator import peers
 
 SOURCES = ("districts", "service_requests", "collection_rounds", "collisions", "peer_figures")
 MONTH = date(2023, 3, 1)
@@ -21,19 +18,8 @@ BAND_REGION = [city for city in peers.CITIES if city.region == "midwest"]
 
 
 @pytest.fixture(scope="module")
-def drop(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("drop")
-    growth.ensure(folder, last_day=date(2023, 4, 30))
-    return folder
-
-
-@pytest.fixture(scope="module")
 def compared(built, drop: Path, tmp_path_factory: pytest.TempPathFactory):
-    city = load_city("demo")
-    for name in SOURCES:
-        report = loader.stage(city.source(name), built.url, drop, salt=b"salt")
-        docs = tmp_path_factory.mktemp("docs")
-        assert gate.run(city.source(name), report.load_id, built.url, docs).load.state == "accepted"
+    built.load("demo", SOURCES, drop, tmp_path_factory.mktemp("docs"))
     built.build()
     return built
 

@@ -1,18 +1,5 @@
 with memberships as (
-    select
-        city.city_id,
-        city.city_name,
-        city.is_simulated,
-        city.is_loaded,
-        kind.group_id,
-        case kind.group_id
-            when 'band_region' then city.band_order || ' ' || city.region_id
-            when 'band' then city.band_order::text
-            when 'region' then city.region_id
-            else ''
-        end as group_key
-    from {{ ref('int_peer_city') }} as city
-    cross join (values ('band_region'), ('band'), ('region'), ('*')) as kind (group_id)
+    {{ peer_groups() }}
 )
 
 select
