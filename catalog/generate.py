@@ -24,6 +24,7 @@ from pydantic import TypeAdapter, ValidationError
 from catalog.cities import Cities, read_cities
 from catalog.facts import DBT_PROJECT, Fact, feed_problems, load_facts, twin_problems
 from catalog.fields import CRON_PRESETS
+from catalog.goals import TARGETS, WEIGHTS, GoalFile, goal_problems, read_goals
 from catalog.indicators import (
     DEFINITION_COLUMNS,
     VERSION_COLUMNS,
@@ -40,36 +41,34 @@ from catalog.types import LOADER_COLUMNS
 
 GENERATED = Path("generated")
 RAW_SOURCES = GENERATED / "models/raw.yml"
-TARGETS = GENERATED / "seeds/target.csv"
-WEIGHTS = GENERATED / "seeds/score_weight.csv"
+#: The seed of each file of goals.
+SEEDS = {
+    TARGETS: GENERATED / "seeds/target.csv",
+    WEIGHTS: GENERATED / "seeds/score_weight.csv",
+}
 #: What the other files were made of: where a manifest is wrong, its last good declaration.
 DECLARED = GENERATED / "declared.json"
 HEADER = "Made from cities/ and dbt_project/indicators/ by `make generate`; a change here is lost."
 #: Years of dim_date.
 YEARS = range(1990, 2036)
-#: city_id, metric_id, target, from_date
-TargetRow = tuple[str, str, float, str]
-#: city_id, metric_id, weight
-WeightRow = tuple[str, str, float]
 _CITIES = TypeAdapter(tuple[City, ...])
 
 
 def rendered(
     cities: Iterable[City],
     facts: dict[str, Fact],
-    targets: Callable[[City], list[TargetRow]] | None = None,
     indicators: Iterable[Indicator] = (),
     project: Path = DBT_PROJECT,
-    weights: Callable[[City], list[WeightRow]] | None = None,
+    goals: Callable[[City, GoalFile], list[tuple[Any, ...]]] | None = None,
 ) -> dict[Path, str]:
     """Return the text of each generated file by its path inside the dbt project.
 
-    `targets` and `weights` return a city's rows of the seeds `target` and `score_weight`; those of
-    its targets.csv and weights.csv if not given.
+    `goals` returns a city's rows of the seed of its targets or weights; those of its file if not
+    given.
     """
     indicators = tuple(indicators)
-    targets = targets or _targets
-    weights = weights or weights_of
+    metric_ids = {one.id for one in indicators}
+    goals = goals or (lambda city, file: read_goals(city, file, metric_ids))
     cities = tuple(cities)
     sources = [source for city in cities for source in _by_name(city)]
     groups = load_peer_groups()
@@ -145,12 +144,12 @@ def rendered(
             "region_id region_name", groups.regions.items()
         ),
         GENERATED / "macros/peer_rules.sql": _peer_rules_macro(groups),
-        WEIGHTS: _table(
-            "city_id metric_id weight", (row for city in cities for row in weights(city))
+        SEEDS[WEIGHTS]: _table(
+            "city_id metric_id weight", (row for city in cities for row in goals(city, WEIGHTS))
         ),
-        TARGETS: _table(
+        SEEDS[TARGETS]: _table(
             "city_id metric_id target from_date",
-            (row for city in cities for row in targets(city)),
+            (row for city in cities for row in goals(city, TARGETS)),
         ),
     }
 
@@ -184,30 +183,19 @@ def refresh(
         echo(f"warning: {problem}")
     echo("warning: what is named above is built as declared before, or left out")
 
-    def targets(city: City) -> list[TargetRow]:
-        try:
-            return _targets(city)
-        except ManifestError as error:
-            for problem in error.problems:
-                if problem not in named:
-                    echo(f"warning: {problem}")
-            return _targets_before(project, city.city_id)
+    indicators = load_indicators(project)
 
-    def weights(city: City) -> list[WeightRow]:
+    def goals(city: City, file: GoalFile) -> list[tuple[Any, ...]]:
         try:
-            return weights_of(city)
+            return read_goals(city, file, {one.id for one in indicators})
         except ManifestError as error:
             for problem in error.problems:
                 if problem not in named:
                     echo(f"warning: {problem}")
-            return [
-                (row["city_id"], row["metric_id"], float(row["weight"]))
-                for row in _rows_before(project, WEIGHTS, city.city_id)
-            ]
+            return _rows_before(project, SEEDS[file], city.city_id)
 
     usable = _usable(project, cities)
-    indicators = load_indicators(project)
-    _replace(project, rendered(usable, load_facts(project), targets, indicators, project, weights))
+    _replace(project, rendered(usable, load_facts(project), indicators, project, goals))
 
 
 def holidays_of(city: City, years: range = YEARS) -> list[tuple[str, str]]:
@@ -264,9 +252,12 @@ def _checked(
     problems: list[Problem | str] = list(found.problems)
     problems += region_problems(found.cities)
     problems += feed_problems(found.sources, facts, project)
+    indicators = load_indicators(project)
+    for city in found.cities:
+        problems += goal_problems(city, {one.id for one in indicators})
     if problems:
         raise ManifestError(problems)
-    texts = rendered(found.cities, facts, None, load_indicators(project), project)
+    texts = rendered(found.cities, facts, indicators, project)
     return texts, found, facts
 
 
@@ -435,71 +426,14 @@ def _literal(value: Any) -> Any:
     return value
 
 
-def _targets_before(project: Path, city_id: str) -> list[TargetRow]:
-    """Rows of a city's targets in the generated seed, from before its targets.csv was wrong."""
-    return [
-        (row["city_id"], row["metric_id"], float(row["target"]), row["from_date"])
-        for row in _rows_before(project, TARGETS, city_id)
-    ]
-
-
-def _rows_before(project: Path, seed: Path, city_id: str) -> list[dict[str, str]]:
+def _rows_before(project: Path, seed: Path, city_id: str) -> list[tuple[str, ...]]:
     """A city's rows of a generated seed; none where there is no such file yet."""
     path = project / seed
     if not path.is_file():
         return []
     with path.open(encoding="utf-8", newline="") as file:
-        return [row for row in csv.DictReader(file) if row["city_id"] == city_id]
-
-
-def _targets(city: City) -> list[TargetRow]:
-    """Rows of `cities/<city>/targets.csv` (metric_id, target, from_date) that set a target."""
-    path = city.path.parent / "targets.csv"
-    if not path.is_file():
-        return []
-    with path.open(encoding="utf-8", newline="") as file:
-        reader = csv.DictReader(line for line in file if not line.startswith("#"))
-        missing = {"metric_id", "target", "from_date"} - set(reader.fieldnames or ())
-        if missing:
-            raise ManifestError([f"{path}: line 1: has no column {', '.join(sorted(missing))}"])
-        rows = []
-        for row in reader:
-            if not row["target"]:
-                continue
-            try:
-                target = float(row["target"])
-            except ValueError as error:
-                raise ManifestError(
-                    [f"{path}: line {reader.line_num}: target {row['target']!r} is not a number"]
-                ) from error
-            rows.append((city.city_id, row["metric_id"], target, row["from_date"]))
-    return sorted(rows)
-
-
-def weights_of(city: City) -> list[WeightRow]:
-    """Return the rows of `cities/<city>/weights.csv`: city, metric, weight; none without the file.
-
-    Raises `ManifestError` with the line of a weight that is no number above 0.
-    """
-    path = city.path.parent / "weights.csv"
-    if not path.is_file():
-        return []
-    with path.open(encoding="utf-8", newline="") as file:
-        reader = csv.DictReader(file)
-        missing = {"metric_id", "weight"} - set(reader.fieldnames or ())
-        if missing:
-            raise ManifestError([f"{path}: line 1: has no column {', '.join(sorted(missing))}"])
-        rows = []
-        for row in reader:
-            try:
-                weight = float(row["weight"])
-            except ValueError:
-                weight = 0.0
-            if not 0 < weight < float("inf"):
-                problem = f"weight {row['weight']!r} is not a number above 0"
-                raise ManifestError([f"{path}: line {reader.line_num}: {problem}"])
-            rows.append((city.city_id, row["metric_id"], weight))
-    return sorted(rows)
+        _, *rows = csv.reader(file)
+        return [tuple(row) for row in rows if row[0] == city_id]
 
 
 def _table(header: str, rows: Iterable[tuple[Any, ...]]) -> str:

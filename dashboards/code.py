@@ -568,7 +568,7 @@ def parse_yaml(text: str | bytes) -> Any:
 def read_yaml(path: Path) -> dict[str, Any]:
     """Return a file's keys; raise `DashboardCodeError` for a file that is not a YAML mapping."""
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content = parse_yaml(path.read_text(encoding="utf-8"))
     except UnicodeDecodeError as error:
         raise DashboardCodeError(
             [f"{path}: is not UTF-8 ({error.reason} at byte {error.start}); save it so"]

@@ -50,7 +50,7 @@ CARDS = """\
 ONE_CITY = (
     "body:has(#CHART-{chart} ~ * tbody tr:nth-child(2)) "
     '.dashboard-component-chart-holder:has(> [id^="CHART-"]):not(:has(> #CHART-{chart}))::after '
-    '{{ content: "Choose one city: under City, then Apply filters."; position: absolute; '
+    '{{ content: "Choose one city under City, then press Apply."; position: absolute; '
     "inset: 40px 0 0; z-index: 5; display: flex; align-items: center; justify-content: center; "
     "text-align: center; padding: 8px; background: #fff; color: #5f6b7a; font-size: 13px; "
     "border-radius: 8px; }}"

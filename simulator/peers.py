@@ -172,7 +172,7 @@ def write(drop_dir: Path, last_day: date) -> None:
 
     A figure that was published stays as it is, so a later file has more rows and no other ones.
     """
-    indicators = [one for one in load_indicators() if one.id in LEVELS]
+    indicators = _indicators()
     for city in CITIES:
         text = io.StringIO(newline="")
         writer = csv.writer(text, lineterminator="\r\n")
@@ -181,6 +181,11 @@ def write(drop_dir: Path, last_day: date) -> None:
         content, path = text.getvalue().encode(), drop_dir / FOLDER / f"{city.city_id}.csv"
         if not path.is_file() or path.read_bytes() != content:
             replace(path, content)
+
+
+@cache
+def _indicators() -> list[Indicator]:
+    return [one for one in load_indicators() if one.id in LEVELS]
 
 
 def figures(

@@ -13,6 +13,7 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 
 from warehouse.bootstrap import READERS
 
@@ -41,6 +42,12 @@ class Read:
     login: str
     relation: str
     statement: str
+
+
+def lines_of(log: Path) -> Iterator[str]:
+    """Yield the lines of a log. Only a line feed ends one; a statement may hold the other ends."""
+    with log.open(errors="replace", newline="\n") as file:
+        yield from file
 
 
 def reads(lines: Iterable[str]) -> Iterator[Read]:

@@ -59,15 +59,17 @@ order by 1, 2
 #: Functions by which a reader could leave large objects behind, hold the lock of a load, write to
 #: the WAL, run a text as SQL in a page's expression, or watch, signal and end others' sessions.
 #: What others run, and how often a table was scanned, tells of rows that a policy hides; a query
-#: planted in a dataset could tell by them what its reader saw. PostgreSQL grants them to
-#: everybody; here only each database's owner has them.
+#: planted in a dataset could tell by them what its reader saw: by its transactions' numbers, too.
+#: PostgreSQL grants them to everybody; here only each database's owner has them.
 OWNER_FUNCTIONS = r"""
 select p.oid::regprocedure::text from pg_proc p
 where p.pronamespace = 'pg_catalog'::regnamespace
   and p.oid::regprocedure::text ~ '^((lo_|pg_(try_)?advisory_|pg_stat_(get|reset)_)|('
       'loread|lowrite|pg_logical_emit_message|pg_notify|pg_(cancel|terminate)_backend'
       '|pg_stat_(reset|have_stats)|pg_lock_status|pg_blocking_pids|ts_stat'
-      '|(query|table|cursor|schema|database)_to_xml(schema|_and_xmlschema)?)\('
+      '|(query|table|cursor|schema|database)_to_xml(schema|_and_xmlschema)?'
+      '|pg_sleep(_for|_until)?|txid_\w+|pg_(current_xact_id|xact_status|visible_in_snapshot)\w*'
+      '|pg_(current|export)_snapshot|pg_snapshot_x\w+)\('
       '|ts_rewrite\(tsquery,text\)$)'
   and has_function_privilege('public', p.oid, 'execute')
 order by 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
 from psycopg import sql
@@ -64,7 +65,7 @@ def remove_login(admin_url: str, name: str) -> None:
     """Remove a person's login, if there is one, and end its sessions."""
     with psycopg.connect(admin_url, autocommit=True) as connection:
         if name in _people(connection):
-            _drop(connection, name)
+            _drop(connection, name, admin_url)
 
 
 def departments(admin_url: str) -> set[str]:
@@ -81,7 +82,7 @@ def departments(admin_url: str) -> set[str]:
 def remove_department(admin_url: str, name: str) -> None:
     """Remove the login of a department's head, one of `departments`, and end its sessions."""
     with psycopg.connect(admin_url, autocommit=True) as connection:
-        _drop(connection, name)
+        _drop(connection, name, admin_url)
 
 
 def logins(admin_url: str) -> dict[str, str]:
@@ -101,13 +102,21 @@ def _people(connection: psycopg.Connection) -> dict[str, str]:
     return dict(found.fetchall())
 
 
-def _drop(connection: psycopg.Connection, name: str) -> None:
+def _drop(connection: psycopg.Connection, name: str, admin_url: str) -> None:
     role = sql.Identifier(name)
     connection.execute(sql.SQL("alter role {} nologin").format(role))
     connection.execute(
         "select pg_terminate_backend(pid) from pg_stat_activity where usename = %s", [name]
     )
-    connection.execute(sql.SQL("drop role {}").format(role))
+    remove = sql.SQL("drop role {}").format(role)
+    try:
+        connection.execute(remove)
+    except psycopg.errors.DependentObjectsStillExist:
+        # Default privileges, which everybody may set for what he makes himself, keep a role.
+        in_warehouse = urlunsplit(urlsplit(admin_url)._replace(path="/warehouse"))
+        with psycopg.connect(in_warehouse, autocommit=True) as warehouse:
+            warehouse.execute(sql.SQL("drop owned by {}").format(role))
+        connection.execute(remove)
 
 
 def _ensure(

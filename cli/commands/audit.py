@@ -33,11 +33,11 @@ def main(
 
     Example: cityloom audit --relation marts.fct_feedback --since 2026-11-01
     """
-    from warehouse.access_log import reads
+    from warehouse.access_log import lines_of, reads
 
     files = logs or contract.operations().database_logs()
     first = since.replace(tzinfo=UTC) if since else datetime.min.replace(tzinfo=UTC)
-    lines = chain.from_iterable(_lines(file) for file in files)
+    lines = chain.from_iterable(map(lines_of, files))
     found = [
         read
         for read in reads(lines)
@@ -53,10 +53,6 @@ def main(
     print_table(["at (UTC)", "person", "login", "relation", "statement"], rows)
     if not found:
         echo("no such read is in the logs: " + ", ".join(map(str, files)))
-
-
-def _lines(file: Path) -> list[str]:
-    return file.read_text(errors="replace").splitlines()
 
 
 def _short(read: object) -> str:

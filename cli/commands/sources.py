@@ -60,14 +60,12 @@ def check(
 
     Example: cityloom sources check nyc --data ../shared/data/nyc --snapshot
     """
-    from catalog.facts import DBT_PROJECT, model_problems
+    from catalog.checks import declaration_problems
     from catalog.generate import holiday_problem
-    from catalog.peers import region_problems
     from extract.manifests import load_cities
 
     found = load_cities(only=city)
-    problems = [*found.problems, *model_problems(found.sources, DBT_PROJECT)]
-    problems += region_problems(found.cities)
+    problems = [*found.problems, *declaration_problems(found)]
     for problem in problems:
         echo(problem, err=True)
     good = not problems

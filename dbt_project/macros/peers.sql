@@ -5,8 +5,6 @@
 {% macro peer_groups() -%}
     select
         city.city_id,
-        city.city_name,
-        city.is_simulated,
         city.is_loaded,
         kind.group_id,
         case kind.group_id
@@ -36,7 +34,12 @@
 {% macro left_out_text(row, definition, brief=false) -%}
     case {{ row }}.left_out
         when 'no_source' then 'No source of this'
-        when 'not_covered' then 'No figure of this period'
+        when 'not_covered'
+            then
+                case
+                    when {{ row }}.period_months = 1 then 'No figure of this month'
+                    else 'No figure of these months; its own may end in another month'
+                end
         when 'other_definition'
             then
                 'Another definition: version ' || {{ row }}.definition_version || ', here '

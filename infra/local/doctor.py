@@ -58,15 +58,13 @@ def _environments() -> Iterator[Finding]:
 
 
 def _manifests() -> Iterator[Finding]:
-    from catalog.facts import DBT_PROJECT, model_problems
-    from catalog.peers import region_problems
+    from catalog.checks import declaration_problems
     from extract.manifests import load_cities
 
     found = load_cities()
     unusable = dict.fromkeys(map(str, found.problems), "its source is not loaded")
-    modelled = model_problems(found.sources, DBT_PROJECT)
-    unusable |= dict.fromkeys(modelled, "its marts are missing or untested")
-    unusable |= dict.fromkeys(region_problems(found.cities), "no city of the region is its peer")
+    declared = declaration_problems(found)
+    unusable |= dict.fromkeys(declared, "until then it counts as declared before, or not at all")
     for problem, effect in unusable.items():
         yield Finding("manifests", "bad", problem, f"mend the file; {effect}")
     if not unusable:

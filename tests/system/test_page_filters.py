@@ -475,7 +475,7 @@ def test_clear_all_leaves_no_figure_of_several_cities(stack, cities, overview):
             ".map(e => getComputedStyle(e, '::after').content)"
         )
     assert all(name in shown[overview.charts["city_status"].title] for name in names_of(cities))
-    assert said.count('"Choose one city: under City, then Apply filters."') == len(shown) - 1
+    assert said.count('"Choose one city under City, then press Apply."') == len(shown) - 1
 
 
 #: Charts that New York has nothing for: of its newest full month too few requests were closed.

@@ -1,6 +1,7 @@
 {{ config(materialized='view') }}
 
--- A view, because the relations are computed from the values that the same build makes.
+-- A view, because the relations are computed from the values that the same build makes; over seeds,
+-- which are refilled in place, for a table that is made anew would take it along.
 select
     relation.city_id,
     city.city_name,
@@ -32,7 +33,7 @@ select
         else 'One rises as the other falls'
     end as finding
 from {{ source('ml', 'voice_relation') }} as relation
-inner join {{ ref('dim_city') }} as city on relation.city_id = city.city_id
+inner join {{ ref('city') }} as city on relation.city_id = city.city_id
 inner join {{ ref('kpi_definition') }} as work on relation.work_metric_id = work.metric_id
 inner join {{ ref('kpi_definition') }} as voice on relation.voice_metric_id = voice.metric_id
 -- It shows what int_kpi_value held; named, so that dbt builds this with it.

@@ -10,9 +10,13 @@ import re
 from typing import Any, get_args
 
 from flask import g, has_request_context
+from psycopg2 import ProgrammingError
 from psycopg2.extensions import cursor
 from psycopg2.sql import Composable
 from sqlalchemy.engine.url import URL
+from sqlglot import tokenize
+from sqlglot.errors import TokenError
+from sqlglot.tokens import TokenType
 from superset.security import SupersetSecurityManager
 
 from infra.local.settings import Reader, load_settings
@@ -21,6 +25,9 @@ from infra.local.settings import Reader, load_settings
 SERVICE = "dashboards"
 #: Superset's roles whose readers the warehouse knows by another login.
 LOGINS = {"Admin": "cio"}
+#: Statements of which none reads: those that change a role, and those that end Superset's
+#: transaction, which may only read, and begin one that may write.
+REFUSED = {"ALTER", "BEGIN", "START", "COMMIT", "END", "ROLLBACK", "ABORT", "PREPARE", "DO", "CALL"}
 
 
 def warehouse_login(user: Any) -> str:
@@ -71,9 +78,28 @@ def _signed_by(username: str) -> type[cursor]:
             text = query.as_string(self) if isinstance(query, Composable) else query
             if isinstance(text, bytes):
                 text = text.decode()
+            refuse_what_does_not_read(text)
             super().execute(signature + text, vars)
 
     return Signed
+
+
+def refuse_what_does_not_read(text: str) -> None:
+    """Raise `ProgrammingError` for a statement that begins with one of `REFUSED`.
+
+    PostgreSQL lets every role change its own password and defaults, in a transaction that may
+    write; the login is shared by all readers of the role. Superset looks for what writes, but not
+    for all of this.
+    """
+    try:
+        tokens = tokenize(text, read="postgres")
+    except TokenError as error:
+        raise ProgrammingError(f"the statement cannot be read: {error}") from error
+    begins = True
+    for token in tokens:
+        if begins and token.text.upper() in REFUSED:
+            raise ProgrammingError(f"{token.text.upper()} is refused: pages and SQL Lab only read")
+        begins = token.token_type is TokenType.SEMICOLON
 
 
 def _password(login: str) -> str:

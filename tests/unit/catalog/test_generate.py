@@ -435,7 +435,7 @@ def test_targets_that_are_wrong_now_are_as_before(two_cities, project):
     lines: list[str] = []
     generate.refresh(project, echo=lines.append)
     assert "target 'five' is not a number" in lines[0]
-    assert (project / generate.TARGETS).read_text().splitlines()[1:] == [
+    assert (project / generate.SEEDS[generate.TARGETS]).read_text().splitlines()[1:] == [
         "smalltown,holes,5.0,2024-01-01"
     ]
 
@@ -448,7 +448,9 @@ def test_weights_that_are_wrong_now_are_as_before(two_cities, project):
     lines: list[str] = []
     generate.refresh(project, echo=lines.append)
     assert "weights.csv: line 2: weight '-1' is not a number above 0" in lines[0]
-    assert (project / generate.WEIGHTS).read_text().splitlines()[1:] == ["smalltown,holes,2.0"]
+    assert (project / generate.SEEDS[generate.WEIGHTS]).read_text().splitlines()[1:] == [
+        "smalltown,holes,2.0"
+    ]
 
 
 def test_a_source_that_was_taken_out_does_not_come_back(two_cities, project):
@@ -530,7 +532,7 @@ def test_targets_come_with_their_city_and_without_empty_ones(cities: Path):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("metric_id,from_date\nx,2024-01-01\n", "targets.csv: line 1: has no column target"),
+        ("metric_id,from_date\nx,2024-01-01\n", "targets.csv: has no column target"),
         ("metric_id,target,from_date\nx,much,2024-01-01\n", "targets.csv: line 2: target 'much'"),
     ],
 )

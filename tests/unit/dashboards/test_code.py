@@ -81,7 +81,7 @@ def test_all_problems_are_reported_at_once(code: Path):
     (code / "city_overview/charts/refuse.yml").write_text("title: [")
     edit(code / "datasets/city_status.yml", relation="raw.demo__calls")
     problems = refused(code)
-    assert "refuse.yml: line 1: is not YAML" in problems
+    assert "refuse.yml: line 2: is not YAML" in problems
     assert "city_status.yml: relation: must match pattern" in problems
 
 
@@ -291,7 +291,7 @@ def test_every_page_asks_for_one_city(code: Path):
     for dashboard in load_dashboards():
         assert dashboard.one_city in dashboard.charts
         assert "Choose one city" not in dashboard.css
-        (rule,) = [line for line in css(dashboard).splitlines() if "Choose one city: under" in line]
+        (rule,) = [line for line in css(dashboard).splitlines() if "Choose one city under" in line]
         assert f"#CHART-{dashboard.one_city} ~ * tbody tr:nth-child(2)" in rule
     edit(code / "city_overview/dashboard.yml", one_city="nothing")
     assert "dashboard.yml: one_city: no row shows 'nothing'" in refused(code)

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from catalog import facts, peers
+from catalog import checks, facts, peers
 from infra.home import ROOT
 from infra.local import doctor
 from infra.local.doctor import examine
@@ -49,7 +49,7 @@ def test_pins_of_this_environment_are_not_reported(monkeypatch):
 def test_a_source_without_its_staging_model_or_its_tests_is_a_finding(
     missing, problem, tmp_path, monkeypatch
 ):
-    for part in ("models/intermediate", "models/staging"):
+    for part in ("models", "indicators", "seeds"):
         shutil.copytree(facts.DBT_PROJECT / part, tmp_path / part)
     (tmp_path / "models/staging/demo/stg_demo__call_log").with_suffix(missing).unlink()
     monkeypatch.setattr(facts, "DBT_PROJECT", tmp_path)
@@ -62,7 +62,7 @@ def test_a_region_that_no_city_can_be_in_is_a_finding(tmp_path, monkeypatch):
     groups = tmp_path / "peer_groups.yml"
     groups.write_text(peers.PEER_GROUPS.read_text().replace("midwest:", "far_west:"))
     real = peers.region_problems
-    monkeypatch.setattr(peers, "region_problems", lambda cities: real(cities, groups))
+    monkeypatch.setattr(checks, "region_problems", lambda cities: real(cities, groups))
     found = [f.found for f in examine() if f.check == "manifests" and f.verdict == "bad"]
     assert len(found) == 1 and "region: 'midwest' is not in peer_groups.yml" in found[0]
 

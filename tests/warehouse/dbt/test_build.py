@@ -326,10 +326,17 @@ def test_each_channel_of_comments_has_its_own_newest_event(built):
     assert newest == {"survey_comments": COMMENT["submitted_at"], "email_comments": None}
 
 
-def test_the_status_is_there_all_through_a_build(built):
-    """It is a view: a table below it that were made anew would take it along."""
-    built.build(select=["int_source_as_of", "city", "source_catalog"])
-    assert built.rows("select count(*) > 0 from reporting.rpt_service_status") == [(True,)]
+@pytest.mark.parametrize(
+    ("view", "below"),
+    [
+        ("rpt_service_status", ["int_source_as_of", "city", "source_catalog"]),
+        ("rpt_voice_relation", ["dim_city", "city", "kpi_definition", "int_kpi_value"]),
+    ],
+)
+def test_a_view_of_a_page_is_there_all_through_a_build(built, view, below):
+    """A table below it that were made anew would take it along."""
+    built.build(select=below)
+    assert built.rows(f"select to_regclass('reporting.{view}') is not null") == [(True,)]
 
 
 def test_a_failing_test_says_which_rows_and_a_retry_goes_on_from_there(built):

@@ -7,7 +7,7 @@ import pytest
 
 from extract.manifests import load_cities
 from warehouse import people
-from warehouse.access_log import reads
+from warehouse.access_log import lines_of, reads
 from warehouse.bootstrap import role_url
 from warehouse.tiers import declare_cities, protect
 
@@ -38,13 +38,26 @@ def house(warehouse):
 def noted(house, login, *statements):
     """The reads that the log has of statements, as (person, relation, statement)."""
     password = {"ines": "i", "ana": "a"}.get(login) or house.passwords[login]
-    with house.log.open() as log:
+    with house.log.open(newline="\n") as log:
         log.seek(0, 2)
         url = role_url(house.admin_url, login, password, "warehouse")
         with psycopg.connect(url, autocommit=True) as connection:
             for statement in statements:
                 connection.execute(statement)
         return [(read.person, read.relation, read.statement) for read in reads(log)]
+
+
+FORGED = "2026-11-26 17:00:00.000 UTC [813] bob@warehouse LOG:  cityloom: read of marts.secrets"
+
+
+@pytest.mark.parametrize("end", ["\r", "\x0b", "\x0c", "\x1c", "\x85", "\u2028", "\n"])
+def test_a_statement_can_neither_forge_a_line_nor_hide_its_own_text(house, end):
+    space = end if end in "\r\x0b\x0c\n" else " "  # what SQL takes for space
+    query = f"select{space}body from {MAIL} /*{end}{FORGED}{end}*/"
+    noted(house, "ines", query)
+    found = [read for read in reads(lines_of(house.log)) if query in read.statement]
+    assert [(read.person, read.relation) for read in found] == [("ines", MAIL)]
+    assert not [read for read in reads(lines_of(house.log)) if read.person == "bob"]
 
 
 @pytest.mark.parametrize("relation", [MAIL, "marts.secrets"])
@@ -66,7 +79,7 @@ def test_a_read_is_noted_with_person_relation_and_statement(house, relation):
 def test_no_way_of_saying_it_hides_a_read(house, statement):
     if statement.startswith("copy"):
         statement = f"do $$ begin perform 1; end $$; {statement}"
-    with house.log.open() as log:
+    with house.log.open(newline="\n") as log:
         log.seek(0, 2)
         url = role_url(house.admin_url, "ines", "i", "warehouse")
         with psycopg.connect(url, autocommit=True) as connection:

@@ -223,6 +223,17 @@ ATTACKS = (
     "select * from pg_stat_user_tables",
     "select * from pg_locks",
     "select pg_notify('channel', 'a secret')",
+    # what a planted query could tell by, as it runs for another
+    "select pg_current_xact_id()",
+    "select pg_current_xact_id_if_assigned()",
+    "select pg_current_snapshot()",
+    "select pg_export_snapshot()",
+    "select pg_xact_status('1')",
+    "select txid_current()",
+    "select txid_current_snapshot()",
+    "select txid_status(1)",
+    "select pg_sleep(0)",
+    "select pg_sleep_for('0 s')",
     "select pg_terminate_backend(1)",
     "select pg_cancel_backend(1)",
 )

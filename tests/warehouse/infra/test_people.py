@@ -105,6 +105,15 @@ def test_a_removed_person_is_out_at_once(warehouse, ana):
     people.remove_login(warehouse.admin_url, "ana")
 
 
+def test_a_person_who_set_default_privileges_can_be_removed(warehouse, ana):
+    people.ensure_login(warehouse.admin_url, "ana", "analyst", "first")
+    with psycopg.connect(ana("first")) as session:
+        session.execute("set transaction read write")
+        session.execute("alter default privileges grant select on tables to public")
+    people.remove_login(warehouse.admin_url, "ana")
+    assert one(warehouse.admin_url, "select count(*) from pg_roles where rolname = 'ana'") == 0
+
+
 def test_roles_that_are_nobodys_are_neither_taken_nor_removed(warehouse):
     with psycopg.connect(warehouse.admin_url) as connection:
         connection.execute("create role theirs login")

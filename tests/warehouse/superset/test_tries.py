@@ -356,6 +356,11 @@ def test_a_planted_query_tells_nothing_of_what_its_reader_sees(superset, tells):
     "way",
     [
         "alter role analyst password 'mine'",
+        "rollback; begin read write; alter role analyst password 'mine'; commit",
+        "/* a */ rollback; -- b\nbegin read write; (select 1); alter role analyst password 'mine'; "
+        "commit; select 1",
+        "commit; set default_transaction_read_only = off; commit; begin; "
+        "alter role analyst password 'mine'; commit; select 1",
         "alter user analyst with password 'mine'",
         "set transaction_read_only = off; alter role analyst password 'mine'",
         "begin read write; alter role analyst password 'mine'; commit",
