@@ -57,15 +57,16 @@ def add(
         )
     head = _head_role(role, department, cities)
     password = secrets.token_urlsafe(18)
-    if head:
-        people.ensure_department(admin_url, head, secret(head))
-    if ROLES[role].sql:
-        people.ensure_login(admin_url, name, role, password)
-    else:
-        people.remove_login(admin_url, name)  # of an earlier role
-    for server in servers:
-        server.ensure(name, role, password, head)
-    _forget_departments(servers, admin_url, forget)
+    with people.one_change_at_a_time(admin_url):
+        if head:
+            people.ensure_department(admin_url, head, secret(head))
+        if ROLES[role].sql:
+            people.ensure_login(admin_url, name, role, password)
+        else:
+            people.remove_login(admin_url, name)  # of an earlier role
+        for server in servers:
+            server.ensure(name, role, password, head)
+        _forget_departments(servers, admin_url, forget)
     return password
 
 
@@ -119,11 +120,12 @@ def remove(
         steps.append((server.name, lambda server=server: server.remove(name)))  # type: ignore[misc]
     steps.append(("departments", lambda: _forget_departments(servers, admin_url, forget)))
     problems = []
-    for where, step in steps:
-        try:
-            step()
-        except (AccountError, SupersetError, psycopg.Error) as error:
-            problems.append(f"{where}: {str(error).strip()}")
+    with people.one_change_at_a_time(admin_url):
+        for where, step in steps:
+            try:
+                step()
+            except (AccountError, SupersetError, psycopg.Error) as error:
+                problems.append(f"{where}: {str(error).strip()}")
     if problems:
         raise AccountError(f"of {name!r} something is left:\n" + "\n".join(problems))
 

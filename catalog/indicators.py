@@ -9,16 +9,17 @@ values of `fct_kpi` and of the reports, and the indicator book, `docs/indicators
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import Field, ValidationError, model_validator
 
 from catalog.facts import DBT_PROJECT, document_of, load_facts, models_of
-from catalog.fields import Identifier, Line
+from catalog.fields import Identifier, Line, did_you_mean
 from catalog.models import Strict
 from catalog.problems import ManifestError, key_of, problems_of
 
@@ -251,6 +252,7 @@ def load_indicators(project: Path = DBT_PROJECT) -> list[Indicator]:
     Raises `ManifestError` with file, indicator and remedy.
     """
     facts = load_facts(project)
+    columns_of = cache(partial(mart_columns, project))
     found: list[Indicator] = []
     problems: list[str] = []
     for path in sorted((project / INDICATORS_DIR).glob("*.yml")):
@@ -267,14 +269,50 @@ def load_indicators(project: Path = DBT_PROJECT) -> list[Indicator]:
             if indicator.fact not in facts:
                 known = ", ".join(sorted(facts))
                 problems.append(f"{path}: {name}: fact: no {indicator.fact!r}; one of: {known}")
-            elif not mart_columns(project, indicator.mart):
+            elif not (columns := columns_of(indicator.mart)):
                 problems.append(f"{path}: {name}: model: models/marts has no {indicator.mart}.yml")
+            else:
+                problems += [
+                    f"{path}: {name}: {key}: {problem}"
+                    for key, problem in _expression_problems(indicator, columns)
+                ]
             if indicator.id in {other.id for other in found}:
                 problems.append(f"{path}: {name}: id: is declared twice; rename one")
             found.append(indicator)
     if problems:
         raise ManifestError(problems)
     return found
+
+
+def _expression_problems(indicator: Indicator, columns: set[str]) -> Iterator[tuple[str, str]]:
+    """Yield what is wrong with an indicator's SQL, by key: no SQL, or of columns that are not."""
+    given = {name: getattr(indicator, name) for name in ("event_at", "left_at", *_EXPRESSIONS)}
+    for number, former in indicator.former.items():
+        given |= {f"former.{number}.{name}": getattr(former, name) for name in _EXPRESSIONS}
+    for key, text in given.items():
+        names = _columns_of(text or "true")
+        if names is None:
+            yield key, f"{text!r} is not an SQL expression"
+            continue
+        for name in sorted(names - columns):
+            hint = did_you_mean(name, columns)
+            yield key, f"{indicator.mart} has no column {name!r}; {hint}"
+
+
+@cache
+def _columns_of(text: str) -> frozenset[str] | None:
+    """The columns that an SQL expression names; None where it is none."""
+    # Not at the top: most of what reads this room needs no SQL parser.
+    from sqlglot import exp, parse_one
+    from sqlglot.errors import SqlglotError
+
+    try:
+        tree = parse_one(text.replace(MONTH_END, "current_timestamp"), read="postgres")
+    except SqlglotError:
+        return None
+    if not isinstance(tree, exp.Condition):
+        return None
+    return frozenset(column.name for column in tree.find_all(exp.Column))
 
 
 def definition_rows(indicators: Iterable[Indicator]) -> list[tuple[Any, ...]]:

@@ -123,16 +123,14 @@ class DatasetColumn(Strict):
 class Metric(Strict):
     """An aggregate over a dataset's columns; figures themselves are made by dbt.
 
-    It is one of three: `pick` gives a row's expression where there is just one row, and nothing
-    where there are several; `months` gives the first and last month with a row that meets the
-    condition, as text; `sql` is any other aggregate. Without `guarded`, the dataset's `one` and
-    `area` do not apply to it. `indicator` names the one that it shows, whose definition is its
+    It is one of two: `pick` gives a row's expression where there is just one row, and nothing
+    where there are several; `sql` is any other aggregate. Without `guarded`, the dataset's `one`
+    and `area` do not apply to it. `indicator` names the one that it shows, whose definition is its
     description in Superset.
     """
 
     sql: str | None = None
     pick: str | None = None
-    months: str | None = None
     indicator: Name | None = None
     label: str | None = None
     format: str | None = None
@@ -140,9 +138,9 @@ class Metric(Strict):
     guarded: bool = True
 
     @model_validator(mode="after")
-    def _one_of_three(self) -> Metric:
-        if sum(item is not None for item in (self.sql, self.pick, self.months)) != 1:
-            raise ValueError("a metric has either sql, pick or months")
+    def _one_of_two(self) -> Metric:
+        if (self.sql is None) == (self.pick is None):
+            raise ValueError("a metric has either sql or pick")
         return self
 
     @property
@@ -168,20 +166,11 @@ class Dataset(Part):
     columns: dict[str, DatasetColumn] = Field(default_factory=dict)
     metrics: dict[Name, Metric] = Field(default_factory=dict)
 
-    @model_validator(mode="after")
-    def _months_are_of_a_column(self) -> Dataset:
-        for name, metric in self.metrics.items():
-            if metric.months and not self.time_column:
-                raise ValueError(f"metrics.{name}.months needs a time_column")
-        return self
-
     def aggregate(self, metric: str) -> str:
         """SQL of a metric, without conditions."""
         known = self.metrics[metric]
         if known.pick:
             return f"CASE WHEN COUNT(*) = 1 THEN MAX({known.pick}) END"
-        if known.months:
-            return _months_sql(str(self.time_column), known.months)
         return str(known.sql)
 
     def expression(self, metric: str) -> str:
@@ -198,15 +187,6 @@ class Dataset(Part):
     def table_name(self) -> str:
         """Name of the relation in its schema."""
         return self.relation.partition(".")[2]
-
-
-def _months_sql(column: str, condition: str) -> str:
-    """Return the aggregate that names the first and last month in which a condition holds."""
-    of_rows = f"FILTER (WHERE {condition})"
-    first, last = (f"{name}({column}) {of_rows}" for name in ("MIN", "MAX"))
-    text = f"TO_CHAR({last}, 'Mon YYYY')"
-    many = f"TO_CHAR({first}, 'Mon YYYY') || ' to ' || {text}"
-    return f"CASE WHEN {first} = {last} THEN {text} ELSE {many} END"
 
 
 class Chart(Part):

@@ -226,7 +226,7 @@ def metric_content(metric: dict[str, Any], known: Dataset | None = None) -> dict
         ours = known.metrics[name]
         how["indicator"] = ours.indicator
         if found == known.expression(name):
-            how |= ours.model_dump(include={"sql", "pick", "months"})
+            how |= ours.model_dump(include={"sql", "pick"})
         if description == ours.full_description:
             description = ours.description
     return without_none(

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
@@ -31,6 +33,17 @@ def is_name(name: str) -> bool:
     """Return whether a person's login may be called so."""
     own = name in RESERVED or name.startswith(("pg_", "head_"))
     return re.fullmatch("[a-z][a-z0-9_]{1,30}", name) is not None and not own
+
+
+@contextmanager
+def one_change_at_a_time(admin_url: str) -> Iterator[None]:
+    """Wait until no other change of people's logins is under way, and keep others waiting.
+
+    A removal that ran beside would take a login away that an addition just made.
+    """
+    with psycopg.connect(admin_url, autocommit=True) as connection:
+        connection.execute("select pg_advisory_lock(hashtext('cityloom.people'))")
+        yield
 
 
 def ensure_login(admin_url: str, name: str, role: str, password: str) -> None:

@@ -55,7 +55,7 @@ def train(
         str | None,
         typer.Option(help="Model to add a version to; default: sentiment, or sentiment-FOLDER."),
     ] = None,
-    seed: Annotated[int, typer.Option(help="Seed of everything random.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Seed of everything random.")] = 0,
     json: Json = False,
 ) -> None:
     """Train a net beside VADER, record both in MLflow, and let the rule choose the champion.

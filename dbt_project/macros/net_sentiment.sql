@@ -7,6 +7,36 @@
 
 
 {#
+  The scored comments of the months that rpt_area_sentiment_month shows of the city. Those of a month
+  that it withholds of their district have no district: their sums would give that month away.
+#}
+{% macro comments_of_shown_months() -%}
+    select
+        comment.city_id,
+        case when district.net_sentiment is not null then comment.district_id end as district_id,
+        comment.submitted_at,
+        comment.channel,
+        comment.topic,
+        comment.sentiment,
+        comment.model_name,
+        comment.model_version
+    from {{ ref('fct_feedback_sentiment') }} as comment
+    {%- for join, area, district_id in [
+        ('inner', 'city', "'*'"), ('left', 'district', 'comment.district_id')
+    ] %}
+    {{ join }} join {{ ref('rpt_area_sentiment_month') }} as {{ area }}
+        on
+            comment.city_id = {{ area }}.city_id
+            and {{ district_id }} = {{ area }}.district_id
+            and date_trunc('month', comment.submitted_at)::date = {{ area }}.month
+            and comment.model_name = {{ area }}.model_name
+            and comment.model_version = {{ area }}.model_version
+            and {{ area }}.net_sentiment is not null
+    {%- endfor %}
+{%- endmacro %}
+
+
+{#
   The counts, null below the minimum of n: small numbers would identify people, and would allow the
   net sentiment to be computed.
 #}

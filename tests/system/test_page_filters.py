@@ -76,43 +76,9 @@ def net_sentiment(rows: list[Row]) -> Any:
     return sum(row["positives"] - row["negatives"] for row in rows) / comments if comments else None
 
 
-def complete(part: str, figure: Callable[[list[Row]], Any]) -> Callable[[list[Row]], Any]:
-    """A figure of the rows whose month a part's source covers wholly."""
-    return lambda rows: figure([row for row in rows if row[f"{part}_complete"]])
-
-
-def ratio(above: str, below: str, scale: float = 1) -> Callable[[list[Row]], Any]:
-    """A ratio of sums, over the rows in which both are known."""
-
-    def figure(rows: list[Row]) -> Any:
-        known = [row for row in rows if row[above] is not None]
-        divisor = sum(row[below] or 0 for row in known)
-        return scale * sum(row[above] for row in known) / divisor if divisor else None
-
-    return figure
-
-
-def months(column: str, least: float = 0) -> Callable[[list[Row]], Any]:
-    """The first and last month with that much of something, as text; one month is one."""
-
-    def figure(rows: list[Row]) -> Any:
-        found = [row["month"] for row in rows if row[column] is not None and row[column] >= least]
-        ends = [f"{month:%b %Y}" for month in (min(found), max(found))] if found else []
-        return " to ".join(dict.fromkeys(ends)) or None
-
-    return figure
-
-
-def sentiment_of_months(rows: list[Row]) -> Any:
-    """Net sentiment over months with enough comments."""
-    return net_sentiment(
-        [{**row, "n": row["comments"]} for row in rows if row["positives"] is not None]
-    )
-
-
-def known_sum(column: str, where: str) -> Callable[[list[Row]], Any]:
-    """A sum over the rows in which another column is known."""
-    return lambda rows: added(column)([row for row in rows if row[where] is not None])
+def complete(part: str, column: str) -> Callable[[list[Row]], Any]:
+    """What is in one row, if its month is one that the part's source covers wholly."""
+    return lambda rows: picked(column)(rows) if picked(f"{part}_complete")(rows) else None
 
 
 #: How each metric follows from the rows of its relation, written here a second time.
@@ -135,39 +101,28 @@ METRICS: dict[str, dict[str, Callable[[list[Row]], Any]]] = {
     },
     "area_topic_year": {"net_sentiment": net_sentiment, "n": added("n")},
     "district_month": {
-        name: complete(part, figure)
-        for part, figures in {
-            "requests": {
-                "requests_opened": added("requests_opened"),
-                "months_of_requests": months("requests_opened"),
-            },
-            "due": {
-                "on_time": ratio("requests_closed_on_time", "requests_due"),
-                "requests_due": known_sum("requests_due", "requests_closed_on_time"),
-                "months_of_due": months("requests_closed_on_time"),
-            },
-            "rounds": {
-                "missed_stops_per_10000": ratio("missed_stops", "scheduled_stops", 10_000),
-                "months_of_collection": months("scheduled_stops", 1),
-            },
-            "collisions": {
-                "injury_collisions_per_10000": ratio("injury_collisions", "population", 10_000),
-                "months_of_collisions": months("collisions"),
-            },
-            "calls": {
-                "calls_answered_share": ratio("calls_answered", "calls_offered"),
-                "months_of_calls": months("calls_answered"),
-            },
-            "comments": {
-                "net_sentiment": sentiment_of_months,
-                "comments": known_sum("comments", "positives"),
-                "months_of_comments": months("positives"),
-            },
-        }.items()
-        for name, figure in figures.items()
+        name: complete(part, column)
+        for name, part, column in [
+            ("requests_opened", "requests", "requests_opened"),
+            ("on_time", "due", "closed_on_time_pct"),
+            ("requests_due", "due", "requests_due"),
+            ("median_days_to_close", "closings", "median_days_to_close"),
+            ("refuse_tons_per_1000", "refuse", "refuse_tons_per_1000"),
+            ("recycling_rate", "recycling", "recycling_rate"),
+            ("missed_stops_per_10000", "rounds", "missed_stops_per_10000"),
+            ("injury_collisions_per_10000", "collisions", "injury_collisions_per_10000"),
+            ("calls_answered_pct", "calls", "calls_answered_pct"),
+            ("comments", "comments", "comments"),
+            ("net_sentiment", "comments", "net_sentiment"),
+        ]
     },
     "peer_standing": {"percentile": picked("percentile")},
-    "district_scorecard": {"median_time_to_close": picked("median_ms_to_close")},
+    "district_scorecard": {
+        "median_time_to_close": picked("median_ms_to_close"),
+        "on_time": picked("closed_on_time_pct"),
+        "net_sentiment": picked("net_sentiment"),
+        "comments": picked("comments_n"),
+    },
 }
 
 
@@ -284,7 +239,8 @@ class Warehouse:
                 value = None if refused else METRICS[dataset.name][metric](counted)
                 if value is not None:
                     name = place[-1] if shape.series else metric
-                    figures[plain(place[0]) if shape.place else "", name] = plain(value)
+                    at = tuple(plain(part) for part in place[: len(shape.place)])
+                    figures[at, name] = plain(value)
         return Answer(figures, len(rows))
 
 
@@ -350,12 +306,12 @@ def read_answer(chart: Chart, result: dict[str, Any]) -> Answer:
     if params.get("query_mode") == "raw":
         lines = [tuple(plain(row[name]) for name in params["all_columns"]) for row in data]
         return Answer({line: lines.count(line) for line in lines}, len(lines))
-    (place,) = Shape.of(chart).place or ("",)
+    place = Shape.of(chart).place
     figures = {
-        (plain(row.get(place, "")), name): plain(value)
+        (tuple(plain(row[part]) for part in place), name): plain(value)
         for row in data
         for name, value in row.items()
-        if name != place and value is not None
+        if name not in place and value is not None
     }
     return Answer(figures, len(data))
 

@@ -127,7 +127,7 @@ def test_a_former_version_computes_the_months_before_the_new_one(project: Path):
         **GOOD,
         **{"version": 3, "valid_from": "2026-01-01", "changes": {2: "Two.", 3: "Three."}},
         "former": {
-            1: {"valid_from": "2023-01-01", "numerator": "old"},
+            1: {"valid_from": "2023-01-01", "numerator": "is_open::integer"},
             2: {"valid_from": "2025-01-01"},
         },
     }
@@ -135,7 +135,7 @@ def test_a_former_version_computes_the_months_before_the_new_one(project: Path):
     (one,) = load_indicators(project)
     text = indicators.macro([one], "header", project)
     entries = text.split('{"id": ')[1:]
-    assert ["old" in entry for entry in entries] == [True, False, False]
+    assert ["is_open" in entry for entry in entries] == [True, False, False]
     assert "(true) and opened_at < '2025-01-01'" in entries[0]
     assert "((true) and opened_at >= '2025-01-01') and opened_at < '2026-01-01'" in entries[1]
     assert indicators.version_rows([one]) == [
@@ -174,6 +174,20 @@ def test_without_former_versions_the_newest_restates_the_months_before(project: 
             "direction: is 'up', which is not known; use one of: higher, lower, none",
         ),
         ({"colour": "red"}, "colour: is not a known key; use one of: "),
+        (
+            {"event_at": "openned_at"},
+            "event_at: fct_service_request has no column 'openned_at'; did you mean 'opened_at'?",
+        ),
+        ({"where": "is_closed and"}, "where: 'is_closed and' is not an SQL expression"),
+        ({"where": "true; drop table x"}, "where: 'true; drop table x' is not an SQL expression"),
+        (
+            {
+                "version": 2,
+                "changes": {2: "x"},
+                "former": {1: {"valid_from": "2025-01-01", "where": "closed"}},
+            },
+            "former.1.where: fct_service_request has no column 'closed'; ",
+        ),
     ],
 )
 def test_a_wrong_declaration_is_named_with_file_indicator_and_remedy(

@@ -263,15 +263,13 @@ def test_a_filter_without_its_column(code: Path):
     assert "filters[0]: a select filter needs a dataset and a column" in refused(code)
 
 
-def test_a_metric_picks_one_row_or_names_months(code: Path):
+def test_a_metric_picks_one_row(code: Path):
     path = code / "datasets/area_kpi_month.yml"
-    edit(path, metrics={"value": {"pick": "value"}, "covered": {"months": "n > 0"}})
+    edit(path, metrics={"value": {"pick": "value"}})
     dataset = next(d for d in _datasets(code) if d.name == "area_kpi_month")
     assert dataset.aggregate("value") == "CASE WHEN COUNT(*) = 1 THEN MAX(value) END"
-    covered = dataset.aggregate("covered")
-    assert covered.startswith("CASE WHEN MIN(month) FILTER (WHERE n > 0) = MAX(month) FILTER")
     edit(path, metrics={"value": {"pick": "value", "sql": "MAX(value)"}})
-    assert "metrics.value: a metric has either sql, pick or months" in refused(code)
+    assert "metrics.value: a metric has either sql or pick" in refused(code)
 
 
 def test_no_dataset_writes_out_what_pick_says():

@@ -1,5 +1,7 @@
 """People's own logins on PostgreSQL, and those of departments' heads."""
 
+from threading import Thread
+
 import psycopg
 import pytest
 
@@ -143,3 +145,21 @@ def test_a_departments_login_knows_its_department(warehouse):
     finally:
         with psycopg.connect(warehouse.admin_url) as connection:
             connection.execute(f"drop role {HEAD}")
+
+
+def test_one_change_of_logins_waits_for_the_other(warehouse):
+    admin_url, order = warehouse.admin_url, []
+
+    def second() -> None:
+        with people.one_change_at_a_time(admin_url):
+            order.append("second")
+
+    beside = Thread(target=second)
+    with people.one_change_at_a_time(admin_url), psycopg.connect(admin_url) as looking:
+        beside.start()
+        waiting = "select count(*) from pg_locks where locktype = 'advisory' and not granted"
+        while looking.execute(waiting).fetchone() == (0,):
+            assert beside.is_alive()
+        order.append("first")
+    beside.join()
+    assert order == ["first", "second"]

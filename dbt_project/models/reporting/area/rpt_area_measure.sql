@@ -70,7 +70,8 @@ select
     carded.year_n,
     carded.year_value,
     coalesce(
-        {{ measure_text('carded.year_value', 'definition') }},
+        {{ measure_text('carded.year_value', 'definition') }}
+        || case when definition.aggregate in ('count', 'sum') then ' a month' else '' end,
         {{ null_reason_text('carded.year_null_reason', 'carded.year_n', 'definition.min_n') }}
     ) as year_value_text,
     case

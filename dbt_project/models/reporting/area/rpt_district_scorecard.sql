@@ -3,7 +3,9 @@
     'median_days_to_close': 'median_days_to_close',
     'refuse_tons_per_1000': 'refuse_tons_per_1000',
     'recycling_rate': 'recycling_rate',
+    'missed_stops_per_10000': 'missed_stops_per_10000',
     'injury_collisions_per_10000': 'injury_collisions_per_10000',
+    'calls_answered_pct': 'calls_answered_pct',
     'net_sentiment': 'net_sentiment',
 } -%}
 -- rpt_kpi_scorecard's newest 12 full months laid out for reading: a line a district, with the
