@@ -20,15 +20,28 @@ _VALUE = re.compile(r"cannot read .* as(?= \w+(;|$))")
 
 
 @dataclass(frozen=True)
+class Reject:
+    """A kind of reason why rows would be quarantined: the first of them, and how many there are.
+
+    `row` counts from 1, the first record of the file.
+    """
+
+    reason: str
+    file: str
+    row: int
+    count: int
+
+
+@dataclass(frozen=True)
 class DryRun:
     """What a load would read: rows in all, those it would quarantine, columns not declared.
 
-    `reasons` has one example of each kind of reason, and how many rows there are of the kind.
+    `reasons`: the ten most frequent kinds.
     """
 
     rows: int
     quarantined: int
-    reasons: list[tuple[str, int]]
+    reasons: list[Reject]
     undeclared: list[str]
 
 
@@ -50,7 +63,7 @@ def _dry_run(source: Source, base_dir: Path, mode: str) -> DryRun:
     preparer = Preparer(source, _NO_SALT, {}, reader.options.get("time_zone"))
     rows = quarantined = 0
     reasons: Counter[str] = Counter()
-    examples: dict[str, str] = {}
+    examples: dict[str, tuple[str, str, int]] = {}
     undeclared: dict[str, None] = {}
     files = {}
     for batch in connector(reader.connector)(reader, source, base_dir, None):
@@ -64,12 +77,12 @@ def _dry_run(source: Source, base_dir: Path, mode: str) -> DryRun:
             for reason in item.reasons:
                 kind = _VALUE.sub("cannot read a value as", reason)
                 reasons[kind] += 1
-                examples.setdefault(kind, reason)
+                examples.setdefault(kind, (reason, batch.file.path, item.row))
         undeclared.update(
             dict.fromkeys(n for n in prepared.table.schema.names if n not in source.columns)
         )
     for file in files.values():
         preparer.check_file(file)
-    counted = [(examples[kind], count) for kind, count in reasons.most_common(10)]
+    counted = [Reject(*examples[kind], count) for kind, count in reasons.most_common(10)]
     named = [preparer.undeclared[name] for name in undeclared]
     return DryRun(rows, quarantined, counted, named)

@@ -141,8 +141,8 @@ def _check_files(source: Source, data: Path, mode: str) -> bool:
         echo(f"  {source.source}: {error}", err=True)
         return False
     echo(f"  {source.source}: {found.rows} rows, {found.quarantined} to be quarantined")
-    for reason, count in found.reasons:
-        echo(f"    {count} like: {reason}")
+    for one in found.reasons:
+        echo(f"    {one.count} like: {one.reason}; first in {one.file}, row {one.row}")
     if found.undeclared:
         echo(f"    columns that the manifest does not declare: {', '.join(found.undeclared)}")
     return True

@@ -129,6 +129,7 @@ def test_sources_are_listed_and_checked(typed, tmp_path):
     (tmp_path / "finance/targets.csv").write_text(header + "m,abc,lower,2024-01-01,\n")
     shown = typed("sources", "check", "demo", "targets", "--data", str(tmp_path)).output
     assert "1 rows, 1 to be quarantined" in shown and "cannot read 'abc' as double" in shown
+    assert "first in finance/targets.csv, row 1" in shown
     assert "does not declare: extra" in shown
     (tmp_path / "finance/targets.csv").write_text(header.replace("from_date", "since"))
     shown = typed("sources", "check", "demo", "targets", "--data", str(tmp_path)).output
