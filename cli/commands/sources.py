@@ -69,6 +69,7 @@ def check(
     for problem in problems:
         echo(problem, err=True)
     good = not problems
+    unusable = {(broken.city_id, broken.source_id) for broken in found.broken}
     for known in found.cities:
         wrong = sum(broken.city_id == known.city_id for broken in found.broken)
         rest = f", {wrong} cannot be used" if wrong else ""
@@ -76,7 +77,7 @@ def check(
         echo(f"{known.city_id}: {count} manifest{' is' if count == 1 else 's are'} good{rest}")
         if warning := holiday_problem(known):
             echo(f"warning: {warning}", err=True)
-        if data is not None:
+        if data is not None and (known.city_id, source) not in unusable:
             for one in [known.source(source)] if source else known.sources:
                 good &= _check_files(one, data, "snapshot" if snapshot else "read")
     raise typer.Exit(0 if good else 1)

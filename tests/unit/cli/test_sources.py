@@ -83,6 +83,12 @@ def test_check_warns_of_a_country_whose_holidays_are_not_known(cities):
     assert "holidays" not in typed("sources", "check", "demo").stderr
 
 
+def test_the_files_of_a_wrong_manifest_are_not_looked_for(cities, tmp_path):
+    done = typed("sources", "check", "nyc", "collisions", "--data", str(tmp_path))
+    assert done.exit_code == 1 and done.exception.args == (1,)
+    assert "cadence" in done.stderr and "has no source" not in done.output
+
+
 def test_list_shows_the_rest_and_says_that_some_are_left_out(cities):
     done = typed("sources", "list", "nyc")
     assert done.exit_code == 0 and "2 file(s) cannot be used" in done.stderr
