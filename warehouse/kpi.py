@@ -111,6 +111,15 @@ def scores(
     return rows
 
 
+def built_weights(url: str, city: str) -> dict[str, float]:
+    """Return the weights of a city's score in the last build, by metric."""
+    with psycopg.connect(url) as connection:
+        rows = connection.execute(
+            "select metric_id, weight from staging.score_weight where city_id = %s", [city]
+        )
+        return {metric_id: float(weight) for metric_id, weight in rows}
+
+
 def explain(
     url: str,
     metric_id: str,

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from datetime import datetime
 from decimal import Decimal
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from cli.display import Json, echo, measure_text, print_json, print_table, styled, three_digits
 from infra import contract
+
+if TYPE_CHECKING:
+    from catalog.models import City
 
 app = typer.Typer(
     help="Indicators: what they mean, their values, and how a value came about. "
@@ -95,10 +98,19 @@ def score(
     Example: cityloom kpi score demo --district D05 --period 2025-06
     """
     from catalog.indicators import load_indicators
+    from extract.manifests import load_cities
     from warehouse import kpi
 
     url = contract.load_deployment().database_url("analyst")
     rows = kpi.scores(url, city, district, period.date() if period else None)
+    declared = {one.id: one for one in load_indicators()}
+    for known in load_cities().cities:
+        if known.city_id == city and _weights_of(known) != kpi.built_weights(url, city):
+            echo(
+                f"warning: cities/{city}/weights.csv is not what the last build read; "
+                f"`cityloom run {city}` builds with it",
+                err=True,
+            )
     total, covered = rows[0]["total_score"], rows[0]["weight_covered"]
     if json:
         print_json({"score": total, "weight_covered": covered, "parts": rows})
@@ -107,7 +119,6 @@ def score(
     echo(f"{city} {district} {rows[0]['month']:%Y-%m}: {shown} (0 to 2, 1 is targets met)")
     echo(f"  made of {covered:.0%} of the weight in cities/{city}/weights.csv")
     columns = ["metric_id", "n", "value", "null_reason", "target", "score", "weight", "points"]
-    declared = {one.id: one for one in load_indicators()}
     parts = [(row, declared[row["metric_id"]]) for row in rows]
     print_table(columns, [_by_unit(row, one.unit, one.aggregate) for row, one in parts])
 
@@ -133,6 +144,17 @@ def explain(
         print_json(found)
         return
     _print_explained(found)
+
+
+def _weights_of(city: City) -> dict[str, float] | None:
+    """Return the weights in a city's file, by metric; None where it cannot be read."""
+    from catalog.goals import WEIGHTS, read_goals
+    from catalog.problems import ManifestError
+
+    try:
+        return {metric_id: weight for _, metric_id, weight in read_goals(city, WEIGHTS, ())}
+    except ManifestError:
+        return None
 
 
 def _by_unit(row: dict[str, Any], unit: str, aggregate: str) -> dict[str, Any]:

@@ -10,13 +10,20 @@ from datetime import date, datetime, timedelta
 from math import cos, hypot, radians
 from pathlib import Path
 from statistics import median
+from types import SimpleNamespace
 
 import polars as pl
 import psycopg
 import pytest
 import yaml
+from click.testing import Result
+from typer.testing import CliRunner
 
+from catalog.cities import Cities
+from cli import main as cli
+from extract import manifests
 from extract.manifests import load_city
+from infra import contract
 from tests.indicators import as_stored, by_month, stored_months, withheld_that_follow
 from warehouse import dbt, kpi
 
@@ -357,6 +364,25 @@ def test_a_score_is_made_of_parts_that_are_shown(demo):
     assert {part["metric_id"]: part["weight"] for part in parts}.items() <= weights.items()
     with pytest.raises(kpi.KpiError, match=r"demo D05 has no score of 2019-01"):
         kpi.scores(demo.url, "demo", "D05", date(2019, 1, 1))
+
+
+def test_a_score_says_when_the_weights_are_newer(demo, warehouse, monkeypatch, tmp_path):
+    here = SimpleNamespace(database_url=warehouse.role_url)
+    monkeypatch.setattr(contract, "load_deployment", lambda: here)
+    city = load_city("demo")
+    shutil.copy(city.path.with_name("weights.csv"), tmp_path)
+    elsewhere = city.model_copy(update={"path": tmp_path / "city.yml"})
+    monkeypatch.setattr(manifests, "load_cities", lambda: Cities((elsewhere,)))
+
+    def score() -> Result:
+        return CliRunner().invoke(cli.build(), ["kpi", "score", "demo"], catch_exceptions=False)
+
+    shown = score()
+    assert shown.exit_code == 0 and "weight in cities/demo/weights.csv" in shown.stdout
+    assert not shown.stderr
+    with (tmp_path / "weights.csv").open("a") as file:
+        file.write("web_errors_per_1000,9\n")
+    assert "weights.csv is not what the last build read; `cityloom run demo`" in score().stderr
 
 
 def read_weights() -> list[dict[str, str]]:
