@@ -58,7 +58,7 @@ class Outcome(BaseModel):
     `loads`: rows of `quality.loads` in the manifests' order; `own` is false for one that another
     run brought in since the reports were last published. `failures`: what failed for good.
     `tasks`: the wall seconds of each task, by its name. `warnings`: what is in raw, but in no
-    mart, by source.
+    mart, by source. `test_warnings`: dbt's tests that warn, in their newest outcome.
     """
 
     city_id: str
@@ -68,6 +68,7 @@ class Outcome(BaseModel):
     tasks: dict[str, float] = {}
     champion: dict[str, Any] | None = None
     warnings: dict[str, str] = {}
+    test_warnings: list[dict[str, Any]] = []
 
 
 #: Called with a line about the run as a whole, or with a task whose state changed.
@@ -109,6 +110,7 @@ def run(deployment: Deployment, city: City, snapshot: Path | None, report: Repor
         failures=list(pipeline.failed.values()),
         tasks=pipeline.seconds(),
         champion=champion,
+        test_warnings=[one for one in outcomes.dbt_nodes(warehouse) if one["status"] == "warn"],
     )
 
 

@@ -100,6 +100,9 @@ def show(console: Console, city: City, outcome: Outcome, deployment: Deployment)
     console.print(table(["", ""], facts.items(), show_header=False), soft_wrap=True)
     for name, why in outcome.warnings.items():
         console.print(styled(f"\nwarning: {name} is {why}", "yellow"), soft_wrap=True)
+    for test in outcome.test_warnings:
+        line = f"warning: {test['name']}: {test['failures']:,} found; the log of task build has some"
+        console.print(styled(f"\n{line}", "yellow"), soft_wrap=True)
     if outcome.failures:
         console.print(styled(f"\n{len(outcome.failures)} failed:", "red"))
         for failure in outcome.failures:

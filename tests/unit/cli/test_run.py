@@ -28,9 +28,10 @@ LOAD = {
 
 @pytest.fixture
 def project(tmp_path, monkeypatch) -> Path:
-    """The dbt project's models in a copy that may be changed."""
+    """The dbt project's models and indicators in a copy that may be changed."""
     copy = tmp_path / "dbt_project"
-    shutil.copytree(facts.DBT_PROJECT / "models", copy / "models")
+    for part in ("models", "indicators"):
+        shutil.copytree(facts.DBT_PROJECT / part, copy / part)
     monkeypatch.setattr(facts, "DBT_PROJECT", copy)
     return copy
 
@@ -46,19 +47,19 @@ def ran(project, tmp_path, monkeypatch):
         salt="env:SECRET", drops="drops", reports="data docs", artifacts="", scratch="", logs="",
         folder=tmp_path,
     )  # fmt: skip
-    state = SimpleNamespace(load="accepted")
+    state = SimpleNamespace(load="accepted", tests=[])
 
     def run(_, city, *__):
         loads = [{**LOAD, "source_id": one.source, "state": state.load} for one in city.sources]
-        return Outcome(city_id=city.city_id, loads=loads)
+        return Outcome(city_id=city.city_id, loads=loads, test_warnings=state.tests)
 
     monkeypatch.setattr("cli.commands.run.started", lambda report: deployment)
     monkeypatch.setattr("extract.load.ensure_raw_tables", lambda *_: None)
     monkeypatch.setattr("simulator.ensure", lambda *_: None)
     monkeypatch.setattr("cli.pipeline.run", run)
 
-    def type_it(source, *options, load="accepted"):
-        state.load = load
+    def type_it(source, *options, load="accepted", tests=()):
+        state.load, state.tests = load, list(tests)
         words = ["run", "demo", "--source", source, *options]
         return CliRunner().invoke(build(), words, catch_exceptions=False)
 
@@ -70,6 +71,13 @@ def test_a_source_in_its_fact_is_a_success_without_a_warning(ran):
     answer = json.loads(done.stdout)
     assert (done.exit_code, answer["succeeded"], answer["warnings"]) == (0, True, {})
     assert answer["urls"]["Data docs"].endswith("/data%20docs/index.html")
+
+
+def test_a_test_of_dbts_that_warns_is_told_and_no_failure(ran):
+    warns = {"name": "int_permit_type_is_known", "failures": 1200}
+    done = ran("permits", tests=[warns])
+    assert done.exit_code == 0 and "warning: int_permit_type_is_known: 1,200 found" in done.stdout
+    assert json.loads(ran("permits", "--json", tests=[warns]).stdout)["test_warnings"] == [warns]
 
 
 def test_a_source_without_its_staging_model_is_no_success(ran, project):
