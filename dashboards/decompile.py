@@ -35,11 +35,7 @@ ADHOC_NOISE = (
     "datasourceWarning",
     "operatorId",
 )
-GENERATED_RULE = re.compile(
-    r"^\.dashboard-component-chart-holder(:has\(> #CHART-[\w-]+\))? "
-    r"(\.header-title::after \{ content|p:has\(\+ \.ant-empty|\.ant-empty-description)"
-    r"|body:has\(#CHART-\w+ ~|\.grid-row:has\(#CHART-\w+\):has\(\.ant-empty\)"
-)
+GENERATED_CSS = re.compile(rf"\n?{re.escape(layout.BEGIN)}.*?{re.escape(layout.END)}", re.DOTALL)
 SIZES = {name: size for size, name in layout.HEADINGS.items()}
 BARS = {name: bar for bar, name in layout.FILTER_BARS.items()}
 TYPES = {name: kind for kind, name in layout.FILTER_TYPES.items()}
@@ -299,13 +295,7 @@ def settings(
 
 def _own_css(css: str, position: dict[str, Any], names: dict[str, str]) -> str:
     """Return a dashboard's CSS without the generated rules, with `chart(<name>)` as selectors."""
-    generated = {*layout.DESCRIPTION.splitlines(), *layout.CARDS.splitlines()}
-    lines = [
-        line
-        for line in css.replace(f"{layout.PHONE}\n", "").splitlines()
-        if line not in generated and not GENERATED_RULE.match(line)
-    ]
-    text = "\n".join(lines).strip()
+    text = GENERATED_CSS.sub("", css).strip()
     for item in placed(position):
         name = names.get(parse_uuid(item["meta"]["uuid"])) if "uuid" in item["meta"] else None
         if name:

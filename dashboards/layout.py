@@ -25,6 +25,10 @@ FILTER_BARS = {"left": "VERTICAL", "top": "HORIZONTAL"}
 GRID = ["ROOT_ID", "GRID_ID"]
 TRANSPARENT = {"background": "BACKGROUND_TRANSPARENT"}
 
+#: What stands around the rules that are made of the code: a pull takes what is outside of them.
+BEGIN = "/* Made from the code: a change here is lost. */"
+END = "/* Rules of your own, from here on. */"
+
 #: What holds a chart in the page.
 HOLDER = ".dashboard-component-chart-holder"
 #: Superset's words where a chart has nothing to draw: a title, and this line below it.
@@ -56,13 +60,23 @@ ONE_CITY = (
     "border-radius: 8px; }}"
 )
 
-#: A card that is alone in its row and has nothing to show is as low as its text.
+#: A row that has nothing to show is as low as its texts.
 LOW = """\
-.grid-row:has(#CHART-{chart}):has(.ant-empty) :is(.resizable-container, .chart-slice, \
-.dashboard-component-chart-holder), .grid-row:has(#CHART-{chart}):has(.ant-empty) \
-{{ height: auto !important; min-height: 0; }}
-.grid-row:has(#CHART-{chart}):has(.ant-empty) :is(.dashboard-chart, .chart-container, \
-.slice_container) {{ height: 56px !important; }}"""
+.grid-row:has(.ant-empty):not(:has(table, canvas, .loading, .dashboard-markdown)) \
+:is(.resizable-container, .chart-slice, .dashboard-component-chart-holder), \
+.grid-row:has(.ant-empty):not(:has(table, canvas, .loading, .dashboard-markdown)) \
+{ height: auto !important; min-height: 0 !important; }
+.grid-row:has(.ant-empty):not(:has(table, canvas, .loading, .dashboard-markdown)) \
+:is(.dashboard-chart, .chart-container, .slice_container) { height: 56px !important; }"""
+
+#: A row of tables is as tall as they are: no blank space below them, and none scrolls in its card.
+TALL = """\
+.grid-row:has({anchors}):has(table) {{ height: auto !important; align-items: stretch; }}
+.grid-row:has({anchors}):has(table) :is(.chart-slice, .dashboard-chart, .chart-container, \
+.slice_container, .superset-chart-table, .superset-chart-table div:has(table)) \
+{{ height: auto !important; }}
+.grid-row:has({anchors}):has(table) :is(.resizable-container, \
+.dashboard-component-chart-holder) {{ height: 100% !important; min-height: 0 !important; }}"""
 
 #: On a phone, a row of three charts becomes three rows, and what is wider scrolls in its card.
 #: Superset gives charts their width from the grid's: three times the screen, less the gaps.
@@ -291,12 +305,12 @@ def css(dashboard: Dashboard) -> str:
     its API does not send.
     """
     own = re.sub(r"chart\(([a-z0-9_]+)\)", lambda found: selector(found[1]), dashboard.css)
-    return "\n".join([own.strip(), *generated_rules(dashboard)]).strip()
+    return "\n".join([own.strip(), BEGIN, *generated_rules(dashboard), END]).strip()
 
 
 def generated_rules(dashboard: Dashboard) -> list[str]:
     """Return the rules of all cards, for phones, and of the keys that CSS has to bring about."""
-    rules = [*CARDS.splitlines(), *PHONE.splitlines()]
+    rules = [*CARDS.splitlines(), *LOW.splitlines(), *PHONE.splitlines()]
     if dashboard.one_city:
         rules.append(ONE_CITY.format(chart=dashboard.one_city))
     if dashboard.show_descriptions:
@@ -304,10 +318,12 @@ def generated_rules(dashboard: Dashboard) -> list[str]:
     if dashboard.empty:
         rules += _empty_rules(HOLDER, dashboard.empty)
     for row in dashboard.all_rows:
-        if len(row.cells) == 1 and row.cells[0].chart:
-            rules += LOW.format(chart=row.cells[0].chart).splitlines()
-        for name in (name for cell in row.cells for name in cell.charts):
-            chart, place = dashboard.charts[name], selector(name)
+        charts = [dashboard.charts[name] for cell in row.cells for name in cell.charts]
+        if charts and all(chart.type == "table" for chart in charts):
+            anchors = ", ".join(f"#CHART-{chart.name}" for chart in charts)
+            rules += TALL.format(anchors=anchors).splitlines()
+        for chart in charts:
+            place = selector(chart.name)
             if dashboard.show_descriptions and chart.text and not row.plain:
                 text = _quoted(chart.text)
                 rules.append(f"{place} .header-title::after {{ content: {text}; }}")

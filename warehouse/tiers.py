@@ -1,7 +1,8 @@
 """Who may read which rows: roles, tiers, and the rights by which PostgreSQL enforces them.
 
 Each source's manifest has a tier: open, internal or restricted. Each model of dbt declares in
-`meta.tier` whether it is of one tier as a whole, or `source`: each row has the tier of its source.
+`meta.tier` whether it is of one tier as a whole, or `source`: each row has the tier of its source,
+or `department`: each row is its department's.
 The function `access.protect` makes grants and row-level security of that. dbt calls it for each
 relation in the transaction that makes it, and the loader for each table of `raw`; a relation that
 nobody has declared is read by roles of the restricted tier only.
@@ -10,6 +11,7 @@ nobody has declared is read by roles of the restricted tier only.
 |---|---|
 | `open`, `internal`, `restricted` | roles of that tier or a stricter one read all rows |
 | `internal`, with a column `department_id` | heads read their department's rows, too |
+| `department`, a table | the same; other roles may ask and get no row, so a page can say so |
 | `source`, a table | rows whose source's tier is the role's or a less strict one |
 | `source`, a view | what the reader may read of the tables that it selects from |
 
@@ -157,6 +159,7 @@ declare
     source_key text;
     has_department boolean;
     by_department boolean := false;
+    asked_by_all boolean := false;
     open_rows text := 'true';
     internal_rows text := 'true';
     own_rows text;
@@ -171,11 +174,22 @@ begin
     from pg_class c join pg_namespace n on n.oid = c.relnamespace where c.oid = relation;
     declared := coalesce(declared, 'restricted');
     columns := coalesce(columns, '{}');
-    if declared not in ('open', 'internal', 'restricted', 'source') then
-        raise exception '%: tier is %; write open, internal, restricted or source',
+    if declared not in ('open', 'internal', 'restricted', 'source', 'department') then
+        raise exception '%: tier is %; write open, internal, restricted, source or department',
                         relation, declared;
     end if;
     declared_as := declared;
+    has_department := 2 = (select count(*) from pg_attribute where attrelid = relation
+                           and attname in ('city_id', 'department_id') and not attisdropped);
+    if declared = 'department' then
+        if not (has_department and place.is_table) then
+            raise exception '%: tier is department, which a table with the columns city_id and '
+                            'department_id may have; write internal', relation;
+        end if;
+        declared := 'internal';
+        asked_by_all := true;
+        open_rows := 'false';
+    end if;
     source_key := case
         when place.schema in ('raw', 'stage') then place.name
         when place.schema = 'staging' and place.name like 'stg\\_%\\_\\_%'
@@ -190,7 +204,7 @@ begin
                 when fact_name is not null then s.fact = fact_name
                 else true end)
         else false end;
-    wanted := md5(concat_ws('|', declared, fact_name, columns::text, holds_restricted::text,
+    wanted := md5(concat_ws('|', declared_as, fact_name, columns::text, holds_restricted::text,
         (select string_agg(r::text, ',' order by role_name) from access.role r), '2'));
     if exists (select from access.relation r
                where r.schema_name = place.schema and r.relation_name = place.name
@@ -198,8 +212,6 @@ begin
         return;
     end if;
 
-    has_department := 2 = (select count(*) from pg_attribute where attrelid = relation
-                           and attname in ('city_id', 'department_id') and not attisdropped);
     if declared = 'source' and place.is_table then
         by_department := true;
         if source_key is not null then
@@ -263,7 +275,8 @@ begin
                                  else r.tier end as tier
         from access.role r
         where place.schema = any(r.schemas)
-          and (declared = 'source' or access.rank(declared) <= access.rank(r.tier)
+          and (declared = 'source' or asked_by_all
+               or access.rank(declared) <= access.rank(r.tier)
                or (r.own_department and by_department))
         order by 1
     loop

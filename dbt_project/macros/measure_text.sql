@@ -64,3 +64,47 @@
         when 'no_denominator' then 'nothing to divide by'
     end
 {%- endmacro %}
+
+{# How a measure stands against its target, in words; `n` is what its value rests on. #}
+{% macro standing_text(value, n, target, score, definition) -%}
+    case
+        when {{ value }} is null then 'Not known'
+        when {{ definition }}.direction = 'none' or {{ target }} is null then 'No target'
+        -- Of a sample of few records, the next month may say the contrary.
+        when
+            {{ n }} < 50
+            and {{ definition }}.event_grain = 'day'
+            and {{ definition }}.aggregate not in ('count', 'sum', 'stock')
+            then
+                case when {{ score }} >= 1 then 'On' else 'Off' end
+                || ' target, few records'
+        when {{ score }} >= 1 then 'On target'
+        else 'Off target'
+    end
+{%- endmacro %}
+
+{# A measure's name, with its unit where the text of its value has none. #}
+{% macro measure_name(definition) -%}
+    case
+        when
+            {{ definition }}.unit in (
+                '%', 'share', '-1 to 1', 'days', 'hours', 'minutes', 'seconds'
+            )
+            or {{ definition }}.unit like 'requests%'
+            then {{ definition }}.metric_name
+        else {{ definition }}.metric_name || ', ' || {{ definition }}.unit
+    end
+{%- endmacro %}
+
+{# The months of a trailing year as text, and how many of the 12 they are; `end` is the day after. #}
+{% macro year_text(first, end, months) -%}
+    case
+        when {{ months }} > 1 then to_char({{ first }}, 'Mon YYYY') || ' to '
+        else ''
+    end
+    || to_char({{ end }} - 1, 'Mon YYYY')
+    || case
+        when {{ months }} < 12 then ', ' || {{ months }} || ' of 12 months'
+        else ''
+    end
+{%- endmacro %}

@@ -54,6 +54,28 @@ def test_a_person_sees_the_page_of_open_figures_and_no_more(stack):
     assert "'boss' is no role" in refused.stderr
 
 
+def test_a_head_has_the_own_department_on_its_page_and_an_open_reader_none(stack):
+    """Without choosing anything: the database gives each reader the own rows."""
+    head = ("--role", "department_head", "--city", "demo", "--department", "sanitation")
+    people = {"dora": head, "zack": ("--role", "reader_open")}
+    address, seen = stack.settings.url("superset"), {}
+    for name, role in people.items():
+        password = password_of(stack.command("users", "add", name, *role).stdout)
+        with open_dashboard(address, name, password, "department", executable=ensure()) as page:
+            seen[name] = {chart.title: chart for chart in look(page)}
+        stack.command("users", "remove", name)
+    (others,) = stack.sql(
+        "select array_agg(department_name) from reporting.rpt_department "
+        "where city_id = 'demo' and department_id <> 'sanitation'"
+    )
+    shown = " ".join(chart.text for chart in seen["dora"].values())
+    assert problems(list(seen["dora"].values())) == []
+    assert "Missed collection" in seen["dora"]["The cases"].text
+    assert "Sanitation" in shown and not [name for name in others[0] if name in shown]
+    cards = {title: chart for title, chart in seen["zack"].items() if title != "The city"}
+    assert len(cards) > 5 and all(chart.empty for chart in cards.values())
+
+
 def test_doctor_finds_roles_and_rights_as_they_should_be(stack):
     findings = json.loads(stack.command("doctor", "--json").stdout)
     assert [f for f in findings if f["check"] == "roles"] == [

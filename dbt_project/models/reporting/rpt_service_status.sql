@@ -107,6 +107,7 @@ select
     catalogued.source_id,
     catalogued.title,
     catalogued.department_id,
+    catalogued.feeds,
     catalogued.tier,
     catalogued.owner,
     expected.as_of,

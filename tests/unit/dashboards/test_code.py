@@ -305,10 +305,13 @@ def test_every_filter_that_depends_on_the_city_goes_back_or_has_several_values()
                 assert filters[item.name]["controlValues"]["defaultToFirstItem"] is True
 
 
-def test_a_card_alone_in_its_row_is_low_when_it_is_empty():
+def test_a_row_that_is_empty_is_low_and_one_of_tables_as_tall_as_they_are():
     rules = css(overview())
-    assert ".grid-row:has(#CHART-source_notes):has(.ant-empty)" in rules
-    assert ".grid-row:has(#CHART-refuse)" not in rules
+    assert ".grid-row:has(.ant-empty):not(:has(table, canvas" in rules
+    assert ".grid-row:has(#CHART-measures):has(table)" in rules
+    # A chart needs the height that the code gives it.
+    assert ".grid-row:has(#CHART-refuse" not in rules
+    assert ".grid-row:has(#CHART-sentiment_shares, #CHART-worst_topics)" not in rules
 
 
 def test_what_an_indicator_means_is_written_once(compiled, code: Path):

@@ -58,8 +58,26 @@ def test_a_head_reads_the_open_rows_and_those_of_the_own_department(ask):
     assert ask("reader_open", rounds) == []
     months = "select distinct city_id, department_id from reporting.rpt_department_month"
     assert ask("head", months) == [("demo", "sanitation")]
-    with pytest.raises(DENIED):
-        ask("reader_open", months)
+
+
+#: What the page of departments shows; the view reads one of the tables as its reader does. Beside
+#: them is rpt_department_district, of which these rows make nothing: they are in no district.
+DEPARTMENT = (
+    *("rpt_department", "rpt_department_measure", "rpt_department_month"),
+    *("rpt_department_service", "rpt_department_case", "rpt_department_source"),
+)
+
+
+@pytest.mark.parametrize("report", DEPARTMENT)
+def test_a_report_of_departments_is_each_departments_own(ask, report):
+    whose = f"select distinct city_id || '.' || department_id from reporting.{report}"
+    everybodys = one_column(ask("cio", whose))
+    assert {"demo.sanitation", "demo.transport"} < set(everybodys)
+    assert one_column(ask("analyst", whose)) == everybodys
+    assert one_column(ask("head", whose)) == ["demo.sanitation"]
+    # allowed to ask, so that the page says it instead of showing an error
+    for role in OPEN:
+        assert ask(role, whose) == [], role
 
 
 def test_exact_places_of_requests_reach_no_open_reader(ask):
@@ -211,6 +229,12 @@ def test_an_unknown_tier_is_refused(walls):
         pytest.raises(psycopg.errors.RaiseException, match="write open, internal, restricted"),
     ):
         tiers.protect(connection, "marts.fct_kpi", "public")
+    # rows of no department are nobody's
+    with (
+        psycopg.connect(walls.url) as connection,
+        pytest.raises(psycopg.errors.RaiseException, match="write internal"),
+    ):
+        tiers.protect(connection, "marts.fct_kpi", "department")
 
 
 def test_statements_of_restricted_readers_are_logged_and_they_cannot_switch_it_off(ask, postgres):

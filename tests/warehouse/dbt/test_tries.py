@@ -11,7 +11,10 @@ from warehouse.bootstrap import role_url
 SECRET = {
     "analyst": ("secret mail", "E20240102-01"),
     "cio": ("secret mail", "E20240102-01"),
-    "reader_open": ("secret mail", "an answer", "E20240102-01", "S20240102-01", "41.5"),
+    "reader_open": (
+        *("secret mail", "an answer", "E20240102-01", "S20240102-01", "41.5"),
+        *("20240102-0001", "20240102-0002"),
+    ),
     "head": ("secret mail", "an answer", "E20240102-01", "20240102-0002"),
 }
 
@@ -152,6 +155,23 @@ TRIES += [
         "head",
         "other department's months",
         "select * from reporting.rpt_department_month where department_id <> 'sanitation'",
+    ),
+    (
+        "head",
+        "other department's cases",
+        "select * from reporting.rpt_department_case where department_id <> 'sanitation'",
+    ),
+    (
+        "head",
+        "other department's cases by join",
+        "select c.* from marts.dim_department d "
+        "left join reporting.rpt_department_case c using (city_id, department_id)",
+    ),
+    ("reader_open", "cases", "select * from reporting.rpt_department_case"),
+    (
+        "reader_open",
+        "cases by rows",
+        "select c::text from reporting.rpt_department_case c, marts.dim_city",
     ),
 ]
 

@@ -31,14 +31,7 @@ select
     definition.metric_name,
     definition.field,
     definition.unit,
-    case
-        -- Its text has the unit.
-        when
-            definition.unit in ('%', 'share', '-1 to 1', 'days', 'hours', 'minutes', 'seconds')
-            or definition.unit like 'requests%'
-            then definition.metric_name
-        else definition.metric_name || ', ' || definition.unit
-    end as measure,
+    {{ measure_name('definition') }} as measure,
     carded.month,
     carded.month_n as n,
     carded.month_value as value,
@@ -50,20 +43,10 @@ select
     carded.month_target as target,
     {{ measure_text('carded.month_target', 'definition') }} as target_text,
     carded.month_score as score,
-    case
-        when carded.month_value is null then 'Not known'
-        when definition.direction = 'none' or carded.month_target is null then 'No target'
-        -- Of a sample of few records, the next month may say the contrary.
-        when
-            carded.month_n < 50
-            and definition.event_grain = 'day'
-            and definition.aggregate not in ('count', 'sum', 'stock')
-            then
-                case when carded.month_score >= 1 then 'On' else 'Off' end
-                || ' target, few records'
-        when carded.month_score >= 1 then 'On target'
-        else 'Off target'
-    end as standing,
+    {{ standing_text(
+        'carded.month_value', 'carded.month_n', 'carded.month_target', 'carded.month_score',
+        'definition'
+    ) }} as standing,
     carded.year_before,
     {{ measure_text('carded.year_before', 'definition') }} as year_before_text,
     carded.year_end,
@@ -74,15 +57,8 @@ select
         || case when definition.aggregate in ('count', 'sum') then ' a month' else '' end,
         {{ null_reason_text('carded.year_null_reason', 'carded.year_n', 'definition.min_n') }}
     ) as year_value_text,
-    case
-        when carded.year_months > 1 then to_char(carded.year_covered_from, 'Mon YYYY') || ' to '
-        else ''
-    end
-    || to_char(carded.year_end - 1, 'Mon YYYY')
-    || case
-        when carded.year_months < 12 then ', ' || carded.year_months || ' of 12 months'
-        else ''
-    end as year_period
+    {{ year_text('carded.year_covered_from', 'carded.year_end', 'carded.year_months') }}
+        as year_period
 from known
 inner join {{ ref('kpi_definition') }} as definition on known.metric_id = definition.metric_id
 inner join {{ ref('dim_city') }} as city on known.city_id = city.city_id

@@ -1,6 +1,6 @@
 {%- set metrics = [
     'requests_opened', 'requests_closed', 'median_days_to_close', 'p90_days_to_close',
-    'closed_on_time_pct', 'overdue_open_pct'
+    'closed_on_time_pct', 'overdue_open_pct', 'requests_backlog', 'median_backlog_age'
 ] -%}
 
 -- Values are those of the indicators by department: no formula stands here.
@@ -33,8 +33,9 @@ select
     kpi.city_id,
     city.city_name,
     kpi.department_id,
-    department.department_name,
+    coalesce(department.department_name, kpi.department_id) as department_name,
     kpi.month,
+    extract(year from kpi.month)::integer as year,
     kpi.is_complete,
     coalesce(kpi.requests_opened_n, 0) as requests_opened,
     coalesce(kpi.requests_closed_n, 0) as requests_closed,
@@ -48,7 +49,10 @@ select
     kpi.closed_on_time_pct,
     kpi.closed_on_time_pct_null_reason,
     kpi.overdue_open_pct,
-    kpi.overdue_open_pct_null_reason
+    kpi.overdue_open_pct_null_reason,
+    kpi.requests_backlog::bigint as requests_backlog,
+    kpi.median_backlog_age,
+    kpi.median_backlog_age_null_reason
 from kpi
 inner join {{ ref('dim_city') }} as city on kpi.city_id = city.city_id
 left join {{ ref('dim_department') }} as department

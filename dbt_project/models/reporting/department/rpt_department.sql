@@ -1,0 +1,56 @@
+-- The departments that answer requests or keep a source, each with its trailing year.
+with departments as (
+    select
+        city_id,
+        department_id
+    from {{ ref('int_department_part') }}
+    union
+    select
+        city_id,
+        department_id
+    from {{ ref('source_catalog') }}
+),
+
+year as (
+    select
+        city_id,
+        department_id,
+        covered_from,
+        period_end,
+        months_covered
+    from {{ ref('int_kpi_value') }}
+    where
+        metric_id = 'closed_on_time_pct'
+        and period_grain = 'trailing_12_months'
+        and district_id = '*'
+        and department_id <> '*'
+)
+
+select
+    departments.city_id,
+    city.city_name,
+    departments.department_id,
+    coalesce(department.department_name, departments.department_id) as department_name,
+    {{ year_text('year.covered_from', 'year.period_end', 'year.months_covered') }} as year_period,
+    {{ department_part_columns() }}
+from departments
+inner join {{ ref('dim_city') }} as city on departments.city_id = city.city_id
+left join {{ ref('dim_department') }} as department
+    on
+        departments.city_id = department.city_id
+        and departments.department_id = department.department_id
+left join {{ ref('int_department_part') }} as part
+    on
+        departments.city_id = part.city_id
+        and departments.department_id = part.department_id
+        and part.service_id = '*'
+        and part.district_id = '*'
+left join {{ ref('rpt_kpi_scorecard') }} as target
+    on
+        departments.city_id = target.city_id
+        and target.metric_id = 'closed_on_time_pct'
+        and target.district_id = '*'
+left join year
+    on
+        departments.city_id = year.city_id
+        and departments.department_id = year.department_id
