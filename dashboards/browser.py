@@ -110,7 +110,7 @@ def open_dashboard(
 
     `executable` is a Chromium or Chrome. `filters` is what `choose` makes. `width` is the window's,
     in pixels.
-    Raises `PageError` when charts are still loading after `timeout` seconds.
+    Raises `PageError` when charts are still loading after `timeout` seconds, or nobody is logged in.
     """
     from playwright.sync_api import sync_playwright
 
@@ -124,6 +124,8 @@ def open_dashboard(
             log_in(page, url, user, password)
             query = urlencode({"native_filters": filters}) if filters else ""
             page.goto(f"{url}/superset/dashboard/{slug}/?{query}")
+            if "/login" in page.url:
+                raise PageError(f"Superset at {url} forgot the login of {user!r}; try again")
             wait_until_drawn(page, timeout)
             # Superset draws only what is in view: the window becomes as tall as the page.
             tall = page.evaluate("document.documentElement.scrollHeight")
@@ -156,7 +158,9 @@ def log_in(page: Page, url: str, user: str, password: str) -> None:
         return response.request.method == "POST" and "/login" in response.url
 
     try:
-        page.goto(f"{url}/login/")
+        # An answer to a request of the login page itself that comes after the login would replace
+        # the session's cookie by that of nobody.
+        page.goto(f"{url}/login/", wait_until="networkidle")
         page.locator("input[name=username], #username").first.fill(user)
         page.locator("input[name=password], #password").first.fill(password)
         with page.expect_response(is_answer) as answer:

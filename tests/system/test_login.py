@@ -16,16 +16,22 @@ FORM = b"""<form method=post action=/login/><input name=username><input name=pas
 
 
 @contextmanager
-def server(sends_to: str | None) -> Iterator[str]:
-    """A login page that sends everybody to a page, or never answers; yields its address."""
+def server(sends_to: str | None, form: bytes = FORM) -> Iterator[str]:
+    """A login page that sends everybody to a page, or never answers; yields its address.
+
+    /late is answered after a second, the page behind the login after two.
+    """
     ended = threading.Event()
 
     class Login(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
+            ended.wait({"/late": 1, "/superset/welcome/": 2}.get(self.path, 0))
             self.send_response(200)
             self.send_header("Content-Type", "text/html")
+            if self.path == "/late":
+                self.send_header("Set-Cookie", "session=nobody; Path=/")
             self.end_headers()
-            self.wfile.write(FORM if self.path.startswith("/login") else b"welcome")
+            self.wfile.write(form if self.path.startswith("/login") else b"welcome")
 
         def do_POST(self) -> None:
             self.rfile.read(int(self.headers["Content-Length"]))
@@ -33,6 +39,7 @@ def server(sends_to: str | None) -> Iterator[str]:
                 ended.wait()
                 return
             self.send_response(302)
+            self.send_header("Set-Cookie", "session=admin; Path=/")
             self.send_header("Location", sends_to)
             self.end_headers()
 
@@ -66,6 +73,14 @@ def test_who_is_let_in_sees_another_page(page):
     with server("/superset/welcome/") as url:
         log_in(page, url, "admin", "secret")
         assert page.url == f"{url}/superset/welcome/"
+
+
+def test_what_the_login_page_asked_for_does_not_end_the_session(page):
+    with server("/superset/welcome/", FORM + b"<script>fetch('/late')</script>") as url:
+        log_in(page, url, "admin", "secret")
+        page.wait_for_timeout(2000)
+        (cookie,) = [one for one in page.context.cookies() if one["name"] == "session"]
+    assert cookie["value"] == "admin"
 
 
 def test_who_is_refused_is_told_so_at_once(page):
