@@ -108,6 +108,23 @@ create table if not exists access.relation (
     primary key (schema_name, relation_name)
 );
 
+-- When each table was built: what is kept of answers from it is dropped then. See
+-- infra/local/superset/readers.py.
+create table if not exists access.built (
+    relation text primary key,                  -- schema.name
+    built_at timestamp with time zone not null
+);
+
+-- dbt calls it in the transaction that makes a relation. A view follows what it reads, unbuilt.
+create or replace function access.note_built(made regclass) returns void
+language sql as $$
+    insert into access.built
+    select n.nspname || '.' || c.relname, clock_timestamp()
+    from pg_class c join pg_namespace n on n.oid = c.relnamespace
+    where c.oid = made and c.relkind in ('r', 'p')
+    on conflict (relation) do update set built_at = excluded.built_at
+$$;
+
 -- The departments that the current role is head of.
 create or replace view access.my_department as
 select split_part(substr(rolname, 6), '__', 1) as city_id,
@@ -396,7 +413,9 @@ def create_access(connection: psycopg.Connection, schemas: Iterable[str]) -> Non
         connection.execute(f"revoke all on schema access from {role}")
         connection.execute(f"grant usage on schema access to {role}")
         connection.execute(f"revoke all on all tables in schema access from {role}")
-        connection.execute(f"grant select on access.source, access.my_department to {role}")
+        connection.execute(
+            f"grant select on access.source, access.built, access.my_department to {role}"
+        )
         if rights.tier == "restricted":
             connection.execute(f"grant execute on function access.note_read to {role}")
         for schema in schemas:

@@ -1,6 +1,7 @@
 {#
   Grants and row-level security by the tier that the model declares, in the transaction that makes
-  the relation: dbt replaces tables, and their rights go with the old one. See warehouse/tiers.py.
+  the relation: dbt replaces tables, and their rights go with the old one. And when it was built, by
+  which pages drop answers that they kept. See warehouse/tiers.py.
 #}
 {% macro protect_after_build(relation) -%}
     {%- if execute -%}
@@ -18,6 +19,7 @@
         select access.protect(
             '{{ relation.schema }}.{{ relation.identifier }}'::regclass, '{{ tier }}',
             {{ "'" ~ fact ~ "'" if fact else 'null' }}, '{{ tojson(stricter) }}'
-        )
+        ),
+        access.note_built('{{ relation.schema }}.{{ relation.identifier }}'::regclass)
     {%- endif -%}
 {%- endmacro %}

@@ -49,6 +49,15 @@ _CACHE = {
     "CACHE_DIR": str(_settings.home / "superset" / "cache"),
     "CACHE_DEFAULT_TIMEOUT": 7 * 24 * 3600,
 }
+# Answers to charts. `ReaderSecurityManager` makes their keys: of a reader's login on the warehouse
+# and of the tables' builds, so that they are dropped when data or rights change.
+DATA_CACHE_CONFIG = {
+    **_CACHE,
+    "CACHE_KEY_PREFIX": "data_",
+    "CACHE_DIR": str(_settings.home / "superset" / "answers"),
+    "CACHE_DEFAULT_TIMEOUT": 24 * 3600,
+    "CACHE_THRESHOLD": 5000,
+}
 # The warehouse answers each reader as the reader's own role; a cached answer is of one role.
 DB_CONNECTION_MUTATOR = connect_as_reader
 CUSTOM_SECURITY_MANAGER = ReaderSecurityManager

@@ -86,6 +86,7 @@ def superset(postgres, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sup
                 f"create table {table} as select * from ({rows}) as r({', '.join(columns)})"
             )
             connection.execute("select access.protect(%s::regclass, %s)", [table, tier])
+            connection.execute("select access.note_built(%s::regclass)", [table])
         connection.execute(
             "create view reporting.rpt_session as "
             "select session_user || ' ' || current_setting('application_name') as text"
