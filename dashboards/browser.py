@@ -110,7 +110,8 @@ def open_dashboard(
 
     `executable` is a Chromium or Chrome. `filters` is what `choose` makes. `width` is the window's,
     in pixels.
-    Raises `PageError` when charts are still loading after `timeout` seconds, or nobody is logged in.
+    Raises `PageError` when charts are still loading after `timeout` seconds, or nobody is logged
+    in.
     """
     from playwright.sync_api import sync_playwright
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import uuid5
 
-from dashboards.code import NAMESPACE, Cell, Dashboard, Filter, Row, Stacked
+from dashboards.code import NAMESPACE, Cell, Chart, Dashboard, Dataset, Filter, Row, Stacked
 
 #: Superset's heading sizes.
 HEADINGS = {"small": "SMALL_HEADER", "medium": "MEDIUM_HEADER", "large": "LARGE_HEADER"}
@@ -79,10 +79,13 @@ TALL = """\
 .dashboard-component-chart-holder) {{ height: 100% !important; min-height: 0 !important; }}"""
 
 #: On a phone, a row of three charts becomes three rows, and what is wider scrolls in its card.
-#: Superset gives charts their width from the grid's: three times the screen, less the gaps.
+#: Superset gives charts their width from the grid's: three times the screen, less the gaps. A line
+#: of a table becomes a list of its cells, each with its label (`_phone_labels`); its head, which
+#: Superset measures before it shows a table, is only out of sight.
 PHONE = """\
 @media (max-width: 700px) {
   body { overflow-x: hidden; }
+  .dashboard, .dashboard-content { max-width: 100vw; overflow-x: clip; }
   .grid-container { width: 1056px; min-width: 1056px; }
   .grid-row { flex-wrap: wrap !important; width: calc(100vw - 32px) !important; row-gap: 12px; }
   .grid-row, .grid-row > div { height: auto !important; min-width: 0 !important; }
@@ -93,6 +96,20 @@ PHONE = """\
   .ant-empty-description { position: absolute; left: 0; top: 8px; width: min(100%, 100vw - 64px); }
   .dashboard-markdown .resizable-container { height: auto !important; }
   .dashboard-markdown .dashboard-component-chart-holder > * { max-width: calc(100vw - 64px); }
+  :is(.resizable-container, .dashboard-component-chart-holder, .chart-slice, .dashboard-chart, \
+.chart-container, .slice_container):has(table) { height: auto !important; }
+  .superset-chart-table, .superset-chart-table div:has(table) { width: auto !important; \
+max-width: calc(100vw - 64px) !important; height: auto !important; overflow: visible !important; }
+  .superset-chart-table :is(colgroup, .cell-bar) { display: none; }
+  .superset-chart-table thead { position: absolute; left: 0; top: 0; clip-path: inset(100%); }
+  .superset-chart-table :is(table, tbody, tr) { display: block; width: 100% !important; }
+  .superset-chart-table tr { padding: 6px 0; border-bottom: 1px solid #d9dee4; }
+  .superset-chart-table td { display: flex !important; justify-content: space-between; gap: 12px; \
+box-sizing: border-box; width: 100% !important; border: 0 !important; padding: 2px 4px !important; \
+text-align: right !important; white-space: normal !important; }
+  .superset-chart-table td:first-child { font-weight: 600; text-align: left !important; }
+  .superset-chart-table td::before { flex: 0 0 auto; max-width: 45%; text-align: left; \
+color: #5f6b7a; font-size: 12px; }
   #main-menu .ant-menu, #main-menu .ant-row > .ant-col:not(:first-child) { display: none; }
 }"""
 
@@ -324,12 +341,41 @@ def generated_rules(dashboard: Dashboard) -> list[str]:
             rules += TALL.format(anchors=anchors).splitlines()
         for chart in charts:
             place = selector(chart.name)
-            if dashboard.show_descriptions and chart.text and not row.plain:
-                text = _quoted(chart.text)
-                rules.append(f"{place} .header-title::after {{ content: {text}; }}")
+            text = "" if row.plain else chart.text
+            note = not_reached(dashboard, chart.name)
+            if dashboard.show_descriptions and (text or note):
+                words = _quoted(" ".join(filter(None, [text, note])))
+                rules.append(f"{place} .header-title::after {{ content: {words}; }}")
+            rules += _phone_labels(chart, dashboard.datasets[chart.dataset])
             if chart.empty:
                 rules += _empty_rules(place, chart.empty)
     return rules
+
+
+def _phone_labels(chart: Chart, dataset: Dataset) -> Iterator[str]:
+    """Yield the rules that write a table's labels before its cells on a phone, but the first."""
+    if chart.type != "table":
+        return
+    params = chart.params
+    raw = params.get("query_mode") == "raw"
+    keys = ["all_columns"] if raw else ["groupby", "metrics"]
+    names = [name for key in keys for name in params.get(key) or () if isinstance(name, str)]
+    config = params.get("column_config") or {}
+    shown = [name for name in names if config.get(name, {}).get("visible") is not False]
+    for place, name in enumerate(shown[1:], 2):
+        known = dataset.columns.get(name) or dataset.metrics.get(name)
+        label = _quoted((known and known.label) or name)
+        cell = f"{selector(chart.name)} td:nth-child({place})::before"
+        yield f"@media (max-width: 700px) {{ {cell} {{ content: {label}; }} }}"
+
+
+def not_reached(dashboard: Dashboard, chart: str) -> str:
+    """Return a sentence that names the filters which do not reach a chart; empty where all do."""
+    if chart == dashboard.one_city:
+        return ""
+    # What a name has in brackets is how the filter is used.
+    names = [item.name.partition(" (")[0] for item in dashboard.filters if chart in item.not_on]
+    return f"Not filtered by {' or '.join(names)}." if names else ""
 
 
 def _empty_rules(place: str, text: str) -> list[str]:

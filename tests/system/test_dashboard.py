@@ -178,7 +178,11 @@ def test_on_a_phone_every_card_is_as_wide_as_the_screen_at_most(stack):
             float(tile.evaluate("e => parseFloat(getComputedStyle(e).fontSize)"))
             for tile in tiles.all()
         ]
+        wide = page.evaluate("document.documentElement.scrollWidth")
+        warning = page.get_by_text("Simulated: this city does not exist").bounding_box()
     assert all(left >= 0 and left + width <= 390 and width >= 150 for left, width in cards)
+    assert wide == 390
+    assert warning["x"] >= 0 and warning["x"] + warning["width"] <= 390
     assert min(sizes) >= 20
 
 

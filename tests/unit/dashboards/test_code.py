@@ -16,7 +16,15 @@ from dashboards.code import (
     load_dashboards,
     place_uuid,
 )
-from dashboards.layout import HOLDER, chart_numbers, css, metadata, positions, selector
+from dashboards.layout import (
+    HOLDER,
+    chart_numbers,
+    css,
+    metadata,
+    not_reached,
+    positions,
+    selector,
+)
 from dashboards.relations import DBT_DIR
 
 
@@ -195,9 +203,9 @@ def test_layout_places_every_chart_once_and_scopes_filters():
         if key.startswith("ROW-"):
             assert sum(tree[child]["meta"]["width"] for child in item["children"]) <= 12
     filters = {f["name"]: f for f in metadata(dashboard)["native_filter_configuration"]}
-    assert list(filters) == ["City", "District", "Years of the timelines (empty: all)"]
+    assert list(filters) == ["City", "District", "Years (empty: all)"]
     # Tiles are of the newest full month, as the table beside them, whatever the timelines' years.
-    years = filters["Years of the timelines (empty: all)"]["scope"]["excluded"]
+    years = filters["Years (empty: all)"]["scope"]["excluded"]
     tiles = [n for n, chart in dashboard.charts.items() if chart.type == "big_number"]
     assert len(tiles) == 6 and {numbers[name] for name in tiles} <= set(years)
     assert filters["District"]["cascadeParentIds"] == [filters["City"]["id"]]
@@ -230,6 +238,26 @@ def test_a_chart_has_its_own_text_where_there_is_no_data():
     # One without a text of its own has the dashboard's.
     assert f"{selector('refuse')} .ant-empty" not in rules
     assert f'{HOLDER} .ant-empty-description::after {{ content: "{dashboard.empty}"' in rules
+
+
+def test_a_chart_says_which_filters_do_not_reach_it():
+    dashboard = overview()
+    years = next(f.name for f in dashboard.filters if f.column == "year").partition(" (")[0]
+    assert not_reached(dashboard, "refuse") == ""
+    assert not_reached(dashboard, "district_scorecard") == f"Not filtered by District or {years}."
+    # A tile has no description, and says that all the same; the table of cities is how to choose.
+    assert f"Not filtered by {years}." in css(dashboard).split(selector("requests_opened"))[-1]
+    assert not_reached(dashboard, "city_status") == ""
+
+
+def test_on_a_phone_each_cell_of_a_table_has_its_label():
+    rules = css(overview()).splitlines()
+    cell = f"{selector('district_scorecard')} td:nth-child"
+    labels = [line for line in rules if cell in line]
+    assert f"{cell}(2)::before {{ content: " in labels[0]
+    # The first is a line's title; columns that only colour others are not shown.
+    assert [line for line in labels if "(1)" in line] == []
+    assert len(labels) == 8 and 'content: "Comments (n)"' in " ".join(labels)
 
 
 def test_two_datasets_on_one_relation(code: Path):
