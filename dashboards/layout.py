@@ -74,7 +74,7 @@ TALL = """\
 .grid-row:has({anchors}):has(table) {{ height: auto !important; align-items: stretch; }}
 .grid-row:has({anchors}):has(table) :is(.chart-slice, .dashboard-chart, .chart-container, \
 .slice_container, .superset-chart-table, .superset-chart-table div:has(table)) \
-{{ height: auto !important; }}
+{{ height: auto !important; min-height: 0 !important; }}
 .grid-row:has({anchors}):has(table) :is(.resizable-container, \
 .dashboard-component-chart-holder) {{ height: 100% !important; min-height: 0 !important; }}"""
 
@@ -97,7 +97,8 @@ PHONE = """\
   .dashboard-markdown .resizable-container { height: auto !important; }
   .dashboard-markdown .dashboard-component-chart-holder > * { max-width: calc(100vw - 64px); }
   :is(.resizable-container, .dashboard-component-chart-holder, .chart-slice, .dashboard-chart, \
-.chart-container, .slice_container):has(table) { height: auto !important; }
+.chart-container, .slice_container):has(table) \
+{ height: auto !important; min-height: 0 !important; }
   .superset-chart-table, .superset-chart-table div:has(table) { width: auto !important; \
 max-width: calc(100vw - 64px) !important; height: auto !important; overflow: visible !important; }
   .superset-chart-table :is(colgroup, .cell-bar) { display: none; }
