@@ -3,7 +3,7 @@
 import psycopg
 import pytest
 
-from dashboards.code import Metric, load_code
+from dashboards.code import load_code
 
 TABLE = "kpi_month"
 #: City, district, measure, month, value.
@@ -87,20 +87,3 @@ def test_every_aggregate_of_several_areas_is_guarded():
         if "OVER ()" not in dataset.expression(name)
     }
     assert unguarded == {"area_kpi_month.area_order"}
-
-
-@pytest.mark.parametrize(
-    ("where", "expected"),
-    [
-        ("district_id = '*' and metric_id = 'on_time'", "Jan 2024 to Feb 2024"),
-        ("metric_id = 'opened'", "Jan 2024"),
-        ("metric_id = 'none'", None),
-    ],
-)
-def test_months_are_named_once_where_first_and_last_are_one(connection, where, expected):
-    known = Metric(months="value > 0")
-    dataset = (
-        load_code().datasets["area_kpi_month"].model_copy(update={"metrics": {"covered": known}})
-    )
-    query = f"select {dataset.aggregate('covered')} from {TABLE} where city_id = 'a' and {where}"
-    assert connection.execute(query).fetchall() == [(expected,)]
