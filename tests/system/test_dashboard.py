@@ -190,7 +190,7 @@ def test_a_picture_of_a_short_page_ends_with_its_last_card(stack, tmp_path):
     settings = stack.settings
     login = settings.url("superset"), settings.admin_user, settings.admin_password
     path = tmp_path / "page.png"
-    with open_dashboard(*login, "voice-and-work", executable=ensure()) as page:
+    with open_dashboard(*login, "all-measures", executable=ensure()) as page:
         save_picture(page, path)
         window = page.viewport_size["height"]
         bottoms = page.evaluate(
