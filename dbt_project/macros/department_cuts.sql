@@ -31,3 +31,12 @@
     part.open_now,
     part.overdue_now
 {%- endmacro %}
+
+{# Joins, as `target`, the scorecard's line with the city's target that those columns are against. #}
+{% macro join_on_time_target(row) -%}
+    left join {{ ref('rpt_kpi_scorecard') }} as target
+        on
+            {{ row }}.city_id = target.city_id
+            and target.metric_id = 'closed_on_time_pct'
+            and target.district_id = '*'
+{%- endmacro %}

@@ -19,6 +19,12 @@
     end
 {%- endmacro %}
 
+{# A value over several months as text: what adds up is a monthly mean. #}
+{% macro year_measure_text(value, definition) -%}
+    {{ measure_text(value, definition) }}
+    || case when {{ definition }}.aggregate in ('count', 'sum') then ' a month' else '' end
+{%- endmacro %}
+
 {# A number with three digits, or all before the point. #}
 {% macro three_digits(value) -%}
     to_char({{ value }}, case

@@ -48,16 +48,7 @@ targeted as (
         case when target.target is null and months.direction <> 'none' then months.history end
             as moving_target
     from months
-    left join lateral (
-        select applicable.target
-        from {{ ref('int_target') }} as applicable
-        where
-            applicable.city_id = months.city_id
-            and applicable.metric_id = months.metric_id
-            and applicable.from_date <= months.period_start
-        order by applicable.from_date desc
-        limit 1
-    ) as target on true
+    {{ join_target('months', 'months.period_start') }}
 )
 
 select

@@ -21,17 +21,7 @@ with scored as (
     from {{ ref('int_kpi_value') }} as value
     inner join {{ ref('kpi_definition') }} as definition
         on value.metric_id = definition.metric_id
-    left join lateral (
-        select applicable.target
-        from {{ ref('int_target') }} as applicable
-        where
-            applicable.city_id = value.city_id
-            and applicable.metric_id = value.metric_id
-            -- As in fct_kpi: the target that applied when the month, here the last one, began.
-            and applicable.from_date <= (value.period_end - interval '1 month')::date
-        order by applicable.from_date desc
-        limit 1
-    ) as target on true
+    {{ join_target('value', "(value.period_end - interval '1 month')::date") }}
     where value.is_complete and value.department_id = '*'
 ),
 

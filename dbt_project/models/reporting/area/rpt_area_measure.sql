@@ -53,8 +53,7 @@ select
     carded.year_n,
     carded.year_value,
     coalesce(
-        {{ measure_text('carded.year_value', 'definition') }}
-        || case when definition.aggregate in ('count', 'sum') then ' a month' else '' end,
+        {{ year_measure_text('carded.year_value', 'definition') }},
         {{ null_reason_text('carded.year_null_reason', 'carded.year_n', 'definition.min_n') }}
     ) as year_value_text,
     {{ year_text('carded.year_covered_from', 'carded.year_end', 'carded.year_months') }}

@@ -45,11 +45,7 @@ left join {{ ref('int_department_part') }} as part
         and departments.department_id = part.department_id
         and part.service_id = '*'
         and part.district_id = '*'
-left join {{ ref('rpt_kpi_scorecard') }} as target
-    on
-        departments.city_id = target.city_id
-        and target.metric_id = 'closed_on_time_pct'
-        and target.district_id = '*'
+{{ join_on_time_target('departments') }}
 left join year
     on
         departments.city_id = year.city_id

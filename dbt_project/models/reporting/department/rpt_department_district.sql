@@ -13,9 +13,5 @@ inner join {{ ref('dim_district') }} as district
     on part.city_id = district.city_id and part.district_id = district.district_id
 left join {{ ref('dim_department') }} as department
     on part.city_id = department.city_id and part.department_id = department.department_id
-left join {{ ref('rpt_kpi_scorecard') }} as target
-    on
-        part.city_id = target.city_id
-        and target.metric_id = 'closed_on_time_pct'
-        and target.district_id = '*'
+{{ join_on_time_target('part') }}
 where part.service_id = '*' and district.is_residential

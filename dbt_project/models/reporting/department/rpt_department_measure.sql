@@ -10,16 +10,7 @@ with scored as (
     from {{ ref('int_kpi_value') }} as value
     inner join {{ ref('kpi_definition') }} as definition
         on value.metric_id = definition.metric_id
-    left join lateral (
-        select applicable.target
-        from {{ ref('int_target') }} as applicable
-        where
-            applicable.city_id = value.city_id
-            and applicable.metric_id = value.metric_id
-            and applicable.from_date <= (value.period_end - interval '1 month')::date
-        order by applicable.from_date desc
-        limit 1
-    ) as target on true
+    {{ join_target('value', "(value.period_end - interval '1 month')::date") }}
     where value.is_complete and value.department_id <> '*' and value.district_id = '*'
 ),
 
@@ -64,8 +55,7 @@ own as (
         {{ measure_text('before.value', 'definition') }} as year_before_text,
         year.n as year_n,
         coalesce(
-            {{ measure_text('year.value', 'definition') }}
-            || case when definition.aggregate in ('count', 'sum') then ' a month' else '' end,
+            {{ year_measure_text('year.value', 'definition') }},
             {{ null_reason_text('year.null_reason', 'year.n', 'definition.min_n') }}
         ) as year_value_text,
         {{ year_text('year.covered_from', 'year.period_end', 'year.months_covered') }}

@@ -13,9 +13,5 @@ inner join {{ ref('dim_service') }} as service
     on part.city_id = service.city_id and part.service_id = service.service_id
 left join {{ ref('dim_department') }} as department
     on part.city_id = department.city_id and part.department_id = department.department_id
-left join {{ ref('rpt_kpi_scorecard') }} as target
-    on
-        part.city_id = target.city_id
-        and target.metric_id = 'closed_on_time_pct'
-        and target.district_id = '*'
+{{ join_on_time_target('part') }}
 where part.district_id = '*'
