@@ -85,15 +85,16 @@ def listed(servers: Sequence[Server], admin_url: str) -> list[Person]:
 
 def change_password(servers: Sequence[Server], admin_url: str, name: str) -> str:
     """Give a person a new password everywhere; return it. Raises `AccountError` for nobody."""
-    person = _known(servers, admin_url, name)
-    if not person.servers:
-        raise AccountError(f"the login {name!r} is closed; `cityloom users add` opens it again")
     password = secrets.token_urlsafe(18)
-    if "PostgreSQL" in person.servers:
-        people.ensure_login(admin_url, name, person.role, password)
-    for server in servers:
-        if server.name in person.servers:
-            server.set_password(name, password)
+    with people.one_change_at_a_time(admin_url):
+        person = _known(servers, admin_url, name)
+        if not person.servers:
+            raise AccountError(f"the login {name!r} is closed; `cityloom users add` opens it again")
+        if "PostgreSQL" in person.servers:
+            people.ensure_login(admin_url, name, person.role, password)
+        for server in servers:
+            if server.name in person.servers:
+                server.set_password(name, password)
     return password
 
 

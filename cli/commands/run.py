@@ -101,8 +101,8 @@ def show(console: Console, city: City, outcome: Outcome, deployment: Deployment)
     for name, why in outcome.warnings.items():
         console.print(styled(f"\nwarning: {name} is {why}", "yellow"), soft_wrap=True)
     for test in outcome.test_warnings:
-        found = f"{test['name']}: {test['failures']:,} found; the log of task build has some"
-        console.print(styled(f"\nwarning: {found}", "yellow"), soft_wrap=True)
+        line = f"dbt's test {test['name']} found {test['failures']:,}; see the log of the build"
+        console.print(styled(f"\nwarning: {line}", "yellow"), soft_wrap=True)
     if outcome.failures:
         console.print(styled(f"\n{len(outcome.failures)} failed:", "red"))
         for failure in outcome.failures:

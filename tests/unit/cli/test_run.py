@@ -76,7 +76,7 @@ def test_a_source_in_its_fact_is_a_success_without_a_warning(ran):
 def test_a_test_of_dbts_that_warns_is_told_and_no_failure(ran):
     warns = {"name": "int_permit_type_is_known", "failures": 1200}
     done = ran("permits", tests=[warns])
-    assert done.exit_code == 0 and "warning: int_permit_type_is_known: 1,200 found" in done.stdout
+    assert done.exit_code == 0 and "dbt's test int_permit_type_is_known found 1,200" in done.stdout
     assert json.loads(ran("permits", "--json", tests=[warns]).stdout)["test_warnings"] == [warns]
 
 
