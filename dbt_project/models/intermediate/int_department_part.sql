@@ -265,7 +265,7 @@ select
             then round(n_on_time * scale::numeric / n, 6)::double precision
     end as closed_on_time_pct,
     null_reason as closed_on_time_pct_null_reason,
-    n_overdue as requests_overdue,
+    case when null_reason is null then n_overdue end as requests_overdue,
     n_closed as requests_closed_by_work,
     case when n_closed >= min_median then round(median_days::numeric, 6)::double precision end
         as median_days_to_close,
