@@ -6,10 +6,12 @@ from datetime import date
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from ml.relations import LAGS, Relation, ValueRow, find_relations
 
 DISTRICTS, MONTHS = 12, 36
+PAIR = ("work_0", "voice_1")
 
 
 def wandering(rng: np.random.Generator, shape: tuple[int, int], keeps: float) -> np.ndarray:
@@ -98,6 +100,42 @@ def test_the_interval_has_the_truth_in_it_as_often_as_it_says():
         )
         inside += one.low <= 0.3 <= one.high
     assert inside >= 89
+
+
+def test_the_interval_fits_the_effects_anew_without_each_district():
+    """By least squares on dummies, without each district in turn; the panel has gaps."""
+    rows = [row for row in unrelated(np.random.default_rng(2), 0.6) if row[1] in PAIR]
+    panels = {name: {row[3:5]: row[5] for row in rows if row[1] == name} for name in PAIR}
+    cells = sorted(panels["work_0"].keys() & panels["voice_1"].keys())
+    assert len(cells) < DISTRICTS * MONTHS
+
+    def coefficient(kept: list[tuple[str, date]]) -> float:
+        dummies = [
+            np.array([[cell[part] == one for one in {c[part] for c in kept}] for cell in kept])
+            for part in (0, 1)
+        ]
+        work, voice = (np.array([panels[name][cell] for cell in kept]) for name in PAIR)
+        return np.linalg.lstsq(np.column_stack([work, *dummies]), voice)[0][0]
+
+    (found,) = (one for one in find_relations(rows) if one.lag_months == 0)
+    whole = coefficient(cells)
+    without = [
+        coefficient([cell for cell in cells if cell[0] != left_out])
+        for left_out in {cell[0] for cell in cells}
+    ]
+    error = np.sqrt((DISTRICTS - 1) / DISTRICTS * sum((one - whole) ** 2 for one in without))
+    reach = stats.t.ppf(0.975, DISTRICTS - 1) * error
+    assert found.coefficient == pytest.approx(whole)
+    assert (found.low, found.high) == pytest.approx((whole - reach, whole + reach))
+
+
+def test_what_one_district_alone_has_is_no_relation():
+    rng = np.random.default_rng(4)
+    voice = rng.normal(size=(DISTRICTS, MONTHS))
+    alone = np.zeros((DISTRICTS, MONTHS))
+    alone[3] = rng.normal(size=MONTHS)
+    found = find_relations(rows_of({"work_0": alone, "voice_0": voice}))
+    assert {one.null_reason for one in found} == {"constant"}
 
 
 def test_too_little_and_what_never_changes_has_no_relation():
