@@ -7,9 +7,10 @@ to 3 months, how much more of the one there is in a district and month with more
 What all districts have in common in a month (a season, a trend, a storm) and what a district always
 has are taken away first: both are regressed on an effect of each month and each district. Months of
 one district are not independent, so the interval comes from leaving out one district after the
-other, with the effects fitted anew (the cluster jackknife, CV3 of MacKinnon, Nielsen and Webb 2023),
-which also holds for as few as a dozen districts, where the usual clustered error finds too much. p-values are adjusted for the
-number of looks by Benjamini and Hochberg. Two things that move together need not cause one another.
+other, with the effects fitted anew (the cluster jackknife, CV3 of MacKinnon, Nielsen and Webb
+2023), which also holds for as few as a dozen districts, where the usual clustered error finds too
+much. p-values are adjusted for the number of looks by Benjamini and Hochberg. Two things that move
+together need not cause one another.
 """
 
 from __future__ import annotations
