@@ -337,8 +337,37 @@ results as (
             and periods.period_start = own.period_start
 ),
 
--- Each district has a cell in each month that the city covers; a department has one where it has
--- events.
+department_stocks as (
+    select distinct
+        periods.city_id,
+        periods.metric_id,
+        results.department_id
+    from results
+    inner join periods on results.period_id = periods.period_id
+    inner join {{ ref('kpi_definition') }} as definition
+        on periods.metric_id = definition.metric_id
+    where results.department_id <> '*' and definition.aggregate = 'stock'
+),
+
+-- A department has a cell where it has events; of a stock it has one in each period, because what
+-- is there stays there.
+department_periods as (
+    select
+        period_id,
+        department_id
+    from results
+    where department_id <> '*'
+    union
+    select
+        periods.period_id,
+        stocks.department_id
+    from department_stocks as stocks
+    inner join periods
+        on stocks.city_id = periods.city_id and stocks.metric_id = periods.metric_id
+),
+
+-- Each district has a cell in each period that the city covers. A department serves the whole city:
+-- its rates are per resident of the city.
 areas as (
     select
         periods.period_id,
@@ -349,12 +378,13 @@ areas as (
     inner join districts on periods.city_id = districts.city_id
     union all
     select
-        period_id,
-        district_id,
-        department_id,
-        null as residents
-    from results
-    where department_id <> '*'
+        periods.period_id,
+        '*' as district_id,
+        department_periods.department_id,
+        city.population as residents
+    from department_periods
+    inner join periods on department_periods.period_id = periods.period_id
+    inner join {{ ref('dim_city') }} as city on periods.city_id = city.city_id
 ),
 
 cells as (

@@ -152,6 +152,49 @@ def test_a_month_is_not_judged_before_its_requests_had_time_to_close(nyc, typed)
     assert months[-1]["left_out"] == "too new: its value still changes with time"
 
 
+def test_departments_backlogs_are_the_citys_in_each_month(nyc):
+    """Also in months in which one of them opened and closed nothing."""
+    months = nyc.rows(
+        """
+        select
+            period_start::text,
+            sum(value) filter (where department_id = '*')::integer,
+            sum(value) filter (where department_id <> '*')::integer,
+            (
+                select count(*)::integer from marts.fct_service_request as request
+                where request.city_id = 'nyc' and request.department_id is null
+                    and (request.is_open or request.closed_at is not null)
+                    and request.opened_at < backlog.period_end
+                    and coalesce(request.closed_at, 'infinity') >= backlog.period_end
+            )
+        from intermediate.int_kpi_value as backlog
+        where city_id = 'nyc' and metric_id = 'requests_backlog' and district_id = '*'
+            and period_grain = 'month' and is_complete
+        group by period_start, period_end order by 1
+        """
+    )
+    assert len(months) > 12
+    assert [
+        (month, of_city, of_departments, of_none)
+        for month, of_city, of_departments, of_none in months
+        if of_departments + of_none != of_city
+    ] == []
+    assert (
+        nyc.rows(
+            """
+        select department_id from intermediate.int_kpi_value
+        where city_id = 'nyc' and metric_id = 'requests_backlog' and department_id <> '*'
+        group by 1 having count(*) <> (
+            select count(*) from intermediate.int_kpi_value
+            where city_id = 'nyc' and metric_id = 'requests_backlog'
+                and department_id = '*' and district_id = '*'
+        )
+        """
+        )
+        == []
+    )
+
+
 def test_few_reports_top_no_ranking(nyc):
     assert (
         nyc.rows(
