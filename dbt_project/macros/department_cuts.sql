@@ -29,7 +29,8 @@
     {{ milliseconds('part.median_days_to_close') }} as median_ms_to_close,
     {{ milliseconds('part.p90_days_to_close') }} as p90_ms_to_close,
     part.open_now,
-    part.overdue_now
+    part.overdue_now,
+    part.open_without_due_date
 {%- endmacro %}
 
 {# Joins, as `target`, the scorecard's line with the city's target that those columns are against. #}

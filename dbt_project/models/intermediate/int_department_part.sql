@@ -129,7 +129,8 @@ backlog as (
         request.district_id,
         grouping(request.department_id, request.service_id, request.district_id) as cut,
         count(*) filter (where request.is_open) as n_open,
-        count(*) filter (where request.is_open and request.is_due) as n_open_overdue
+        count(*) filter (where request.is_open and request.is_due) as n_open_overdue,
+        count(*) filter (where request.is_open and request.due_at is null) as n_open_without_due
     from {{ ref('fct_service_request') }} as request
     group by request.city_id, {{ department_cuts('request') }}
 ),
@@ -149,7 +150,8 @@ named as (
             {{ 'found[1]' if cte == 'closings' else 'null::double precision' }} as median_days,
             {{ 'found[2]' if cte == 'closings' else 'null::double precision' }} as p90_days,
             {{ 'n_open' if cte == 'backlog' else 'null::bigint' }} as n_open,
-            {{ 'n_open_overdue' if cte == 'backlog' else 'null::bigint' }} as n_open_overdue
+            {{ 'n_open_overdue' if cte == 'backlog' else 'null::bigint' }} as n_open_overdue,
+            {{ 'n_open_without_due' if cte == 'backlog' else 'null::bigint' }} as n_open_without_due
         from {{ cte }}
         {{- ' union all' if not loop.last }}
     {%- endfor %}
@@ -168,7 +170,8 @@ cells as (
         max(median_days) as median_days,
         max(p90_days) as p90_days,
         coalesce(max(n_open), 0) as n_open,
-        coalesce(max(n_open_overdue), 0) as n_open_overdue
+        coalesce(max(n_open_overdue), 0) as n_open_overdue,
+        coalesce(max(n_open_without_due), 0) as n_open_without_due
     from named
     -- Requests without a district, or department, are in the totals only.
     where district_id is not null and department_id is not null
@@ -272,6 +275,8 @@ select
     case when n_closed >= min_p90 then round(p90_days::numeric, 6)::double precision end
         as p90_days_to_close,
     n_open as open_now,
-    n_open_overdue as overdue_now
+    -- Where no open request has a due time, how many are overdue is unknown.
+    case when n_open = 0 or n_open > n_open_without_due then n_open_overdue end as overdue_now,
+    n_open_without_due as open_without_due_date
 from suppressed
 where department_id <> '*'

@@ -11,19 +11,29 @@ with departments as (
     from {{ ref('source_catalog') }}
 ),
 
+periods as (
+    select
+        city_id,
+        department_id,
+        metric_id,
+        {{ year_text('covered_from', 'period_end', 'months_covered') }} as period
+    from {{ ref('int_kpi_value') }}
+    where
+        metric_id in ('closed_on_time_pct', 'median_days_to_close')
+        and period_grain = 'trailing_12_months'
+        and district_id = '*'
+        and department_id <> '*'
+),
+
+-- What was due may be of other months than what was closed.
 year as (
     select
         city_id,
         department_id,
-        covered_from,
-        period_end,
-        months_covered
-    from {{ ref('int_kpi_value') }}
-    where
-        metric_id = 'closed_on_time_pct'
-        and period_grain = 'trailing_12_months'
-        and district_id = '*'
-        and department_id <> '*'
+        max(period) filter (where metric_id = 'closed_on_time_pct') as due,
+        max(period) filter (where metric_id = 'median_days_to_close') as closed
+    from periods
+    group by city_id, department_id
 )
 
 select
@@ -31,7 +41,11 @@ select
     city.city_name,
     departments.department_id,
     coalesce(department.department_name, departments.department_id) as department_name,
-    {{ year_text('year.covered_from', 'year.period_end', 'year.months_covered') }} as year_period,
+    case
+        when year.due = year.closed then year.due
+        when year.due is null then 'Closed: ' || year.closed
+        else concat_ws('; ', 'Due: ' || year.due, 'closed: ' || year.closed)
+    end as year_period,
     {{ department_part_columns() }}
 from departments
 inner join {{ ref('dim_city') }} as city on departments.city_id = city.city_id
