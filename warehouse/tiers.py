@@ -108,10 +108,10 @@ create table if not exists access.relation (
     primary key (schema_name, relation_name)
 );
 
--- When each table was built: what is kept of answers from it is dropped then. See
--- infra/local/superset/readers.py.
+-- When each table was built, and when who may read what changed: what is kept of answers is dropped
+-- then. See infra/local/superset/readers.py.
 create table if not exists access.built (
-    relation text primary key,                  -- schema.name
+    relation text primary key,                  -- schema.name, or `rights`
     built_at timestamp with time zone not null
 );
 
@@ -123,6 +123,39 @@ language sql as $$
     from pg_class c join pg_namespace n on n.oid = c.relnamespace
     where c.oid = made and c.relkind in ('r', 'p')
     on conflict (relation) do update set built_at = excluded.built_at
+$$;
+
+create or replace function access.note_rights() returns trigger
+language plpgsql as $$
+begin
+    insert into access.built values ('rights', clock_timestamp())
+    on conflict (relation) do update set built_at = excluded.built_at;
+    return null;
+end
+$$;
+create or replace trigger note_rights after insert or update or delete on access.source
+for each row execute function access.note_rights();
+create or replace trigger note_rights after insert or update or delete on access.relation
+for each row execute function access.note_rights();
+create or replace trigger note_rights after insert or update or delete on access.role
+for each row execute function access.note_rights();
+
+-- Opens a query as the cursor `answer`, for readers whose text nobody looks through: of several
+-- statements, or of one that returns no rows, PostgreSQL makes no cursor. So a reader's text cannot
+-- end the transaction, which only reads, nor set or change anything that outlives it.
+create or replace function access.open_query(query text) returns void
+language plpgsql
+-- All rows are read, not a first few.
+set cursor_tuple_fraction = 1
+as $$
+declare
+    answer refcursor := 'answer';
+begin
+    if exists (select from pg_cursors where name = 'answer') then
+        close answer;
+    end if;
+    open answer for execute query;
+end
 $$;
 
 -- The departments that the current role is head of.
@@ -416,6 +449,7 @@ def create_access(connection: psycopg.Connection, schemas: Iterable[str]) -> Non
         connection.execute(
             f"grant select on access.source, access.built, access.my_department to {role}"
         )
+        connection.execute(f"grant execute on function access.open_query to {role}")
         if rights.tier == "restricted":
             connection.execute(f"grant execute on function access.note_read to {role}")
         for schema in schemas:

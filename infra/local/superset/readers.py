@@ -14,14 +14,12 @@ from uuid import uuid4
 
 import psycopg2
 from flask import g, has_request_context
-from psycopg2 import ProgrammingError
 from psycopg2.extensions import cursor
-from psycopg2.sql import Composable
 from sqlalchemy.engine.url import URL
-from sqlglot import tokenize
-from sqlglot.errors import TokenError
-from sqlglot.tokens import TokenType
+from superset.errors import ErrorLevel, SupersetError, SupersetErrorType
+from superset.exceptions import SupersetSecurityException
 from superset.security import SupersetSecurityManager
+from superset.utils.core import get_user_id
 
 from infra.local.settings import Reader, load_settings
 
@@ -33,9 +31,8 @@ LOGINS = {"Admin": "cio"}
 LOGGED = {"ml_engineer", "data_engineer"}
 #: For how long an answer is kept that does not come from one table of dbt's, in seconds.
 UNBUILT_SECONDS = 5
-#: Statements of which none reads: those that change a role, and those that end Superset's
-#: transaction, which may only read, and begin one that may write.
-REFUSED = {"ALTER", "BEGIN", "START", "COMMIT", "END", "ROLLBACK", "ABORT", "PREPARE", "DO", "CALL"}
+#: What Superset itself sets before a query of a schema.
+SEARCH_PATH = re.compile(r'set search_path = "\w+"')
 
 
 def warehouse_login(user: Any) -> str:
@@ -73,41 +70,32 @@ def connect_as_reader(
 
 
 def _signed_by(username: str) -> type[cursor]:
-    """Return a cursor of psycopg2 whose statements begin with a comment that names the user.
+    """Return a cursor of psycopg2 that only reads, and whose statements name the user.
 
-    What the user wrote comes after it, so no user can sign as another; the name of the application
-    a statement may change.
+    The name is in a comment before what the user wrote, so no user can sign as another; the name of
+    the application a statement may change.
     """
     # Letters that neither end a comment nor are a place for a value.
     signature = f"/* superset:{re.sub(r'[^A-Za-z0-9_.@-]', '?', username)[:63]} */ "
 
     class Signed(cursor):
         def execute(self, query: Any, vars: Any = None) -> None:
-            text = query.as_string(self) if isinstance(query, Composable) else query
-            if isinstance(text, bytes):
-                text = text.decode()
-            refuse_what_does_not_read(text)
-            super().execute(signature + text, vars)
+            text = self.mogrify(query, vars).decode()
+            super().execute(signature + (text if SEARCH_PATH.fullmatch(text) else opened(text)))
 
     return Signed
 
 
-def refuse_what_does_not_read(text: str) -> None:
-    """Raise `ProgrammingError` for a statement that begins with one of `REFUSED`.
+def opened(text: str) -> str:
+    """Return the statements by which PostgreSQL answers a text that must be one query.
 
-    PostgreSQL lets every role change its own password and defaults, in a transaction that may
-    write; the login is shared by all readers of the role. Superset looks for what writes, but not
-    for all of this.
+    PostgreSQL lets every role change its own password and defaults in a transaction that may write,
+    and the login is shared by all readers of the role. Superset looks for what writes, but reads a
+    text by other rules than PostgreSQL, so that a metric or a string can hold more statements.
     """
-    try:
-        tokens = tokenize(text, read="postgres")
-    except TokenError as error:
-        raise ProgrammingError(f"the statement cannot be read: {error}") from error
-    begins = True
-    for token in tokens:
-        if begins and token.text.upper() in REFUSED:
-            raise ProgrammingError(f"{token.text.upper()} is refused: pages and SQL Lab only read")
-        begins = token.token_type is TokenType.SEMICOLON
+    # Quotes that no text can close: it was there before them.
+    quotes = f"$q{uuid4().hex}$"
+    return f"select access.open_query({quotes}{text}{quotes}); fetch all from answer"
 
 
 def _password(login: str) -> str:
@@ -119,7 +107,6 @@ def _password(login: str) -> str:
 def only_oneself(query: Any) -> Any:
     """Let a list of users to choose from hold the one who asks, and all for an administrator."""
     from superset import security_manager
-    from superset.utils.core import get_user_id
 
     if security_manager.is_admin():
         return query
@@ -132,7 +119,6 @@ def hide_people(app: Any) -> None:
     `only_oneself` is asked for some of these lists only, and not for users who are asked by number.
     """
     from superset import security_manager
-    from superset.utils.core import get_user_id
     from superset.views.base_api import BaseSupersetModelRestApi
 
     result_of = BaseSupersetModelRestApi._get_result_from_rows
@@ -156,7 +142,7 @@ class Builds:
     def version(self, datasource: Any) -> str:
         """Return what changes with the rows that a dataset shows.
 
-        Of a table of dbt's that is the time of its build, and the tiers of all sources, which
+        Of a table of dbt's that is the time of its build, and of the newest change of rights, which
         decide who sees a row. Of anything else, such as a view that follows the loads, it is the
         clock's.
         """
@@ -166,20 +152,16 @@ class Builds:
         if is_ours and not getattr(datasource, "sql", None):
             found = self._all(settings.database_url("dashboards"))
             built = found.get(f"{datasource.schema}.{datasource.table_name}", "")
-            built = built and f"{built} {found['tiers']}"
+            built = built and f"{built} {found.get('rights', '')}"
         return built or f"clock {time.time() // UNBUILT_SECONDS:.0f}"
 
     def _all(self, url: str) -> dict[str, str]:
-        """Return the builds by relation, and `tiers`; read once a second, for a page's charts."""
+        """Return the builds by relation, and `rights`; read once a second, for a page's charts."""
         now = time.monotonic()
         if now - self._read_at > 1 or not self._found:
             with closing(psycopg2.connect(url)) as connection, connection.cursor() as rows:
-                rows.execute(
-                    "select relation, built_at::text from access.built union all "
-                    "select 'tiers', md5(string_agg(s::text, '|' order by city_id, source_id)) "
-                    "from access.source s"
-                )
-                self._found = {name: str(version) for name, version in rows.fetchall()}
+                rows.execute("select relation, built_at::text from access.built")
+                self._found = dict(rows.fetchall())
             self._read_at = now
         return self._found
 
@@ -188,7 +170,7 @@ BUILDS = Builds()
 
 
 class ReaderSecurityManager(SupersetSecurityManager):
-    """Superset's own, whose keys of cached answers hold whose rights and which rows they are of."""
+    """Superset's own, but it keeps answers by rights and rows, and queries are their writer's."""
 
     def get_rls_cache_key(self, datasource: Any) -> list[str]:
         """Return what of a reader's rights and of the data belongs into the key of an answer.
@@ -200,3 +182,20 @@ class ReaderSecurityManager(SupersetSecurityManager):
         version = str(uuid4()) if login in LOGGED else BUILDS.version(datasource)
         key = super().get_rls_cache_key(datasource)
         return [*key, f"login:{login}", f"data:{version}"]
+
+    def raise_for_access(self, *args: Any, **kwargs: Any) -> None:
+        """Refuse the queries that others wrote in SQL Lab, which Superset shows by their number."""
+        from superset.models.sql_lab import Query
+
+        context = kwargs.get("query_context")
+        asked = [
+            kwargs.get("query"),
+            kwargs.get("datasource"),
+            getattr(context, "datasource", None),
+        ]
+        owners = {one.user_id for one in asked if isinstance(one, Query)}
+        if owners - {None, get_user_id()} and not self.is_admin():
+            message = "This query is another person's."
+            kind = SupersetErrorType.QUERY_SECURITY_ACCESS_ERROR
+            raise SupersetSecurityException(SupersetError(message, kind, ErrorLevel.ERROR))
+        super().raise_for_access(*args, **kwargs)

@@ -379,13 +379,91 @@ def test_a_planted_query_tells_nothing_of_what_its_reader_sees(superset, tells):
 )
 def test_sql_lab_does_not_change_the_login_that_it_uses(superset, postgres, way):
     """PostgreSQL lets any role change its own password: Superset must not pass that on."""
-    with psycopg.connect(postgres.admin_url) as connection:
-        before = connection.execute(
-            "select rolpassword from pg_authid where rolname = 'analyst'"
-        ).fetchone()
+    before = logins(postgres)
     _, answer = superset.sql("analyst", way)
+    assert logins(postgres) == before, answer[:500]
+
+
+def logins(postgres):
+    """Return passwords and defaults of all roles."""
     with psycopg.connect(postgres.admin_url) as connection:
-        after = connection.execute(
-            "select rolpassword from pg_authid where rolname = 'analyst'"
-        ).fetchone()
-    assert before == after, answer[:500]
+        return connection.execute(
+            "select a.rolname, a.rolpassword, s.setconfig from pg_authid a "
+            "left join pg_db_role_setting s on s.setrole = a.oid order by 1, 3"
+        ).fetchall()
+
+
+#: Statements after a page's own query.
+SMUGGLED = [
+    "rollback; begin read write; alter role {role} password 'mine'; commit",
+    "commit; alter role {role} set statement_timeout = 0",
+    "set default_transaction_read_only = off; commit; alter role {role} password 'mine'",
+    "rollback; begin read write; do $x$ begin alter role {role} password 'mine'; end $x$; commit",
+]
+
+
+@pytest.mark.parametrize("smuggled", SMUGGLED)
+@pytest.mark.parametrize(
+    "metric",
+    [
+        # Superset ends a comment as a block, and PostgreSQL the block within the line.
+        "count(*) -- x */ from reporting.rpt_open; {statements}; select 1 /* ",
+        # What is a string here is none for who takes backslashes as they stand.
+        "count(*) || set_config('standard_conforming_strings', 'off', false)",
+        "count(*) || e'\\''; {statements}; --'",
+        "count(*)); {statements}; --",
+        "1; {statements}; select 1",
+    ],
+)
+@pytest.mark.parametrize("user", ["reader_open", "head", "analyst", "cio"])
+def test_a_metric_is_no_way_to_other_statements(superset, postgres, user, metric, smuggled):
+    before = logins(postgres)
+    role = "department_head" if user == "head" else user
+    text = metric.replace("{statements}", smuggled.format(role=role))
+    method, path, body = chart("rpt_open", columns=[], metrics=[expression(text)])
+    _, answer = superset.ask(user, method, path, {**body, "force": True})
+    assert logins(postgres) == before, answer[:500]
+
+
+def test_sql_lab_runs_no_statement_that_a_string_hides(superset, postgres):
+    """Strings are read in another way once a session says so; Superset's parser does not know."""
+    before = logins(postgres)
+    _, answer = superset.sql(
+        "analyst",
+        "select set_config('standard_conforming_strings', 'off', false); "
+        "select '\\''; rollback; begin read write; alter role analyst password null; "
+        "commit; select 1 --'",
+    )
+    assert logins(postgres) == before, answer[:500]
+
+
+@pytest.mark.parametrize("user", ["analyst", "reader_open", "cio", "head"])
+@pytest.mark.parametrize("result_type", ["full", "samples", "query", "drill_detail"])
+def test_a_query_of_sql_lab_is_its_writers_alone(superset, user, result_type):
+    """Superset charts a query by its number, which others can guess."""
+    _, answer = superset.sql("data_engineer", "select 'kept to myself' as text")
+    number = json.loads(answer)["query"]["queryId"]
+    method, path, body = chart(result_type=result_type)
+    body["datasource"] = {"id": number, "type": "query"}
+    _, answer = superset.ask(user, method, path, body)
+    assert "kept to myself" not in answer, answer[:500]
+    if result_type == "full":
+        _, answer = superset.ask("data_engineer", method, path, body)
+        assert "kept to myself" in answer, answer[:500]
+
+
+@pytest.mark.parametrize("way", ["csv", "streamed", "results", "permalink"])
+def test_nobody_exports_the_result_of_anothers_query(superset, way):
+    _, answer = superset.sql("data_engineer", "select 'kept to myself' as text")
+    query = json.loads(answer)["query"]
+    asked = {
+        "csv": ("GET", f"/api/v1/sqllab/export/{query['id']}/", None),
+        "streamed": ("POST", "/api/v1/sqllab/export_streaming/", {"client_id": query["id"]}),
+        "results": ("GET", f"/api/v1/sqllab/results/?q=(key:'{query['resultsKey']}')", None),
+        "permalink": ("GET", f"/api/v1/query/{query['queryId']}", None),
+    }[way]
+    _, answer = superset.ask("analyst", *asked)
+    assert "kept to myself" not in answer, answer[:500]
+    if way == "csv":
+        _, answer = superset.ask("data_engineer", *asked)
+        assert "kept to myself" in answer, answer[:500]
