@@ -371,11 +371,18 @@ def _phone_labels(chart: Chart, dataset: Dataset) -> Iterator[str]:
 
 
 def not_reached(dashboard: Dashboard, chart: str) -> str:
-    """Return a sentence that names the filters which do not reach a chart; empty where all do."""
+    """Return a sentence that names the filters which do not reach a chart; empty where all do.
+
+    A filter that reaches one chart alone is that chart's: the others need not say so.
+    """
     if chart == dashboard.one_city:
         return ""
     # What a name has in brackets is how the filter is used.
-    names = [item.name.partition(" (")[0] for item in dashboard.filters if chart in item.not_on]
+    names = [
+        item.name.partition(" (")[0]
+        for item in dashboard.filters
+        if chart in item.not_on and len(set(dashboard.placed) - set(item.not_on)) > 1
+    ]
     return f"Not filtered by {' or '.join(names)}." if names else ""
 
 

@@ -250,6 +250,17 @@ def test_a_chart_says_which_filters_do_not_reach_it():
     assert not_reached(dashboard, "city_status") == ""
 
 
+def test_only_the_chart_of_a_filter_of_its_own_speaks_of_it():
+    department = next(d for d in load_dashboards() if d.slug == "department")
+    cases = next(f for f in department.filters if f.column == "situation")
+    assert set(department.placed) - set(cases.not_on) == {"cases"}
+    assert cases.default == ("Open, overdue",)
+    assert "Cases" in department.charts["cases"].description
+    assert [
+        not_reached(department, name) for name in department.placed if name != "city_shown"
+    ] == [""] * (len(department.placed) - 1)
+
+
 def test_on_a_phone_each_cell_of_a_table_has_its_label():
     rules = css(overview()).splitlines()
     cell = f"{selector('district_scorecard')} td:nth-child"
