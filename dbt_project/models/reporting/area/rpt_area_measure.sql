@@ -35,6 +35,7 @@ select
     carded.month,
     carded.month_n as n,
     carded.month_value as value,
+    carded.month_value is not null as is_known,
     coalesce(
         {{ measure_text('carded.month_value', 'definition') }},
         {{ null_reason_text('carded.month_null_reason', 'carded.month_n', 'definition.min_n') }},

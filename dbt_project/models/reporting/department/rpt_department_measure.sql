@@ -1,4 +1,4 @@
--- The indicators of a department: of its own requests, and of what else its sources feed. The first
+-- The indicators of a department: of its own records, and of what else its sources feed. The first
 -- are int_kpi_value by department; the second are the whole city's, for nobody else does that work.
 with scored as (
     select
@@ -38,7 +38,7 @@ own as (
         known.city_id,
         known.department_id,
         known.metric_id,
-        'its own' as scope,
+        'own records' as scope,
         newest.month,
         coalesce(month.n, 0) as n,
         month.value,
@@ -149,6 +149,7 @@ select
     measures.month,
     measures.n,
     measures.value,
+    measures.value is not null as is_known,
     measures.value_text,
     measures.target,
     measures.target_text,
