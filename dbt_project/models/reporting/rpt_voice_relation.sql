@@ -11,6 +11,7 @@ select
     work.field,
     relation.voice_metric_id,
     voice.metric_name as voice_name,
+    voice.unit as voice_unit,
     relation.lag_months,
     relation.n,
     relation.n_districts,
@@ -25,6 +26,7 @@ select
     relation.q_value,
     relation.n_tests,
     relation.null_reason,
+    coalesce(relation.q_value < 0.05, false) as is_finding,
     case
         when relation.null_reason = 'too_few' then 'Too few districts or months'
         when relation.null_reason = 'constant' then 'Does not change by itself'

@@ -56,14 +56,14 @@ def test_a_relation_reaches_the_report_and_another_look_replaces_it(related):
     with psycopg.connect(related) as connection:
         rows = connection.execute(
             "select work_name, voice_name, lag_months, finding, n, n_districts, n_months, n_tests, "
-            "coefficient between -0.12 and -0.08, low < -0.1 and high > -0.12 and high < 0 "
-            "from reporting.rpt_voice_relation order by q_value limit 1"
+            "coefficient between -0.12 and -0.08, low < -0.1 and high > -0.12 and high < 0, "
+            "work_unit, voice_unit from reporting.rpt_voice_relation where is_finding"
         ).fetchall()
     n = DISTRICTS * (MONTHS - 1)
     assert rows == [
         (
             *("Median days to close", "Net sentiment", 1, "One rises as the other falls"),
-            *(n, DISTRICTS, MONTHS - 1, 4, True, True),
+            *(n, DISTRICTS, MONTHS - 1, 4, True, True, "days", "-1 to 1"),
         )
     ]
 
@@ -77,9 +77,10 @@ def test_months_that_are_not_complete_do_not_count(related):
     assert relate(related) == "0 pairs of work and voice looked at, 0 move together"
     with psycopg.connect(related) as connection:
         found = connection.execute(
-            "select distinct finding, coefficient, n_tests from reporting.rpt_voice_relation"
+            "select distinct finding, is_finding, coefficient, n_tests "
+            "from reporting.rpt_voice_relation"
         ).fetchall()
-    assert found == [("Too few districts or months", None, 0)]
+    assert found == [("Too few districts or months", False, None, 0)]
 
 
 def test_an_open_reader_reads_the_report_and_not_what_it_is_made_of(related, postgres):
