@@ -324,6 +324,20 @@ def test_a_tile_and_the_table_beside_it_are_of_one_month():
             assert "newest full month" in chart.empty
 
 
+def test_a_line_has_a_gap_where_a_month_or_a_quarter_is_not_known():
+    lines = [
+        chart
+        for dashboard in load_dashboards()
+        for chart in dashboard.charts.values()
+        if chart.type == "echarts_timeseries_line"
+    ]
+    assert len(lines) > 8
+    for chart in lines:
+        rule = {"P1M": "MS", "P3M": "QS"}[chart.params["time_grain_sqla"]]
+        gaps = chart.params.get("resample_rule"), chart.params.get("resample_method")
+        assert gaps == (rule, "asfreq"), chart.path
+
+
 def test_every_page_asks_for_one_city(code: Path):
     for dashboard in load_dashboards():
         assert dashboard.one_city in dashboard.charts
