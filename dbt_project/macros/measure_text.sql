@@ -89,7 +89,7 @@
     end
 {%- endmacro %}
 
-{# A measure's name, with its unit where the text of its value has none. #}
+{# A measure's name, with its unit where neither the name nor the text of its value has it. #}
 {% macro measure_name(definition) -%}
     case
         when
@@ -97,6 +97,7 @@
                 '%', 'share', '-1 to 1', 'days', 'hours', 'minutes', 'seconds'
             )
             or {{ definition }}.unit like 'requests%'
+            or position({{ definition }}.unit in lower({{ definition }}.metric_name)) > 0
             then {{ definition }}.metric_name
         else {{ definition }}.metric_name || ', ' || {{ definition }}.unit
     end
