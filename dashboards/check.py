@@ -18,7 +18,10 @@ from dashboards.code import CODE_DIR, Chart, Dashboard, Dataset, Strict, load_co
 from dashboards.relations import DBT_DIR, Relation, documented
 
 #: Form data that names columns, and form data that names metrics.
-COLUMN_KEYS = ("all_columns", "groupby", "x_axis", "columns", "groupbyColumns", "groupbyRows")
+COLUMN_KEYS = (
+    *("all_columns", "groupby", "x_axis", "columns", "groupbyColumns", "groupbyRows"),
+    "line_column",  # outlines of a map
+)
 METRIC_KEYS = ("metric", "metrics", "timeseries_limit_metric", "series_limit_metric")
 #: What Superset writes for a colour that is of no one column.
 ENTIRE_ROW = "ENTIRE_ROW"
@@ -156,7 +159,7 @@ def _chart_problems(chart: Chart, dataset: Dataset, relation: Relation) -> Itera
 
 
 def _names_of_style(params: dict[str, Any]) -> Iterator[tuple[str, str]]:
-    """Yield the columns or metrics by which a chart sorts, formats and colours.
+    """Yield the columns or metrics by which a chart sorts, formats, colours and names.
 
     Superset ignores one that does not exist: the order or the colour is missing without an error.
     """
@@ -168,6 +171,8 @@ def _names_of_style(params: dict[str, Any]) -> Iterator[tuple[str, str]]:
                 yield f"conditional_formatting.{key}", rule[key]
     if params.get("x_axis_sort"):
         yield "x_axis_sort", params["x_axis_sort"]
+    for item in params.get("tooltip_contents") or ():
+        yield "tooltip_contents", item["column_name"]
 
 
 def _ordered_by(order: object) -> str | None:

@@ -121,6 +121,7 @@ METRICS: dict[str, dict[str, Callable[[list[Row]], Any]]] = {
         "backlog_age": picked("median_backlog_age"),
     },
     "peer_standing": {"percentile": picked("percentile")},
+    "district_map": {"against_city": picked("drawn_value")},
     "district_scorecard": {
         "median_time_to_close": picked("median_ms_to_close"),
         "on_time": picked("closed_on_time_pct"),
@@ -167,6 +168,9 @@ class Shape:
         params = chart.params
         if chart.type == "bubble_v2":
             return cls((params["entity"],), (), (params["x"], params["y"], params["size"]))
+        if chart.type == "deck_polygon":
+            shown = (item["column_name"] for item in params["tooltip_contents"])
+            return cls((params["line_column"], *shown), (), (params["metric"],))
         groups, metrics = tuple(params.get("groupby") or ()), tuple(params.get("metrics") or ())
         if chart.type == "table":
             return cls(groups, (), metrics)

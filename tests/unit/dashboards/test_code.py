@@ -153,6 +153,7 @@ def test_check_finds_a_relation_that_dbt_does_not_document(code: Path):
         ("column_config", {"titel": {"visible": False}}),
         ("conditional_formatting", [{"column": "is_stale", "columnFormatting": "titel"}]),
         ("x_axis_sort", "titel"),
+        ("tooltip_contents", [{"item_type": "column", "column_name": "titel"}]),
     ],
 )
 def test_check_finds_what_superset_ignores_without_an_error(code: Path, key, value):
