@@ -15,7 +15,7 @@ from typing import Any
 
 from airflow.sdk import AssetAny, dag, task
 
-from dags.wiring import MARTS, conclude, defaults, raw_asset, tags, wait_for_runs
+from dags.wiring import MARTS, conclude, defaults, log, raw_asset, tags, wait_for_runs
 from extract.manifests import load_cities
 
 SOURCES = load_cities().sources
@@ -64,7 +64,7 @@ def build_warehouse() -> None:
         deployment = load_deployment()
         warehouse = deployment.database_url("warehouse")
         for problem in ensure_raw_tables(warehouse, load_cities().cities):
-            print(f"warning: {problem}")
+            log(f"warning: {problem}")
         built = dbt.build(
             warehouse,
             exclude=[dbt.NEEDS_SCORES],
@@ -72,6 +72,7 @@ def build_warehouse() -> None:
             run_id=run_id,
             retry=ti.try_number > 1,
             redact=redact_text,
+            echo=log,
         )
         progress.advance_watermark(warehouse, "build", loads["watermark"], run_id)
         outlet_events[MARTS].extra = {

@@ -11,7 +11,7 @@ from typing import Any
 
 from airflow.sdk import dag, task
 
-from dags.wiring import PUBLISHED, SCORES, conclude, defaults, tags
+from dags.wiring import PUBLISHED, SCORES, conclude, defaults, log, tags
 
 
 @dag(
@@ -44,6 +44,7 @@ def publish() -> None:
             run_id=run_id,
             retry=ti.try_number > 1,
             redact=redact_text,
+            echo=log,
         )
         related = relate(warehouse)
         conclude(f"built: {built}, {built.rows:,} rows; {related}")

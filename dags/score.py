@@ -13,7 +13,7 @@ from typing import Any
 from airflow.sdk import dag, task
 from airflow.sdk.exceptions import AirflowSkipException
 
-from dags.wiring import CHAMPION, MARTS, SCORES, conclude, defaults, tags
+from dags.wiring import CHAMPION, MARTS, SCORES, conclude, defaults, log, tags
 from infra.contract import queue
 
 
@@ -45,7 +45,7 @@ def score_feedback() -> None:
         os.environ.update(deployment.mlflow_environment())
         from ml.score import score_new_feedback
 
-        scored = score_new_feedback(warehouse, deployment.url("mlflow"), report=print)
+        scored = score_new_feedback(warehouse, deployment.url("mlflow"), report=log)
         # Scoring follows a champion that a person chose in MLflow.
         watermark |= {f"model.{scored.model_name}": scored.model_version}
         progress.advance_watermark(warehouse, "score", watermark, run_id)

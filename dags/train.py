@@ -12,7 +12,7 @@ from typing import Any
 
 from airflow.sdk import dag, task
 
-from dags.wiring import CHAMPION, conclude, defaults, schedule, tags
+from dags.wiring import CHAMPION, conclude, defaults, log, schedule, tags
 from infra.contract import queue
 
 
@@ -40,7 +40,7 @@ def train_sentiment() -> None:
         trained = training.train(
             deployment.url("mlflow"),
             warehouse_url=deployment.database_url("warehouse"),
-            report=print,
+            report=log,
         )
         champion = trained.decision.champion
         outlet_events[CHAMPION].extra = {

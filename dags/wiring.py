@@ -74,12 +74,17 @@ def table(rows: Iterable[tuple[str, str]]) -> str:
     return "\n".join(["| | |", "|---|---|", *(f"| {name} | {value} |" for name, value in rows)])
 
 
-def conclude(line: str) -> None:
-    """Log the result of a task, as the last line of its log before Airflow's own.
+def log(line: str) -> None:
+    """Write a line into a task's log.
 
-    By the logger, because printed text reaches the log by another way, and may come late.
+    All by the logger: printed text reaches the log by another way, and on a busy machine late.
     """
     logging.getLogger("cityloom").info(line)
+
+
+def conclude(line: str) -> None:
+    """Log the result of a task, as the last line of its log before Airflow's own."""
+    log(line)
 
 
 def wait_for_runs(dag_ids: list[str], ti: Any, *, longest: float = 900, every: float = 3) -> None:
@@ -93,4 +98,4 @@ def wait_for_runs(dag_ids: list[str], ti: Any, *, longest: float = 900, every: f
         if not any(ti.get_dr_count(d, states=["queued", "running"]) for d in dag_ids):
             return
         time.sleep(every)
-    print(f"still loading after {longest:.0f} s; building what is accepted so far")
+    log(f"still loading after {longest:.0f} s; building what is accepted so far")

@@ -6,7 +6,9 @@ from pathlib import Path
 from types import SimpleNamespace
 
 
-def test_raw_tables_follow_their_manifests_before_dbt_reads_them(monkeypatch, capsys):
+def test_raw_tables_follow_their_manifests_before_dbt_reads_them(monkeypatch, caplog):
+    caplog.set_level("INFO")
+
     import dags.build as folder
 
     done = []
@@ -33,4 +35,4 @@ def test_raw_tables_follow_their_manifests_before_dbt_reads_them(monkeypatch, ca
     given = {"ti": SimpleNamespace(try_number=1), "run_id": "r", "outlet_events": events}
     marts.python_callable({"watermark": {}}, **given)
     assert done == [("raw tables", "url", len(folder.load_cities().cities)), ("dbt", "url")]
-    assert "warning: columns.street: is narrowed" in capsys.readouterr().out
+    assert "warning: columns.street: is narrowed" in caplog.text

@@ -160,3 +160,12 @@ def test_no_names_of_older_airflow():
         text=True,
     )
     assert answer.returncode == 0, answer.stdout
+
+
+@pytest.mark.parametrize("path", sorted(FOLDER.glob("*.py")), ids=lambda path: path.name)
+def test_tasks_write_their_log_by_one_way(path):
+    """What is printed reaches the log beside the logger's lines, and late: results are last."""
+    names = [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Name)]
+    assert not [node.lineno for node in names if node.id == "print"], "use dags.wiring.log"
+    # dbt's lines are printed unless something else takes them.
+    assert path.read_text().count("dbt.build(") == path.read_text().count("echo=log")
