@@ -32,7 +32,7 @@ HEIGHT = 3000
 #: Widths of a desktop, a laptop and a phone.
 WIDTHS = (1440, 1280, 390)
 #: Height of a picture of the first screen.
-FIRST_SCREEN = 1490
+FIRST_SCREEN = 1735
 
 #: Script that returns what the page shows of each chart.
 READ_CHARTS = """
