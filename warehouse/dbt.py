@@ -190,6 +190,10 @@ def build(
         run_file.write_text(run_id)
         command = ["build", *arguments]
     before = results_file.stat().st_mtime_ns if results_file.is_file() else None
+    # dbt parses all anew where its variables change. In what it kept, a staging model that was left
+    # out would stay so when its source is declared again.
+    sources = (project / generate.GENERATED / "macros/raw_tables.sql").read_bytes()
+    command += ["--vars", json.dumps({"sources": hashlib.sha256(sources).hexdigest()[:12]})]
     with _one_at_a_time(warehouse_url, echo) as lock:
         code, tail = _dbt(
             [*command, "--threads", str(threads)],

@@ -174,6 +174,27 @@ def test_a_staging_model_without_a_good_manifest_costs_itself_only(built, projec
     )
 
 
+def test_a_source_that_is_declared_again_is_built_again(built, project, tmp_path: Path):
+    """dbt keeps what it parsed, in which the staging model is left out."""
+    cities = load_cities().cities
+    without = [
+        city.model_copy(
+            update={"sources": tuple(s for s in city.sources if s.raw_table != "demo__call_log")}
+        )
+        for city in cities
+    ]
+    for declared, is_built in ((cities, True), (without, False), (cities, True)):
+        summary = dbt.build(
+            built.url,
+            select=["+int_call"],
+            target_dir=tmp_path,
+            echo=built.log.append,
+            project=project,
+            cities=declared,
+        )
+        assert ("stg_demo__call_log" in {node.name for node in summary.nodes}) == is_built
+
+
 def test_dbt_source_freshness_passes_and_warns_of_what_is_overdue(built, project, tmp_path: Path):
     with psycopg.connect(built.url) as connection:
         for source, age in (("permits", "1 day"), ("call_log", "3 days")):
