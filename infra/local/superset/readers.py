@@ -31,6 +31,8 @@ LOGINS = {"Admin": "cio"}
 LOGGED = {"ml_engineer", "data_engineer"}
 #: For how long an answer is kept that does not come from one table of dbt's, in seconds.
 UNBUILT_SECONDS = 5
+#: The cursor that `access.open_query` opens (warehouse/tiers.py).
+ANSWER = "answer"
 #: What Superset itself sets before a query of a schema.
 SEARCH_PATH = re.compile(r'set search_path = "\w+"')
 
@@ -79,15 +81,25 @@ def _signed_by(username: str) -> type[cursor]:
     signature = f"/* superset:{re.sub(r'[^A-Za-z0-9_.@-]', '?', username)[:63]} */ "
 
     class Signed(cursor):
+        def __init__(self, connection: Any, name: str | None = None, **options: Any) -> None:
+            # A large export is fetched part by part, from the cursor that PostgreSQL opens.
+            super().__init__(connection, ANSWER if name else None, **options)
+
         def execute(self, query: Any, vars: Any = None) -> None:
             text = self.mogrify(query, vars).decode()
-            super().execute(signature + (text if SEARCH_PATH.fullmatch(text) else opened(text)))
+            if SEARCH_PATH.fullmatch(text):
+                super().execute(signature + text)
+            elif self.name:
+                with self.connection.cursor(cursor_factory=cursor) as opening:
+                    opening.execute(signature + opened(text))
+            else:
+                super().execute(f"{signature}{opened(text)}; fetch all from {ANSWER}")
 
     return Signed
 
 
 def opened(text: str) -> str:
-    """Return the statements by which PostgreSQL answers a text that must be one query.
+    """Return the statement by which PostgreSQL opens `ANSWER` for a text that must be one query.
 
     PostgreSQL lets every role change its own password and defaults in a transaction that may write,
     and the login is shared by all readers of the role. Superset looks for what writes, but reads a
@@ -95,7 +107,7 @@ def opened(text: str) -> str:
     """
     # Quotes that no text can close: it was there before them.
     quotes = f"$q{uuid4().hex}$"
-    return f"select access.open_query({quotes}{text}{quotes}); fetch all from answer"
+    return f"select access.open_query({quotes}{text}{quotes})"
 
 
 def _password(login: str) -> str:

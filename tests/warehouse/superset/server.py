@@ -3,6 +3,7 @@
 Reads from stdin `{"database": URI, "tables": [[schema, name]], "users": {name: [role]}}`, then one
 request a line, `[user, method, path, body]`, and answers each with a line `[status, text]`. In a
 body "@<name>" stands for the id of a dataset, "@db" for that of the warehouse; in a path @{<name>}.
+A body `{"form": {...}}` is sent as a form.
 """
 
 import io
@@ -67,7 +68,8 @@ def ask(user, method, path, body):
         assert answer.status_code == 200, answer.get_data(as_text=True)
         clients[user] = client, {"Authorization": f"Bearer {answer.json['access_token']}"}
     client, headers = clients[user]
-    answer = client.open(path, method=method, json=body, headers=headers)
+    sent = {"data": body["form"]} if body and "form" in body else {"json": body}
+    answer = client.open(path, method=method, headers=headers, **sent)
     return [answer.status_code, text_of(answer.get_data())]
 
 
