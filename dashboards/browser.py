@@ -34,6 +34,10 @@ WIDTHS = (1440, 1280, 390)
 #: Height of a picture of the first screen.
 FIRST_SCREEN = 1735
 
+#: How often to log in at most: on a busy machine an answer from before the login may still come
+#: after it, and end the session.
+LOGINS = 3
+
 #: Script that returns what the page shows of each chart.
 READ_CHARTS = """
 () => [...document.querySelectorAll('.dashboard-component-chart-holder')]
@@ -122,11 +126,8 @@ def open_dashboard(
                 viewport={"width": width, "height": HEIGHT}, locale="en-GB", timezone_id="UTC"
             )
             page.set_default_timeout(timeout * 1000)
-            log_in(page, url, user, password)
             query = urlencode({"native_filters": filters}) if filters else ""
-            page.goto(f"{url}/superset/dashboard/{slug}/?{query}")
-            if "/login" in page.url:
-                raise PageError(f"Superset at {url} forgot the login of {user!r}; try again")
+            go_to(page, url, f"/superset/dashboard/{slug}/?{query}", user, password)
             wait_until_drawn(page, timeout)
             # Superset draws only what is in view: the window becomes as tall as the page.
             tall = page.evaluate("document.documentElement.scrollHeight")
@@ -149,6 +150,16 @@ def choose(dashboard: Dashboard, **choices: str) -> str:
             f"filterState:(label:'{text}',value:!('{text}')),id:{key},ownState:())"
         )
     return f"({','.join(chosen)})"
+
+
+def go_to(page: Page, url: str, path: str, user: str, password: str) -> None:
+    """Log in and go to a page; again where the session has ended before. Raises `PageError`."""
+    for _ in range(LOGINS):
+        log_in(page, url, user, password)
+        page.goto(f"{url}{path}")
+        if "/login" not in page.url:
+            return
+    raise PageError(f"Superset at {url} forgot the login of {user!r}; try again")
 
 
 def log_in(page: Page, url: str, user: str, password: str) -> None:

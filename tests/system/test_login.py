@@ -8,7 +8,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 from playwright.sync_api import Page, sync_playwright
 
-from dashboards.browser import PageError, log_in
+from dashboards.browser import LOGINS, PageError, go_to, log_in
 from dashboards.chromium import ensure
 
 FORM = b"""<form method=post action=/login/><input name=username><input name=password>
@@ -16,17 +16,25 @@ FORM = b"""<form method=post action=/login/><input name=username><input name=pas
 
 
 @contextmanager
-def server(sends_to: str | None, form: bytes = FORM) -> Iterator[str]:
+def server(sends_to: str | None, form: bytes = FORM, forgets: int = 0) -> Iterator[str]:
     """A login page that sends everybody to a page, or never answers; yields its address.
 
-    /late is answered after a second, the page behind the login after two.
+    /late is answered after a second, the page behind the login after two. A dashboard sends so
+    many askers back to the login first.
     """
     ended = threading.Event()
+    asked = []
 
     class Login(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             ended.wait({"/late": 1, "/superset/welcome/": 2}.get(self.path, 0))
-            self.send_response(200)
+            is_dashboard = self.path.startswith("/superset/dashboard/")
+            if is_dashboard:
+                asked.append(self.path)
+            sent_back = is_dashboard and len(asked) <= forgets
+            self.send_response(302 if sent_back else 200)
+            if sent_back:
+                self.send_header("Location", "/login/")
             self.send_header("Content-Type", "text/html")
             if self.path == "/late":
                 self.send_header("Set-Cookie", "session=nobody; Path=/")
@@ -93,3 +101,16 @@ def test_a_server_that_does_not_answer_in_time_has_refused_nobody(page):
         page.set_default_timeout(5_000)
         with pytest.raises(PageError, match="does not answer the login of 'admin' in time"):
             log_in(page, url, "admin", "secret")
+
+
+def test_a_session_that_ends_at_once_is_begun_again(page):
+    page = page.context.browser.new_page()
+    path = "/superset/dashboard/page/"
+    with server("/superset/welcome/", forgets=LOGINS - 1) as url:
+        go_to(page, url, path, "admin", "secret")
+        assert page.url == url + path
+    with (
+        server("/superset/welcome/", forgets=LOGINS) as url,
+        pytest.raises(PageError, match="forgot the login of 'admin'"),
+    ):
+        go_to(page, url, path, "admin", "secret")
