@@ -36,7 +36,7 @@ FIRST_SCREEN = 1735
 
 #: How often to log in at most: on a busy machine an answer from before the login may still come
 #: after it, and end the session.
-LOGINS = 3
+LOGIN_ATTEMPTS = 3
 
 #: Script that returns what the page shows of each chart.
 READ_CHARTS = """
@@ -154,7 +154,7 @@ def choose(dashboard: Dashboard, **choices: str) -> str:
 
 def go_to(page: Page, url: str, path: str, user: str, password: str) -> None:
     """Log in and go to a page; again where the session has ended before. Raises `PageError`."""
-    for _ in range(LOGINS):
+    for _ in range(LOGIN_ATTEMPTS):
         log_in(page, url, user, password)
         page.goto(f"{url}{path}")
         if "/login" not in page.url:

@@ -135,8 +135,9 @@ end
 $$;
 create or replace trigger note_rights after insert or update or delete on access.source
 for each row execute function access.note_rights();
-create or replace trigger note_rights after insert or update or delete on access.relation
-for each row execute function access.note_rights();
+-- Not of a table that is built again with the rights that it had.
+create or replace trigger note_rights after update on access.relation
+for each row when (old.spec is distinct from new.spec) execute function access.note_rights();
 create or replace trigger note_rights after insert or update or delete on access.role
 for each row execute function access.note_rights();
 

@@ -8,7 +8,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 from playwright.sync_api import Page, sync_playwright
 
-from dashboards.browser import LOGINS, PageError, go_to, log_in
+from dashboards.browser import LOGIN_ATTEMPTS, PageError, go_to, log_in
 from dashboards.chromium import ensure
 
 FORM = b"""<form method=post action=/login/><input name=username><input name=password>
@@ -106,11 +106,11 @@ def test_a_server_that_does_not_answer_in_time_has_refused_nobody(page):
 def test_a_session_that_ends_at_once_is_begun_again(page):
     page = page.context.browser.new_page()
     path = "/superset/dashboard/page/"
-    with server("/superset/welcome/", forgets=LOGINS - 1) as url:
+    with server("/superset/welcome/", forgets=LOGIN_ATTEMPTS - 1) as url:
         go_to(page, url, path, "admin", "secret")
         assert page.url == url + path
     with (
-        server("/superset/welcome/", forgets=LOGINS) as url,
+        server("/superset/welcome/", forgets=LOGIN_ATTEMPTS) as url,
         pytest.raises(PageError, match="forgot the login of 'admin'"),
     ):
         go_to(page, url, path, "admin", "secret")

@@ -1,3 +1,4 @@
+{%- set is_finding = '(relation.q_value < 0.05)' -%}
 {{ config(materialized='view') }}
 
 -- A view, because the relations are computed from the values that the same build makes; over seeds,
@@ -26,11 +27,11 @@ select
     relation.q_value,
     relation.n_tests,
     relation.null_reason,
-    coalesce(relation.q_value < 0.05, false) as is_finding,
+    coalesce({{ is_finding }}, false) as is_finding,
     case
         when relation.null_reason = 'too_few' then 'Too few districts or months'
         when relation.null_reason = 'constant' then 'Does not change by itself'
-        when relation.q_value >= 0.05 then 'No relation found'
+        when not {{ is_finding }} then 'No relation found'
         when relation.coefficient > 0 then 'Rise and fall together'
         else 'One rises as the other falls'
     end as finding

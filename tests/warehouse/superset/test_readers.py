@@ -79,6 +79,26 @@ def test_what_is_cached_is_dropped_by_a_build_and_by_a_changed_tier(superset, po
     assert not is_cached("data_engineer") and not is_cached("ml_engineer")
 
 
+def test_rights_are_noted_when_they_change_and_not_by_each_build(superset, postgres):
+    def noted():
+        return connection.execute(
+            "select built_at from access.built where relation = 'rights'"
+        ).fetchone()
+
+    table = "create table reporting.rpt_again as select 1 as n"
+    protect = "select access.protect('reporting.rpt_again', %s)"
+    with psycopg.connect(postgres.url, autocommit=True) as connection:
+        before = noted()
+        for tier in ("open", "open"):
+            connection.execute("drop table if exists reporting.rpt_again")
+            connection.execute(table)
+            connection.execute(protect, [tier])
+            assert noted() == before
+        connection.execute(protect, ["internal"])
+        assert noted() > before
+        connection.execute("drop table reporting.rpt_again")
+
+
 def test_a_head_gets_the_own_department_and_no_other(superset):
     for _ in range(2):  # the second time from the cache
         assert superset.texts("cio", "fct_department") == ["own", "theirs"]
