@@ -36,6 +36,14 @@ def parse(root: Path, home: Path) -> dict[str, Any]:
     return json.loads(found.read_text())
 
 
+@pytest.fixture(scope="session", autouse=True)
+def airflow_home(tmp_path_factory):
+    """Airflow makes its home when it is first imported: not in the home of who runs the tests."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AIRFLOW_HOME", str(tmp_path_factory.mktemp("airflow")))
+        yield
+
+
 @pytest.fixture(scope="session")
 def parsed(tmp_path_factory) -> dict[str, Any]:
     """What `parse.py` found in dags/; the first of xdist's processes that asks parses for all."""
