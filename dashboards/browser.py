@@ -142,13 +142,14 @@ def open_dashboard(
 def choose(dashboard: Dashboard, **choices: str) -> str:
     """Return the `filters` that open a dashboard with these values chosen, by filter's name."""
     chosen = []
-    columns = {item.name: item.column for item in dashboard.filters}
+    filters = {item.name: item for item in dashboard.filters}
     for name, value in choices.items():
         key, text = filter_id(dashboard, name), value.replace("!", "!!").replace("'", "!'")
-        chosen.append(
-            f"{key}:(extraFormData:(filters:!((col:{columns[name]},op:IN,val:!('{text}')))),"
-            f"filterState:(label:'{text}',value:!('{text}')),id:{key},ownState:())"
-        )
+        data = f"filters:!((col:{filters[name].column},op:IN,val:!('{text}')))"
+        state = f"label:'{text}',value:!('{text}')"
+        if filters[name].type == "time_range":
+            data, state = f"time_range:'{text}'", f"value:'{text}'"
+        chosen.append(f"{key}:(extraFormData:({data}),filterState:({state}),id:{key},ownState:())")
     return f"({','.join(chosen)})"
 
 

@@ -14,7 +14,16 @@ from psycopg import sql
 from sqlglot import exp
 
 from dashboards.bundle import COUNT
-from dashboards.code import CODE_DIR, Chart, Dashboard, Dataset, Strict, load_code
+from dashboards.code import (
+    CODE_DIR,
+    Chart,
+    Dashboard,
+    Dataset,
+    Filter,
+    Strict,
+    TimeRange,
+    load_code,
+)
 from dashboards.relations import DBT_DIR, Relation, documented
 
 #: Form data that names columns, and form data that names metrics.
@@ -83,6 +92,8 @@ def _dashboard_problems(dashboard: Dashboard, relations: dict[str, Relation]) ->
             dataset = dashboard.datasets[chart.dataset]
             yield from _chart_problems(chart, dataset, known[chart.dataset])
     for item in dashboard.filters:
+        if item.type == "time_range":
+            yield from _without_time(dashboard, item)
         if item.column is None:
             continue
         reached = {dashboard.charts[n].dataset for n in dashboard.placed if n not in item.not_on}
@@ -97,6 +108,19 @@ def _dashboard_problems(dashboard: Dashboard, relations: dict[str, Relation]) ->
                     f"{dashboard.path}: filters.{item.name}: {known[name].name} has no column "
                     f"{item.column!r}; add it there, or list under not_on: {', '.join(users)}"
                 )
+
+
+def _without_time(dashboard: Dashboard, item: Filter) -> Iterator[str]:
+    """Superset gives a period to the conditions on time that a chart has, and else to nothing."""
+    for name in dashboard.placed:
+        chart = dashboard.charts[name]
+        has_time = any(isinstance(condition, TimeRange) for condition in chart.where.values())
+        if name not in item.not_on and not has_time:
+            column = dashboard.datasets[chart.dataset].time_column or "<a date column>"
+            yield (
+                f"{dashboard.path}: filters.{item.name}: does not reach {name}; give the chart "
+                f"`where: {{{column}: {{time_range: No filter}}}}`, or list it under not_on"
+            )
 
 
 def _dataset_problems(dataset: Dataset, relations: dict[str, Relation]) -> Iterator[str]:

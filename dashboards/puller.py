@@ -211,10 +211,10 @@ class Puller:
         self.files[dashboard.path] = content
 
     def _leave_alone(self, content: dict[str, Any], chart: str) -> None:
-        """List a chart under `not_on` of the filters whose column its dataset does not have."""
+        """List a chart under `not_on` of the filters that cannot reach it."""
         filters = [dict(item) for item in content.get("filters") or []]
         for item in filters:
-            if item.get("column") and self._lacks(chart, item["column"]):
+            if self._cannot_follow(chart, item):
                 item["not_on"] = [*item.get("not_on", []), chart]
         if filters:
             content["filters"] = filters
@@ -561,11 +561,10 @@ class Puller:
         names: dict[str, str],
     ) -> dict[str, Any]:
         """Return a filter as the file has it where both agree."""
-        if content.get("column"):
-            without = [name for name in names.values() if self._lacks(name, content["column"])]
-            excluded = [*content.get("not_on", []), *without]
-            if excluded:
-                content["not_on"] = list(dict.fromkeys(excluded))
+        without = [name for name in names.values() if self._cannot_follow(name, content)]
+        excluded = [*content.get("not_on", []), *without]
+        if excluded:
+            content["not_on"] = list(dict.fromkeys(excluded))
         if known is None:
             return content
         in_file = read_yaml(known.path).get("filters") or []
@@ -589,18 +588,28 @@ class Puller:
                 content["not_on"] = [*order, *rest]
         return content
 
-    def _lacks(self, chart: str, column: str) -> bool:
-        """Whether a chart's dataset has no such column; not where dbt does not document it."""
+    def _cannot_follow(self, chart: str, item: dict[str, Any]) -> bool:
+        """Whether a filter, as its YAML has it, cannot reach a chart.
+
+        That is, where the chart's dataset has no such column, as far as dbt documents it; of a
+        period, where the chart has no condition on time.
+        """
         contents = {
             path.stem: content
             for path, content in self.files.items()
             if path.parent.name == "charts"
         }
-        known = {item.name: item.dataset for item in self.code.charts}
-        dataset = contents[chart]["dataset"] if chart in contents else known.get(chart)
-        path = self.code.folder / DATASETS / f"{dataset}.yml"
+        in_code = (read_yaml(one.path) for one in self.code.charts if one.name == chart)
+        content = contents.get(chart) or next(in_code, None)
+        if content is None:
+            return False
+        if item.get("type") == "time_range":
+            where = (content.get("where") or {}).values()
+            return not any(isinstance(one, dict) and "time_range" in one for one in where)
+        path = self.code.folder / DATASETS / f"{content['dataset']}.yml"
         relation = self.relations.get(self._content(path).get("relation", ""))
-        return relation is not None and column not in relation.columns
+        column = item.get("column")
+        return column is not None and relation is not None and column not in relation.columns
 
 
 def _code_value(known: Dashboard, key: str, dumped: dict[str, Any]) -> Any:

@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, time
+from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -17,7 +17,7 @@ from psycopg.rows import dict_row
 
 from dashboards.browser import choose, look, open_dashboard, wait_until_drawn
 from dashboards.chromium import ensure
-from dashboards.code import Chart, Dashboard, Dataset, Filter, load_dashboards
+from dashboards.code import Chart, Dashboard, Dataset, Filter, TimeRange, load_dashboards
 from dashboards.superset import Superset
 
 #: States drawn in all, a share of them for each page.
@@ -40,6 +40,18 @@ APPLY = '[data-test="filter-bar__apply-button"]'
 CHOICE = '[data-test="form-item-value"]'
 
 Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Period:
+    """From a day to another, which is not in it any more."""
+
+    first: date
+    end: date
+
+    def __str__(self) -> str:
+        """In Superset's words."""
+        return f"{self.first} : {self.end}"
 
 
 def picked(column: str, scale: float = 1) -> Callable[[list[Row]], Any]:
@@ -143,15 +155,21 @@ class Answer:
 class State:
     """What the filters say: values by the filter's name; a filter that is not in it is cleared."""
 
-    values: dict[str, list[Any]] = field(default_factory=dict)
+    values: dict[str, Any] = field(default_factory=dict)
 
-    def chosen(self, dashboard: Dashboard, chart: str) -> dict[str, list[Any]]:
-        """The values that reach a chart, by column."""
+    def chosen(self, dashboard: Dashboard, chart: str) -> dict[str, Any]:
+        """The values that reach a chart, or the period, by column."""
         return {
-            str(item.column): self.values[item.name]
+            str(item.column or time_of(dashboard.charts[chart])): self.values[item.name]
             for item in dashboard.filters
             if item.name in self.values and chart not in item.not_on
         }
+
+
+def time_of(chart: Chart) -> str:
+    """The column of a chart that the page's period is of."""
+    (column,) = (name for name, wanted in chart.where.items() if isinstance(wanted, TimeRange))
+    return column
 
 
 @dataclass(frozen=True)
@@ -201,11 +219,16 @@ class Warehouse:
 
     def draw(self, dashboard: Dashboard, by_lot: random.Random) -> State:
         """A state of the filters by lot: whole, in part cleared, or of two that do not fit."""
-        options = {item.name: self.options(item, dashboard) for item in dashboard.filters}
+        selects = [item for item in dashboard.filters if item.type == "select"]
+        options = {item.name: self.options(item, dashboard) for item in selects}
         cities = list(options["City"])
         city, other = by_lot.choice(cities), by_lot.choice(cities)
-        values: dict[str, list[Any]] = {}
+        values: dict[str, Any] = {}
         for item in dashboard.filters:
+            if item.type == "time_range" and by_lot.random() < 0.7:
+                first = date(by_lot.choice([2019, 2023, 2024]), by_lot.choice([1, 2, 6]), 1)
+                values[item.name] = Period(first, first + timedelta(by_lot.choice([45, 200, 800])))
+        for item in selects:
             luck = by_lot.random()
             of = options[item.name].get(other if luck < 0.2 else city, [])
             if luck > 0.8 or not of:
@@ -217,7 +240,7 @@ class Warehouse:
         return State(values)
 
     def answers(
-        self, chart: Chart, dataset: Dataset, choices: list[dict[str, list[Any]]]
+        self, chart: Chart, dataset: Dataset, choices: list[dict[str, Any]]
     ) -> list[Answer]:
         """What a chart should get when the filters that reach it have these values, by column."""
         extra = [
@@ -261,6 +284,12 @@ def selected(rows: list[Row], conditions: Mapping[str, Any]) -> list[Row]:
 
 def matches(value: Any, condition: Any) -> bool:
     """Whether a value meets a condition of a chart's `where`, or is one of a filter's."""
+    if isinstance(condition, TimeRange):
+        assert condition.time_range == "No filter"
+        return True
+    if isinstance(condition, Period):
+        day = value.date() if isinstance(value, datetime) else value
+        return value is not None and condition.first <= day < condition.end
     if condition is None:
         return value is not None
     if isinstance(condition, bool):
@@ -287,7 +316,7 @@ class Page:
     requests: dict[str, dict[str, Any]]
 
     def answers(
-        self, superset: Superset, chart: Chart, choices: list[dict[str, list[Any]]]
+        self, superset: Superset, chart: Chart, choices: list[dict[str, Any]]
     ) -> list[Answer]:
         """What a chart gets from Superset when the filters have these values, in one request."""
         body = copy.deepcopy(self.requests[chart.name])
@@ -298,7 +327,15 @@ class Page:
             {
                 **asked,
                 "filters": others
-                + [{"col": column, "op": "IN", "val": values} for column, values in chosen.items()],
+                + [
+                    {"col": column, "op": "IN", "val": values}
+                    for column, values in chosen.items()
+                    if not isinstance(values, Period)
+                ],
+                # As the page sends it: the server gives it to the chart's condition on time.
+                "time_range": next(
+                    (str(value) for value in chosen.values() if isinstance(value, Period)), None
+                ),
             }
             for chosen in choices
         ]
@@ -440,6 +477,35 @@ def test_clear_all_leaves_no_figure_of_several_cities(stack, cities, overview):
         )
     assert all(name in shown[overview.charts["city_status"].title] for name in names_of(cities))
     assert said.count('"Choose one city under City, then press Apply."') == len(shown) - 1
+
+
+def test_a_period_reaches_the_timelines_and_no_tile(stack, cities, overview):
+    demo, _ = names_of(cities)
+    answers: dict[str, list[Row]] = {}
+
+    def keep(response) -> None:
+        if "/api/v1/chart/data" in response.url:
+            answers[response.request.post_data_json["form_data"].get("slice_id")] = response.json()
+
+    with opened(stack, overview, City=demo, Period="2023-02-01 : 2023-05-01") as page:
+        page.on("response", keep)
+        page.reload()
+        wait_until_drawn(page)
+        # What a reader sees in the filter, and on what it does not reach.
+        shown = page.locator(CHOICE).last.inner_text()
+        page.remove_listener("response", keep)
+    assert "2023-02-01" in shown
+    login = stack.settings.url("superset"), stack.settings.admin_user, stack.settings.admin_password
+    with Superset(*login) as superset:
+        ids = {item["uuid"]: item["id"] for item in superset.items("chart")}
+    months = {
+        name: sorted({row["month"] for row in answers[ids[chart.uuid]]["result"][0]["data"]})
+        for name, chart in overview.charts.items()
+        if name in ("refuse", "closed_on_time")
+    }
+    drawn = [datetime.fromtimestamp(month / 1000, UTC).date() for month in months["refuse"]]
+    assert drawn == [date(2023, 2, 1), date(2023, 3, 1), date(2023, 4, 1)]
+    assert len(months["closed_on_time"]) > 12
 
 
 #: Charts that New York has nothing for: of its newest full month too few requests were closed.

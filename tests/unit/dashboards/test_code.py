@@ -180,6 +180,13 @@ def test_check_finds_a_filter_that_a_chart_cannot_follow(code: Path):
         check(code)
 
 
+def test_a_period_that_does_not_reach_a_chart_is_reported(code: Path):
+    file = code / "city_overview/charts/refuse.yml"
+    file.write_text(file.read_text().replace(", month: {time_range: No filter}", ""))
+    with pytest.raises(CheckFailed, match=r"Period: does not reach refuse; .*month: \{time_range"):
+        check(code)
+
+
 def test_where_becomes_superset_filters():
     dashboard = overview()
     chart = dashboard.charts["longest_wait"].model_copy(
@@ -204,11 +211,11 @@ def test_layout_places_every_chart_once_and_scopes_filters():
         if key.startswith("ROW-"):
             assert sum(tree[child]["meta"]["width"] for child in item["children"]) <= 12
     filters = {f["name"]: f for f in metadata(dashboard)["native_filter_configuration"]}
-    assert list(filters) == ["City", "District", "Years (empty: all)"]
-    # Tiles are of the newest full month, as the table beside them, whatever the timelines' years.
-    years = filters["Years (empty: all)"]["scope"]["excluded"]
+    assert list(filters) == ["City", "District", "Period"]
+    # Tiles are of the newest full month, as the table beside them, whatever the timelines' period.
+    period = filters["Period"]["scope"]["excluded"]
     tiles = [n for n, chart in dashboard.charts.items() if chart.type == "big_number"]
-    assert len(tiles) == 6 and {numbers[name] for name in tiles} <= set(years)
+    assert len(tiles) == 6 and {numbers[name] for name in tiles} <= set(period)
     assert filters["District"]["cascadeParentIds"] == [filters["City"]["id"]]
     assert numbers["freshness"] in filters["District"]["scope"]["excluded"]
     assert numbers["refuse"] not in filters["District"]["scope"]["excluded"]
@@ -243,11 +250,10 @@ def test_a_chart_has_its_own_text_where_there_is_no_data():
 
 def test_a_chart_says_which_filters_do_not_reach_it():
     dashboard = overview()
-    years = next(f.name for f in dashboard.filters if f.column == "year").partition(" (")[0]
     assert not_reached(dashboard, "refuse") == ""
-    assert not_reached(dashboard, "district_scorecard") == f"Not filtered by District or {years}."
+    assert not_reached(dashboard, "district_scorecard") == "Not filtered by District or Period."
     # A tile has no description, and says that all the same; the table of cities is how to choose.
-    assert f"Not filtered by {years}." in css(dashboard).split(selector("requests_opened"))[-1]
+    assert "Not filtered by Period." in css(dashboard).split(selector("requests_opened"))[-1]
     assert not_reached(dashboard, "city_status") == ""
 
 
@@ -257,9 +263,11 @@ def test_only_the_chart_of_a_filter_of_its_own_speaks_of_it():
     assert set(department.placed) - set(cases.not_on) == {"cases"}
     assert cases.default == ("Open, overdue",)
     assert "Cases" in department.charts["cases"].description
-    assert [
-        not_reached(department, name) for name in department.placed if name != "city_shown"
-    ] == [""] * (len(department.placed) - 1)
+    said = {name: not_reached(department, name) for name in department.placed}
+    assert {name for name, text in said.items() if text} == {
+        *{"departments", "measures", "by_service", "by_district", "sources"}
+    }
+    assert set(said.values()) == {"", "Not filtered by Period."}
 
 
 def test_on_a_phone_each_cell_of_a_table_has_its_label():

@@ -45,6 +45,7 @@ select
     cells.district_id,
     coalesce(district.district_name, 'Whole city') as area,
     cells.year,
+    make_date(cells.year, 1, 1) as year_start,
     cells.topic as topic_id,
     upper(left(cells.topic, 1)) || replace(substring(cells.topic from 2), '_', ' ') as topic,
     cells.n,
