@@ -16,6 +16,8 @@ import psutil
 from infra.contract import DeploymentError, Finding
 from infra.home import ROOT, cityloom_home
 from infra.local.settings import Settings, settings_from
+from infra.local.sign_in import asked
+from infra.local.sign_in.provider import SignInError
 from infra.local.stack import status
 from infra.local.state import ADMIN_URL, read_state
 from infra.local.supervise import Supervisor
@@ -29,7 +31,7 @@ ANOTHER_HOME = "run as its owner, or set CITYLOOM_HOME to a folder that can be w
 def examine() -> list[Finding]:
     """Run every check; one that fails itself is a finding too."""
     findings: list[Finding] = []
-    for check in (_environments, _manifests, _disk, _memory, _stack):
+    for check in (_environments, _manifests, _disk, _memory, _stack, _single_sign_on):
         try:
             findings.extend(check())
         except (DeploymentError, OSError) as error:
@@ -171,3 +173,38 @@ def _database(settings: Settings) -> Iterator[Finding]:
         yield Finding("roles", "warn" if accepted else "bad", fault.text, remedy)
     if not faults:
         yield Finding("roles", "ok", "logins, rights and limits are as they should be")
+
+
+def _single_sign_on() -> Iterator[Finding]:
+    """Whether what is asked for is whole and taken, and whether the provider can be used."""
+    check, described = "single sign-on", read_state()
+    try:
+        wanted = asked.asked()
+        if wanted is not None and wanted != asked.OFF:
+            asked.secret(cityloom_home())
+    except SignInError as error:
+        yield Finding(check, "bad", str(error), "set the variables right, then `cityloom up`")
+        return
+    settings = settings_from(cityloom_home(), described) if described else None
+    sso = settings.single_sign_on if settings else None
+    if wanted is not None and wanted != (sso or asked.OFF):
+        found = f"{asked.PREFIX}ISSUER and its like say other than what the servers run with"
+        yield Finding(check, "warn", found, "`cityloom up` takes it")
+        return
+    if settings is None or sso is None:
+        return
+    admin = f"meanwhile {settings.admin_user} gets in by the password"
+    try:
+        settings.kept(asked.SECRET)
+    except OSError as error:
+        found = f"the secret of the client is gone: {error.filename} ({error.strerror})"
+        remedy = f"set {asked.PREFIX}CLIENT_SECRET and the others again, then `cityloom up`"
+        yield Finding(check, "bad", found, remedy)
+        return
+    try:
+        asked.discover(sso)
+    except SignInError as error:
+        remedy = f"see to the provider, the way to it (proxy, certificates) or the issuer; {admin}"
+        yield Finding(check, "bad", str(error), remedy)
+        return
+    yield Finding(check, "ok", f"{sso.label}: {sso.issuer} answers")

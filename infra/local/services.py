@@ -24,6 +24,7 @@ from infra.home import ROOT, write_private
 from infra.local.ports import OwnPids, foreign
 from infra.local.postgres import locate, shipped_programs
 from infra.local.settings import Settings
+from infra.local.sign_in import asked
 from infra.local.state import StackError, digest
 from infra.setup import SUPERSET
 
@@ -106,13 +107,14 @@ def airflow_environment(settings: Settings) -> dict[str, str]:
         secret=settings.secret,
         database=settings.database_url("airflow", "psycopg2"),
         database_async=settings.database_url("airflow", "psycopg_async"),
+        single_sign_on=settings.single_sign_on,
     )
     write_private(home / "airflow.cfg", config)
     return {
         "AIRFLOW_HOME": str(home),
         # The second holds airflow_local_settings.
         "PYTHONPATH": os.pathsep.join([str(ROOT), str(HERE / "preload")]),
-        "CITYLOOM_CONFIG": digest(config),
+        "CITYLOOM_CONFIG": digest(config + _sign_in(settings)),
     }
 
 
@@ -138,6 +140,22 @@ def _code(*files: str | Path) -> str:
     return "".join((HERE / file).read_text() for file in files)
 
 
+def _sign_in(settings: Settings) -> str:
+    """Return what a server of an installation with single sign-on is started anew for."""
+    if settings.single_sign_on is None:
+        return ""
+    try:
+        secret = settings.kept(asked.SECRET)
+    except OSError as error:
+        raise StackError(
+            f"the secret of the identity provider's client is gone ({error}); set "
+            f"{asked.PREFIX}CLIENT_SECRET and the variables beside it again, or "
+            f"{asked.PREFIX}ISSUER={asked.OFF}"
+        ) from error
+    files = sorted(path for path in (HERE / "sign_in").iterdir() if path.is_file())
+    return f"{settings.single_sign_on} {secret}" + _code(*files)
+
+
 def superset_environment(settings: Settings) -> dict[str, str]:
     """Return the environment of Superset's processes."""
     home = settings.home / "superset"
@@ -150,7 +168,7 @@ def superset_environment(settings: Settings) -> dict[str, str]:
         "SUPERSET_HOME": str(home),
         "FLASK_APP": "superset.app:create_app()",
         "CITYLOOM_CONFIG": digest(
-            described.read_text() + _code(config, config.parent / "readers.py")
+            described.read_text() + _code(*sorted(config.parent.glob("*.py"))) + _sign_in(settings)
         ),
     }
 

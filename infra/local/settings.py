@@ -16,6 +16,7 @@ from typing import Any, Literal, get_args
 from urllib.parse import quote
 
 from infra.home import NotSetUp, cityloom_home, kept_secret
+from infra.local.sign_in.provider import SingleSignOn
 
 #: Databases, each owned by the login role of its name.
 Database = Literal["warehouse", "airflow", "mlflow", "superset"]
@@ -37,7 +38,7 @@ class Settings:
 
     `ports` maps `postgres`, `airflow`, `mlflow` and `superset` to TCP ports on loopback. With an
     external database, `database_host`, `ports["postgres"]` and `database_options` (such as
-    `sslmode=require`) are that server's.
+    `sslmode=require`) are that server's. `single_sign_on`: the identity provider, if there is one.
     """
 
     home: Path
@@ -46,10 +47,15 @@ class Settings:
     admin_user: str = "admin"
     database_options: str = ""
     embedded_database: bool = True
+    single_sign_on: SingleSignOn | None = None
 
     def secret(self, name: str, *, length: int = 24) -> str:
         """Return the secret of that name, made on first use."""
         return kept_secret(self.home / "secrets" / name, length=length)
+
+    def kept(self, name: str) -> str:
+        """Return a secret that `cityloom up` was given. Raises `OSError` where there is none."""
+        return (self.home / "secrets" / name).read_text().strip()
 
     @property
     def admin_password(self) -> str:
@@ -99,12 +105,17 @@ def load_settings() -> Settings:
 def settings_from(home: Path, described: dict[str, Any]) -> Settings:
     """Return the settings that a `stack.json` describes."""
     ports, external = described["ports"], described.get("database")
+    provider = described.get("single_sign_on")
+    single_sign_on = SingleSignOn(**provider) if provider else None
     if not external:
-        return Settings(home, ports)
-    ports = {**ports, "postgres": external["port"]}
-    options = external["options"]
+        return Settings(home, ports, single_sign_on=single_sign_on)
     return Settings(
-        home, ports, external["host"], database_options=options, embedded_database=False
+        home,
+        {**ports, "postgres": external["port"]},
+        external["host"],
+        database_options=external["options"],
+        embedded_database=False,
+        single_sign_on=single_sign_on,
     )
 
 

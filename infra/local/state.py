@@ -2,7 +2,7 @@
 
 Ports are free ones, chosen at the first start. `CITYLOOM_PORT_POSTGRES`, `_AIRFLOW`, `_MLFLOW`
 and `_SUPERSET` set one, also later. `CITYLOOM_DATABASE_URL` names an external server; its address
-is kept, its login is not.
+is kept, its login is not. `CITYLOOM_OIDC_*` describe the identity provider.
 """
 
 from __future__ import annotations
@@ -20,6 +20,8 @@ from urllib.parse import urlsplit
 from infra.contract import DeploymentError
 from infra.home import cityloom_home, write_private
 from infra.local.ports import OwnPids, Reservations, foreign, holder, is_free
+from infra.local.sign_in import asked
+from infra.local.sign_in.provider import SignInError
 
 #: Where the search for a free port begins: below the range that outgoing connections draw from.
 FIRST_PORTS = {"postgres": 15432, "airflow": 18080, "mlflow": 15000, "superset": 18088}
@@ -63,12 +65,17 @@ def decide_state(own: OwnPids = tuple, reservations: Reservations | None = None)
     """Return the state for `up`, written where it changed.
 
     `reservations` keeps the ports from others until it is closed. Raises `StackError` when one that
-    was asked for, or chosen before, is taken by what is not among our `own` servers.
+    was asked for, or chosen before, is taken by what is not among our `own` servers, and for an
+    identity provider that is described wrongly.
     """
     before = read_state()
     described = read_state() or {"ports": {}, "database": None}
     if external := os.environ.get(ADMIN_URL):
         described["database"] = _external(external)
+    try:
+        asked.decide(described)
+    except SignInError as error:
+        raise StackError(str(error)) from error
     reserve = (reservations or Reservations()).take
     ports = described["ports"]
     wanted = ports | _asked_ports(ports)

@@ -17,12 +17,14 @@ import psutil
 
 from infra.contract import Report
 from infra.home import cityloom_home, write_private
+from infra.local.sign_in import asked
 from infra.local.state import ADMIN_URL, StackError
 
-#: Not handed on to the servers: another installation's settings, and the admin's login.
+#: Not handed on to the servers: another installation's settings, the admin's login, and what is
+#: kept once it was given. Nor is the variable with the secret of the identity provider's client.
 FOREIGN = (
     *("AIRFLOW_", "MLFLOW_", "SUPERSET_", "FLASK_", "PG"),
-    *(ADMIN_URL, "CITYLOOM_PORT_", "CITYLOOM_DEPLOYMENT"),
+    *(ADMIN_URL, "CITYLOOM_PORT_", "CITYLOOM_DEPLOYMENT", asked.PREFIX),
 )
 #: A busy machine is slow, not broken: supervisor is asked again for this long.
 ANSWER_SECONDS = 120
@@ -103,8 +105,10 @@ class Supervisor:
     def _start(self) -> None:
         self.log.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.socket.unlink(missing_ok=True)
+        inherited = {k: value for k, value in os.environ.items() if not k.startswith(FOREIGN)}
+        inherited.pop(asked.secret_variable(), None)
         environment = {
-            **{key: value for key, value in os.environ.items() if not key.startswith(FOREIGN)},
+            **inherited,
             "PATH": f"{Path(sys.executable).parent}:{os.environ.get('PATH', os.defpath)}",
             "CITYLOOM_HOME": str(self.home),
             "CITYLOOM_SERVICE": "supervisord",

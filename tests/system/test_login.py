@@ -6,10 +6,15 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
+from axe_playwright_python.sync_playwright import Axe
+from flask import Flask, render_template_string
+from flask_appbuilder.security.forms import LoginForm_db
+from flask_babel import Babel
 from playwright.sync_api import Page, sync_playwright
 
 from dashboards.browser import LOGIN_ATTEMPTS, PageError, go_to, log_in
 from dashboards.chromium import ensure
+from infra.home import ROOT
 
 FORM = b"""<form method=post action=/login/><input name=username><input name=password>
 <button type=submit>Log in</button></form>"""
@@ -79,6 +84,22 @@ def page() -> Iterator[Page]:
 
 def test_who_is_let_in_sees_another_page(page):
     with server("/superset/welcome/") as url:
+        log_in(page, url, "admin", "secret")
+        assert page.url == f"{url}/superset/welcome/"
+
+
+def test_the_page_of_single_sign_on_is_one_to_log_in_by(page):
+    app = Flask(__name__)
+    app.config["SECRET_KEY"] = "x"
+    Babel(app)
+    text = (ROOT / "infra" / "local" / "sign_in" / "sign_in.html").read_text()
+    with app.test_request_context():
+        form = LoginForm_db(meta={"csrf": False})
+        shown = render_template_string(text, title="City", form=form, url_for=lambda *_, **__: "/x")
+    with server("/superset/welcome/", shown.encode()) as url:
+        page.goto(f"{url}/login/")
+        assert page.get_by_role("link", name="Sign in with City").is_visible()
+        assert Axe().run(page).response["violations"] == []
         log_in(page, url, "admin", "secret")
         assert page.url == f"{url}/superset/welcome/"
 

@@ -61,6 +61,12 @@ DATA_CACHE_CONFIG = {
 # The warehouse answers each reader as the reader's own role; a cached answer is of one role.
 DB_CONNECTION_MUTATOR = connect_as_reader
 CUSTOM_SECURITY_MANAGER = ReaderSecurityManager
+if _settings.single_sign_on:
+    from infra.local.sign_in.fab import flask_settings
+    from infra.local.superset.sign_in import SignInSecurityManager
+
+    CUSTOM_SECURITY_MANAGER = SignInSecurityManager
+    globals().update(flask_settings(_settings))
 # Who has a login is for administrators.
 EXTRA_RELATED_QUERY_FILTERS = {"user": only_oneself}
 

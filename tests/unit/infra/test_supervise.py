@@ -149,6 +149,8 @@ def test_server_gets_only_what_it_needs_of_the_environment(settings, monkeypatch
     """A manifest's `token_env` is read by Airflow's tasks; no other server is handed the token."""
     for name in ("PORTAL_TOKEN", "HTTPS_PROXY", "LC_TIME", "MLFLOW_TRACKING_URI", "CITYLOOM_MORE"):
         monkeypatch.setenv(name, "x")
+    monkeypatch.setenv("CITYLOOM_OIDC_CLIENT_SECRET", "env:CITY_CLIENT")
+    monkeypatch.setenv("CITY_CLIENT", "very-secret")
     config = services.supervisor_config(settings, services.environments(settings))
     names = ("postgres", "mlflow", "superset", "airflow-scheduler")
     programs = "".join(SERVERS.format(name=name) for name in names)
@@ -167,6 +169,7 @@ def test_server_gets_only_what_it_needs_of_the_environment(settings, monkeypatch
     for environment in found.values():
         assert {"PATH", "CITYLOOM_HOME", "LC_TIME", "GIVEN"} <= set(environment)
         assert "MLFLOW_TRACKING_URI" not in environment
+        assert not {"CITYLOOM_OIDC_CLIENT_SECRET", "CITY_CLIENT"} & set(environment)
     holders = {variable: {n for n in names if variable in found[n]} for variable in os.environ}
     assert holders["PORTAL_TOKEN"] == {"airflow-scheduler"}
     assert holders["HTTPS_PROXY"] == holders["CITYLOOM_MORE"] == set(names) - {"postgres"}

@@ -7,7 +7,8 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -67,18 +68,39 @@ class Web:
 
 
 @pytest.fixture(scope="session")
-def web(postgres, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Web]:
-    home = tmp_path_factory.mktemp("servers")
+def secrets(postgres, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The secrets of every installation on the session's databases: it is one, started twice."""
+    folder = tmp_path_factory.mktemp("secrets")
+    folder.chmod(0o700)
+    for role, password in postgres.passwords.items():
+        (folder / f"postgres_{role}").write_text(password)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def web(postgres, secrets, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Web]:
+    with started(postgres, secrets, tmp_path_factory.mktemp("servers")) as found:
+        yield found
+
+
+@contextmanager
+def started(
+    postgres: Any,
+    secrets: Path,
+    home: Path,
+    names: Sequence[str] = ("superset", "airflow", "mlflow"),
+    **more: Any,
+) -> Iterator[Web]:
+    """Run servers in a home. `more`: what its `stack.json` holds besides addresses."""
     address = urlsplit(postgres.url)
     ports = {name: free_port() for name in ("airflow", "mlflow", "superset")}
     state = {
         "ports": {**ports, "postgres": address.port},
         "database": {"host": address.hostname, "port": address.port, "options": ""},
+        **more,
     }
     (home / "stack.json").write_text(json.dumps(state))
-    (home / "secrets").mkdir(mode=0o700)
-    for role, password in postgres.passwords.items():
-        (home / "secrets" / f"postgres_{role}").write_text(password)
+    (home / "secrets").symlink_to(secrets)
     settings = settings_from(home, state)
     settings.log_dir.mkdir()
     environments = {
@@ -115,20 +137,21 @@ def web(postgres, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Web]:
         assert process.wait(START_SECONDS) == 0, (
             settings.log_dir / f"{name}-prepare.log"
         ).read_text()[-3000:]
-    running = {
-        name: run(name, command, settings.log_dir / f"{name}.log")
-        for name, command in servers.items()
-    }
+    running = {name: run(name, servers[name], settings.log_dir / f"{name}.log") for name in names}
+    paths = {"airflow": "/api/v2/version", "mlflow": "/", "superset": "/"}
     try:
-        for name, path in {"airflow": "/api/v2/version", "mlflow": "/", "superset": "/"}.items():
-            await_answer(settings.url(name) + path, running[name], settings.log_dir / f"{name}.log")
+        for name, process in running.items():
+            await_answer(
+                settings.url(name) + paths[name], process, settings.log_dir / f"{name}.log"
+            )
         admin = settings.admin_user, settings.admin_password
         with Superset(settings.url("superset"), *admin) as session:
             clients = [
                 SupersetServer(session),
                 AirflowServer.log_in(settings.url("airflow"), *admin),
-                MlflowServer.log_in(settings.url("mlflow"), *admin),
             ]
+            if "mlflow" in running:
+                clients.append(MlflowServer.log_in(settings.url("mlflow"), *admin))
             yield Web(settings, postgres.admin_url, clients)
     finally:
         for process in running.values():
