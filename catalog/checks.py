@@ -6,14 +6,14 @@ from pathlib import Path
 
 from catalog import facts
 from catalog.cities import Cities
-from catalog.goals import goal_problems
+from catalog.city_files import city_file_problems
 from catalog.indicators import load_indicators
 from catalog.peers import region_problems
 from catalog.problems import ManifestError
 
 
 def declaration_problems(found: Cities, project: Path | None = None) -> list[str]:
-    """Return what is wrong with feeds, staging models, regions, targets and weights of cities."""
+    """Return what is wrong with feeds, staging models, regions and CSV files of cities."""
     project = project or facts.DBT_PROJECT
     problems = facts.model_problems(found.sources, project) + region_problems(found.cities)
     try:
@@ -21,5 +21,5 @@ def declaration_problems(found: Cities, project: Path | None = None) -> list[str
     except ManifestError as error:
         return problems + [text for text in error.problems if text not in problems]
     for city in found.cities:
-        problems += goal_problems(city, metric_ids)
+        problems += city_file_problems(city, metric_ids)
     return problems

@@ -22,9 +22,9 @@ from holidays import country_holidays, list_supported_countries
 from pydantic import TypeAdapter, ValidationError
 
 from catalog.cities import Cities, read_cities
+from catalog.city_files import EVENTS, TARGETS, WEIGHTS, CityFile, city_file_problems, read_rows
 from catalog.facts import DBT_PROJECT, Fact, feed_problems, load_facts, twin_problems
 from catalog.fields import CRON_PRESETS
-from catalog.goals import TARGETS, WEIGHTS, GoalFile, goal_problems, read_goals
 from catalog.indicators import (
     DEFINITION_COLUMNS,
     VERSION_COLUMNS,
@@ -41,8 +41,9 @@ from catalog.types import LOADER_COLUMNS
 
 GENERATED = Path("generated")
 RAW_SOURCES = GENERATED / "models/raw.yml"
-#: The seed of each file of goals.
+#: The seed of each CSV file of cities.
 SEEDS = {
+    EVENTS: GENERATED / "seeds/event.csv",
     TARGETS: GENERATED / "seeds/target.csv",
     WEIGHTS: GENERATED / "seeds/score_weight.csv",
 }
@@ -59,16 +60,16 @@ def rendered(
     facts: dict[str, Fact],
     indicators: Iterable[Indicator] = (),
     project: Path = DBT_PROJECT,
-    goals: Callable[[City, GoalFile], list[tuple[Any, ...]]] | None = None,
+    rows_of: Callable[[City, CityFile], list[tuple[Any, ...]]] | None = None,
 ) -> dict[Path, str]:
     """Return the text of each generated file by its path inside the dbt project.
 
-    `goals` returns a city's rows of the seed of its targets or weights; those of its file if not
+    `rows_of` returns a city's rows of the seed of one of its CSV files; those of the file if not
     given.
     """
     indicators = tuple(indicators)
     metric_ids = {one.id for one in indicators}
-    goals = goals or (lambda city, file: read_goals(city, file, metric_ids))
+    rows_of = rows_of or (lambda city, file: read_rows(city, file, metric_ids))
     cities = tuple(cities)
     sources = [source for city in cities for source in _by_name(city)]
     groups = load_peer_groups()
@@ -144,13 +145,13 @@ def rendered(
             "region_id region_name", groups.regions.items()
         ),
         GENERATED / "macros/peer_rules.sql": _peer_rules_macro(groups),
-        SEEDS[WEIGHTS]: _table(
-            "city_id metric_id weight", (row for city in cities for row in goals(city, WEIGHTS))
-        ),
-        SEEDS[TARGETS]: _table(
-            "city_id metric_id target from_date",
-            (row for city in cities for row in goals(city, TARGETS)),
-        ),
+        **{
+            seed: _table(
+                " ".join(["city_id", *file.columns]),
+                (row for city in cities for row in rows_of(city, file)),
+            )
+            for file, seed in SEEDS.items()
+        },
     }
 
 
@@ -185,9 +186,9 @@ def refresh(
 
     indicators = load_indicators(project)
 
-    def goals(city: City, file: GoalFile) -> list[tuple[Any, ...]]:
+    def rows_of(city: City, file: CityFile) -> list[tuple[Any, ...]]:
         try:
-            return read_goals(city, file, {one.id for one in indicators})
+            return read_rows(city, file, {one.id for one in indicators})
         except ManifestError as error:
             for problem in error.problems:
                 if problem not in named:
@@ -195,7 +196,7 @@ def refresh(
             return _rows_before(project, SEEDS[file], city.city_id)
 
     usable = _usable(project, cities)
-    _replace(project, rendered(usable, load_facts(project), indicators, project, goals))
+    _replace(project, rendered(usable, load_facts(project), indicators, project, rows_of))
 
 
 def holidays_of(city: City, years: range = YEARS) -> list[tuple[str, str]]:
@@ -254,7 +255,7 @@ def _checked(
     problems += feed_problems(found.sources, facts, project)
     indicators = load_indicators(project)
     for city in found.cities:
-        problems += goal_problems(city, {one.id for one in indicators})
+        problems += city_file_problems(city, {one.id for one in indicators})
     if problems:
         raise ManifestError(problems)
     texts = rendered(found.cities, facts, indicators, project)

@@ -44,6 +44,8 @@ FOLDERS = {
 }
 #: The metric that Superset itself gives a dataset, which new charts start with.
 COUNT = {"metric_name": "count", "verbose_name": "COUNT(*)", "expression": "COUNT(*)"}
+#: Nearly black, to be seen on bars of any colour.
+EVENT_COLOUR = "#26303b"
 #: What the code decides of a column and of a metric; the rest stays as it is in Superset.
 COLUMN_KEYS = ("verbose_name", "description", "filterable", "groupby", "is_dttm")
 METRIC_KEYS = ("expression", "verbose_name", "d3format", "description")
@@ -80,9 +82,11 @@ def compile_code(
         config = dataset_config(dataset, relations.get(dataset.relation), columns, current)
         config["catalog"] = current.config.get("catalog") if current else warehouse.database
         desired.append(Desired("dataset", dataset.place, dataset.uuid, config))
-    for chart in code.charts:
-        config = chart_config(chart, code.datasets[chart.dataset].uuid)
-        desired.append(Desired("chart", chart.place, chart.uuid, config))
+    for dashboard in code.dashboards:
+        events = code.datasets[dashboard.events].uuid if dashboard.events else None
+        for chart in dashboard.charts.values():
+            config = chart_config(chart, code.datasets[chart.dataset].uuid, events)
+            desired.append(Desired("chart", chart.place, chart.uuid, config))
     for dashboard in code.dashboards:
         first = warehouse.first_values.get(dashboard.name, {})
         config = dashboard_config(dashboard, first, guests_of(dashboard, code, state))
@@ -201,13 +205,16 @@ def _column(dataset: Dataset, relation: Relation | None, name: str, kind: str) -
     }
 
 
-def chart_config(chart: Chart, dataset_uuid: str) -> dict[str, Any]:
-    """Return a chart. `query_context` is emptied: one that a page saved asks for the old query."""
+def chart_config(chart: Chart, dataset_uuid: str, events: str | None = None) -> dict[str, Any]:
+    """Return a chart; `events` is the UUID of the dataset of events that timelines show.
+
+    `query_context` is emptied: one that a page saved asks for the old query.
+    """
     return {
         "slice_name": chart.title,
         "description": chart.full_description or None,
         "viz_type": chart.type,
-        "params": form_data(chart),
+        "params": form_data(chart, events),
         "query_context": None,
         "certified_by": CERTIFIED_BY,
         "certification_details": _details(chart),
@@ -218,16 +225,48 @@ def chart_config(chart: Chart, dataset_uuid: str) -> dict[str, Any]:
     }
 
 
-def form_data(chart: Chart) -> dict[str, Any]:
-    """Return a chart's form data: defaults where it wants them, its own, `where` as filters."""
+def form_data(chart: Chart, events: str | None = None) -> dict[str, Any]:
+    """Return a chart's form data: defaults where it wants them, its own, `where` as filters.
+
+    A timeline has layers of `events`, too, where the dashboard has a dataset of them.
+    """
     defaults = explore_defaults(chart.type) if chart.explore_defaults else {}
     filters = [adhoc_filter(column, condition) for column, condition in chart.where.items()]
-    return {
+    found = {
         **defaults,
         **chart.params,
         "viz_type": chart.type,
         "adhoc_filters": [*filters, *chart.params.get("adhoc_filters", [])],
     }
+    if events and chart.is_timeline:
+        own = chart.params.get("annotation_layers", [])
+        found["annotation_layers"] = [*own, *event_layers(events)]
+    return found
+
+
+def event_layers(dataset_uuid: str) -> list[dict[str, Any]]:
+    """Return the layers in which Superset shows events: a line each, and a band for long ones.
+
+    They have one name, for which infra/local/superset/events.py gives the rows, and no source, so
+    that Superset itself asks nobody for them. The name is empty, as pages write it before titles.
+    """
+    layer = {
+        **{"name": "", "sourceType": "", "value": dataset_uuid, "overrides": {}},
+        **{"show": True, "showMarkers": False, "color": EVENT_COLOUR},
+    }
+    return [
+        {**layer, "annotationType": "INTERVAL", "opacity": "opacityLow", "showLabel": False},
+        {
+            **layer,
+            **{"annotationType": "EVENT", "opacity": "", "showLabel": True},
+            **{"style": "dashed", "width": 1},
+        },
+    ]
+
+
+def is_of_events(layer: dict[str, Any]) -> bool:
+    """Return whether an annotation layer is one of `event_layers`, whichever its dataset."""
+    return layer.get("sourceType") == "" and layer.get("annotationType") in ("EVENT", "INTERVAL")
 
 
 def explore_defaults(viz_type: str) -> dict[str, Any]:

@@ -34,6 +34,8 @@ COLUMN_KEYS = (
 METRIC_KEYS = ("metric", "metrics", "timeseries_limit_metric", "series_limit_metric")
 #: What Superset writes for a colour that is of no one column.
 ENTIRE_ROW = "ENTIRE_ROW"
+#: What timelines ask of a dataset of events (infra/local/superset/events.py).
+EVENT_COLUMNS = ("city_id", "city_name", "first_day", "last_day", "title", "department_name")
 
 
 class CheckFailed(Exception):
@@ -91,6 +93,11 @@ def _dashboard_problems(dashboard: Dashboard, relations: dict[str, Relation]) ->
         if chart.dataset in known:
             dataset = dashboard.datasets[chart.dataset]
             yield from _chart_problems(chart, dataset, known[chart.dataset])
+    if dashboard.events in known:
+        events = known[str(dashboard.events)]
+        for column in EVENT_COLUMNS:
+            if column not in events.columns:
+                yield f"{dashboard.path}: events: {_no_column(column, events)}"
     for item in dashboard.filters:
         if item.type == "time_range":
             yield from _without_time(dashboard, item)

@@ -42,6 +42,8 @@ NAME = r"^[a-z][a-z0-9_]*$"
 Name = Annotated[str, Field(pattern=NAME, max_length=60)]
 Slug = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]*$")]
 Scalar = str | bool | int | float
+#: Types of charts that are over time where they have a `time_grain_sqla`.
+TIMELINES = ("echarts_timeseries", "echarts_area")
 
 
 class DashboardCodeError(Exception):
@@ -214,6 +216,11 @@ class Chart(Part):
         return named if isinstance(named, str) and named in indicators() else None
 
     @property
+    def is_timeline(self) -> bool:
+        """Whether it shows figures over time."""
+        return self.type.startswith(TIMELINES) and bool(self.params.get("time_grain_sqla"))
+
+    @property
     def text(self) -> str:
         """What the page shows under the title: what the indicator means, and the description."""
         meaning = indicators()[self.indicator].meaning if self.indicator else ""
@@ -333,7 +340,7 @@ class Dashboard(Part):
     Its charts are in `rows`, or in `tabs` of rows. Without `show_descriptions`, no chart shows
     its description under the title. `empty` is the text of charts that have none of their own.
     `one_city` names a table with a line a city: where the filters leave several, the other charts
-    ask for one.
+    ask for one. `events` names the dataset of what happened in cities, which all timelines show.
     """
 
     title: str
@@ -347,6 +354,7 @@ class Dashboard(Part):
     show_descriptions: bool = True
     empty: str = ""
     one_city: Name | None = None
+    events: Name | None = None
     filters: tuple[Filter, ...] = ()
     rows: tuple[Row, ...] = ()
     tabs: tuple[Tab, ...] = ()
@@ -448,7 +456,7 @@ def _load_dashboard(
     if dashboard is None or len(problems) > before:
         return None
     problems.extend(_missing_references(dashboard))
-    used = {item.dataset for item in (*charts.values(), *dashboard.filters)}
+    used = {item.dataset for item in (*charts.values(), *dashboard.filters)} | {dashboard.events}
     return dashboard.model_copy(
         update={"datasets": {name: d for name, d in datasets.items() if name in used}}
     )
@@ -482,6 +490,9 @@ def _missing_references(dashboard: Dashboard) -> Iterator[str]:
         yield f"{dashboard.path}: rows: no row shows a chart; place one"
     if dashboard.one_city and dashboard.one_city not in placed:
         yield f"{dashboard.path}: one_city: no row shows {dashboard.one_city!r}"
+    if dashboard.events and dashboard.events not in dashboard.datasets:
+        unknown = _unknown(dashboard.events, dashboard.datasets, datasets)
+        yield f"{dashboard.path}: events: {unknown}"
     names = [item.name for item in dashboard.filters]
     for item in dashboard.filters:
         where = f"{dashboard.path}: filters.{item.name}"

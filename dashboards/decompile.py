@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from dashboards import layout
-from dashboards.bundle import explore_defaults
+from dashboards.bundle import explore_defaults, is_of_events
 from dashboards.check import METRIC_KEYS
 from dashboards.code import (
     Cell,
@@ -156,10 +156,14 @@ def clean(value: Any) -> Any:
     return dict(sorted(kept.items()))
 
 
+def own_layers(params: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return a chart's annotation layers without those of events, which the push adds."""
+    return [one for one in params.get("annotation_layers") or [] if not is_of_events(one)]
+
+
 def portable_layers(params: dict[str, Any]) -> list[dict[str, Any]]:
     """Return the annotation layers that Superset's import keeps: formulas, which need no id."""
-    layers = params.get("annotation_layers") or []
-    return [layer for layer in layers if layer.get("annotationType") == "FORMULA"]
+    return [one for one in own_layers(params) if one.get("annotationType") == "FORMULA"]
 
 
 def split_filters(

@@ -33,6 +33,7 @@ from dashboards.decompile import (
     merged_rows,
     metric_content,
     metric_names,
+    own_layers,
     portable_layers,
     settings,
     slug_of,
@@ -391,7 +392,7 @@ class Puller:
             return name
         self._take_metrics(dataset, asset.config)
         params = asset.config.get("params") or {}
-        if len(portable_layers(params)) < len(params.get("annotation_layers") or []):
+        if portable_layers(params) != own_layers(params):
             self.unsupported.notes.append(
                 f"{asset.title}: annotation layers other than formulas are left out"
             )

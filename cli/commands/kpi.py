@@ -148,11 +148,11 @@ def explain(
 
 def _weights_of(city: City) -> dict[str, float] | None:
     """Return the weights in a city's file, by metric; None where it cannot be read."""
-    from catalog.goals import WEIGHTS, read_goals
+    from catalog.city_files import WEIGHTS, read_rows
     from catalog.problems import ManifestError
 
     try:
-        return {metric_id: weight for _, metric_id, weight in read_goals(city, WEIGHTS, ())}
+        return {metric_id: weight for _, metric_id, weight in read_rows(city, WEIGHTS, ())}
     except ManifestError:
         return None
 

@@ -156,6 +156,51 @@ def test_a_district_chosen_changes_the_figures_to_that_districts(stack, overview
     assert name in shown["Districts against target"]
 
 
+#: Script that keeps the words that a page draws; a chart's are on no element of it.
+KEEP_WORDS = """
+const draw = CanvasRenderingContext2D.prototype.fillText;
+CanvasRenderingContext2D.prototype.fillText = function (text, ...place) {
+  (this.canvas.words ??= []).push(text);
+  return draw.call(this, text, ...place);
+};
+"""
+#: Script that returns them, by the chart's title.
+READ_WORDS = """
+() => Object.fromEntries(
+  [...document.querySelectorAll('.dashboard-component-chart-holder')].map(holder => [
+    holder.querySelector('.header-title')?.innerText ?? '',
+    [...holder.querySelectorAll('canvas')].flatMap(canvas => canvas.words ?? []),
+  ]))
+"""
+
+
+@pytest.mark.parametrize("width", [1440, 390])
+def test_timelines_have_the_events_of_their_own_city(stack, nyc, overview, width):
+    titles = {
+        city: {title for name, title in found if name == city}
+        for found in [stack.sql("select city_id, title from reporting.rpt_event")]
+        for city in ("demo", "nyc")
+    }
+    assert len(titles["demo"]) >= 4 and len(titles["nyc"]) >= 4
+    assert not titles["demo"] & titles["nyc"]
+    for city, other in (("demo", "nyc"), ("nyc", "demo")):
+        name = stack.value(f"select city_name from marts.dim_city where city_id = '{city}'")
+        with opened(stack, filters=choose(overview, City=name), width=width) as page:
+            page.add_init_script(KEEP_WORDS)
+            page.reload()
+            wait_until_drawn(page)
+            drawn = page.evaluate(READ_WORDS)
+            save_picture(page, PICTURES / f"events-{city}-{width}.png")
+        for chart in ("refuse", "recycling"):
+            words = set(drawn[overview.charts[chart].title])
+            # New York's tonnage ends in 2020.
+            shown = titles[city] & words
+            assert len(shown) >= 4, (city, chart, words)
+            assert city == "nyc" or shown == titles["demo"]
+        everywhere = {word for words in drawn.values() for word in words}
+        assert not titles[other] & everywhere
+
+
 def test_a_click_on_a_bar_empties_no_chart(stack):
     with opened(stack) as page:
         holder = page.locator(".dashboard-component-chart-holder", has_text="wait longest")

@@ -145,10 +145,14 @@ METRICS: dict[str, dict[str, Callable[[list[Row]], Any]]] = {
 
 @dataclass(frozen=True)
 class Answer:
-    """What a chart gets: figures by their place (x, series) or lines of a table, and the rows."""
+    """What a chart gets: figures by their place (x, series) or lines of a table, and the rows.
+
+    `events` has the titles of what happened in the city, on a timeline.
+    """
 
     figures: dict[Any, Any]
     rows: int
+    events: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -251,6 +255,18 @@ class Warehouse:
         rows = self.rows(dataset.relation, " and ".join(["true", *extra]))
         of_chart = selected(rows, chart.where)
         return [self._answer(chart, dataset, selected(of_chart, chosen)) for chosen in choices]
+
+    def events(self, chart: Chart, chosen: dict[str, list[Any]]) -> list[str]:
+        """The titles of what happened in the one city that a timeline shows."""
+        if not chart.is_timeline or len(chosen.get("city_name", [])) != 1:
+            return []
+        departments = chosen.get("department_name")
+        return sorted(
+            row["title"]
+            for row in self.rows("reporting.rpt_event")
+            if row["city_name"] in chosen["city_name"]
+            and (not departments or row["department_name"] in (None, *departments))
+        )
 
     def _answer(self, chart: Chart, dataset: Dataset, rows: list[Row]) -> Answer:
         params = chart.params
@@ -358,7 +374,11 @@ def read_answer(chart: Chart, result: dict[str, Any]) -> Answer:
         for name, value in row.items()
         if name not in place and value is not None
     }
-    return Answer(figures, len(data))
+    layers = (result.get("annotation_data") or {}).values()
+    titles = [record["short_descr"] for layer in layers for record in layer["records"]]
+    # One line has the titles of those that are close to it.
+    events = sorted(title for several in titles if several for title in several.split("\n"))
+    return Answer(figures, len(data), events)
 
 
 def with_others(got: Answer, wanted: Answer) -> Answer:
@@ -457,6 +477,8 @@ def test_in_any_state_of_the_filters_each_figure_is_the_warehouses(stack, cities
                 got = page.answers(superset, chart, choices)
             for chosen, shown, right in zip(choices, got, wanted, strict=True):
                 found = differences(shown, right, chart)
+                if shown.events != (events := cities.events(chart, chosen)):
+                    found.append(f"shows the events {shown.events}, not {events}")
                 # Without a row Superset says in the words of `empty` that there is nothing. Rows
                 # without a figure may be those of several cities: the page says that, see below.
                 if shown.rows and not shown.figures and "city_name" in chosen:

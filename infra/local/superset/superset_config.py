@@ -91,9 +91,13 @@ COLOURS = {
 def FLASK_APP_MUTATOR(app: Any) -> None:
     """Have pages readable: darker colours, and a language for programs that read them aloud.
 
-    And keep the list of users from all but administrators.
+    And keep the list of users from all but administrators, and have timelines show events.
     """
+    # It imports models, for which the application must be there.
+    from infra.local.superset.events import show_events
+
     hide_people(app)
+    show_events()
     app.config["THEME_DEFAULT"]["token"] |= COLOURS
 
     @app.after_request

@@ -85,7 +85,8 @@ def state_after(desired: Sequence[Desired], *, locked: bool = True) -> State:
                 {"id": numbers[d]} for d, charts in uuids.items() if item.uuid in charts
             ]
             number = numbers[config["dataset_uuid"]]
-            config["params"] |= {"datasource": f"{number}__table", "annotation_layers": []}
+            config["params"] = {"annotation_layers": [], **config["params"]}
+            config["params"]["datasource"] = f"{number}__table"
         if item.kind == "dashboard":
             row |= {"slug": config["slug"], "dashboard_title": config["dashboard_title"]}
             ids = {}

@@ -4,9 +4,10 @@ from pathlib import Path
 import pytest
 import yaml
 
-from dashboards.bundle import form_data
+from dashboards.bundle import event_layers, form_data
 from dashboards.check import CheckFailed, check
 from dashboards.code import (
+    CODE_DIR,
     Dashboard,
     DashboardCodeError,
     Dataset,
@@ -388,6 +389,38 @@ def test_what_an_indicator_means_is_written_once(compiled, code: Path):
     assert metrics["on_time"]["description"].startswith(meaning)
     # The grey line is the page's own.
     assert overview().charts["refuse"].text.endswith("0. The grey line is the target.")
+
+
+def test_every_timeline_has_the_events_of_its_page_and_nothing_else_has(compiled):
+    of_events = {
+        item.uuid
+        for item in compiled(CODE_DIR)
+        if item.kind == "chart" and item.config["params"].get("annotation_layers")
+    }
+    timelines = {
+        chart.uuid
+        for chart in load_code().charts
+        if {"x_axis", "time_grain_sqla"} <= set(chart.params)
+    }
+    assert of_events == timelines
+    assert len(timelines) >= 12
+
+
+def test_the_same_events_are_drawn_as_lines_and_bands():
+    """Superset gives a layer the rows of its name."""
+    band, line = event_layers(place_uuid("datasets/event"))
+    assert (band["annotationType"], line["annotationType"]) == ("INTERVAL", "EVENT")
+    assert band["name"] == line["name"]
+    assert band["value"] == line["value"] == place_uuid("datasets/event")
+    assert line["showLabel"] and not band["showLabel"]
+
+
+def test_a_page_whose_events_are_no_dataset_or_lack_a_column(code: Path):
+    edit(code / "city_overview/dashboard.yml", events="evnt")
+    assert "events: there is no datasets/evnt.yml; did you mean 'event'?" in refused(code)
+    edit(code / "city_overview/dashboard.yml", events="city_status")
+    with pytest.raises(CheckFailed, match=r"dashboard.yml: events: .*no column 'first_day'"):
+        check(code)
 
 
 def test_a_metric_of_an_indicator_that_is_not_declared(code: Path):

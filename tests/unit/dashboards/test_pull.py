@@ -241,8 +241,10 @@ def test_a_copy_of_a_chart_of_the_code_is_not_filled_with_defaults(state, code):
     config = {**ours, "uuid": PERSONS, "slice_name": "Copy"}
     content = chart_content(config, "area_department_month", None, {})
     assert "explore_defaults" not in content
+    # On a dashboard with events, a push adds them to the copy, too.
+    assert "annotation_layers" not in content["params"]
     given = {"name": "any", "subject": "any", "path": code}
-    pushed = form_data(Chart.model_validate({**content, **given}))
+    pushed = form_data(Chart.model_validate({**content, **given}), place_uuid("datasets/event"))
     kept = {k: v for k, v in ours["params"].items() if v not in ([], None)}
     kept.pop("datasource")
     assert {k: v for k, v in pushed.items() if v != []} == kept
@@ -311,6 +313,20 @@ def test_annotation_layers_that_superset_would_not_import_are_left_out(state, pu
         f"{made.title}: annotation layers other than formulas are left out"
     ]
     (content,) = [c for path, c in puller.files.items() if path.parent.name == "charts"]
+    assert content["params"]["annotation_layers"] == [formula]
+
+
+def test_events_are_the_pushs_and_no_edit_of_a_timeline(state, pulled, code):
+    ours = chart(state, "refuse").config["params"]
+    assert [layer["annotationType"] for layer in ours["annotation_layers"]] == ["INTERVAL", "EVENT"]
+    chart(state, "refuse").listed["is_managed_externally"] = False
+    puller = pulled(state)
+    assert puller.unsupported.notes == []
+    assert diff(puller, code) == {}
+    # What somebody added beside them is taken.
+    formula = {"name": "Goal", "annotationType": "FORMULA", "value": "5"}
+    ours["annotation_layers"].append(formula)
+    (content,) = [content for path, content in pulled(state).files.items() if path.stem == "refuse"]
     assert content["params"]["annotation_layers"] == [formula]
 
 

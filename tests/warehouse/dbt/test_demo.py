@@ -390,6 +390,20 @@ def read_weights() -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
+def test_events_are_those_of_the_citys_file(demo):
+    lines = load_city("demo").path.with_name("events.csv").read_text().splitlines()
+    declared = list(csv.DictReader(line for line in lines if not line.startswith("#")))
+    assert len(declared) >= 5
+    assert demo.rows(
+        "select city_name, first_day::text, coalesce(last_day::text, ''), title, kind "
+        "from reporting.rpt_event "
+        "where city_id = 'demo' order by first_day, title"
+    ) == [
+        ("Loomfield (simulated)", row["first_day"], row["last_day"], row["title"], row["kind"])
+        for row in declared
+    ]
+
+
 def test_fifths_of_residents_hold_everybody_who_is_shown(demo):
     for metric, basis, people, residents, districts in demo.rows(
         "select metric_id, basis, sum(residents), round(max(residents_share)::numeric, 3), "

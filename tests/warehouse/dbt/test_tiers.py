@@ -131,7 +131,12 @@ def test_quarantine_shows_rows_by_their_source(walls, ask):
 
 def test_pages_show_every_role_the_open_reports(ask):
     for role in ROLES:
-        for report in ("rpt_area_kpi_month", "rpt_district_month", "rpt_service_status"):
+        for report in (
+            "rpt_area_kpi_month",
+            "rpt_district_month",
+            "rpt_event",
+            "rpt_service_status",
+        ):
             ask(role, f"select * from reporting.{report}")
     for report in ("reporting.rpt_sentiment_month", "marts.fct_kpi"):
         ask("cio", f"select * from {report}")

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 import psycopg
 import pytest
 
+from dashboards.code import place_uuid
 from extract.manifests import load_cities
 from infra.home import ROOT
 from infra.local.services import COMMON
@@ -20,6 +21,7 @@ from infra.setup import SUPERSET
 from warehouse.tiers import ROLES, declare_cities, department_role
 
 HEAD = department_role("demo", "sanitation")
+EVENT = {"department_name": "TEXT", "first_day": "DATE", "last_day": "DATE", "title": "TEXT"}
 TABLES = {
     "marts.fct_feedback": (
         "source",
@@ -34,6 +36,35 @@ TABLES = {
     ),
     "reporting.rpt_open": ("open", "values ('for all')", ("text",)),
     "reporting.rpt_restricted": ("restricted", "values ('secret report')", ("text",)),
+    "reporting.rpt_line": (
+        "open",
+        "select city.*, date '2024-01-01' + interval '1 month' * n, n::float "
+        "from (values ('demo', 'Loomfield'), ('nyc', 'New York')) as city, "
+        "generate_series(0, 11) as n",
+        ("city_id", "city_name", "month", "value"),
+    ),
+    # Stricter than the project's, so that each reader may read others.
+    "reporting.rpt_event": (
+        "department",
+        "values ('demo', 'Loomfield', 'sanitation', 'Sanitation', date '2024-03-14', "
+        "date '2024-05-02', 'Strike'), "
+        "('demo', 'Loomfield', 'transport', 'Transport', date '2024-03-20', date '2024-03-20', "
+        "'Marathon'), "
+        "('nyc', 'New York', 'dsny', 'Sanitation', date '2024-02-03', date '2024-02-03', "
+        "'Blizzard')",
+        ("city_id", "city_name", "department_id", *EVENT),
+    ),
+    "reporting.rpt_secret_event": (
+        "restricted",
+        "values ('Loomfield', null::text, date '2024-03-14', date '2024-03-14', 'secret event')",
+        ("city_name", *EVENT),
+    ),
+}
+#: Columns of their datasets in Superset; those of the others are a text.
+COLUMNS = {
+    "rpt_line": {"city_name": "TEXT", "month": "DATE", "value": "FLOAT"},
+    "rpt_event": {"city_name": "TEXT", **EVENT},
+    "rpt_secret_event": {"city_name": "TEXT", **EVENT},
 }
 
 
@@ -123,7 +154,10 @@ def superset(postgres, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sup
         uri = warehouse.role_url("dashboards").split("?")[0]
         plan = {
             "database": uri.replace("postgresql:", "postgresql+psycopg2:"),
-            "tables": [table.split(".") for table in TABLES],
+            "tables": [
+                [schema, name, place_uuid(name), COLUMNS.get(name, {"text": "TEXT"})]
+                for schema, name in (table.split(".") for table in TABLES)
+            ],
             "users": {
                 **{role: [role] for role in ROLES if role != "dashboards"},
                 "head": ["department_head", HEAD],

@@ -1,9 +1,9 @@
 """Superset in one process, asked by users of each role; run by Superset's own interpreter.
 
-Reads from stdin `{"database": URI, "tables": [[schema, name]], "users": {name: [role]}}`, then one
-request a line, `[user, method, path, body]`, and answers each with a line `[status, text]`. In a
-body "@<name>" stands for the id of a dataset, "@db" for that of the warehouse; in a path @{<name>}.
-A body `{"form": {...}}` is sent as a form.
+Reads from stdin `{"database": URI, "tables": [[schema, name, uuid, {column: type}]], "users":
+{name: [role]}}`, then one request a line, `[user, method, path, body]`, and answers each with a
+line `[status, text]`. In a body "@<name>" stands for the id of a dataset, "@db" for that of the
+warehouse; in a path @{<name>}. A body `{"form": {...}}` is sent as a form.
 """
 
 import io
@@ -12,6 +12,7 @@ import re
 import subprocess
 import sys
 import zipfile
+from uuid import UUID
 
 answers = sys.stdout
 sys.stdout = sys.stderr  # what Superset prints by itself
@@ -44,9 +45,12 @@ with app.app_context():
     db.session.add(warehouse)
     db.session.commit()
     ids = {"db": warehouse.id}
-    for schema, name in plan["tables"]:
-        dataset = SqlaTable(table_name=name, schema=schema, database=warehouse)
-        dataset.columns = [TableColumn(column_name="text", type="TEXT")]
+    for schema, name, uuid, columns in plan["tables"]:
+        dataset = SqlaTable(table_name=name, schema=schema, database=warehouse, uuid=UUID(uuid))
+        dataset.columns = [
+            TableColumn(column_name=column, type=kind, is_dttm=kind == "DATE")
+            for column, kind in columns.items()
+        ]
         db.session.add(dataset)
         db.session.commit()
         ids[name] = dataset.id
