@@ -1,5 +1,5 @@
--- What happened in a city, for the timelines of all pages: infra/local/superset/events.py asks for the
--- events of the city that a page shows.
+-- What happened in a city, for the timelines of all pages: infra/local/superset/events.py asks for
+-- the events of the city that a page shows.
 select
     event.city_id,
     city.city_name,
