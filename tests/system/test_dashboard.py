@@ -176,11 +176,8 @@ READ_WORDS = """
 
 @pytest.mark.parametrize("width", [1440, 390])
 def test_timelines_have_the_events_of_their_own_city(stack, nyc, overview, width):
-    titles = {
-        city: {title for name, title in found if name == city}
-        for found in [stack.sql("select city_id, title from reporting.rpt_event")]
-        for city in ("demo", "nyc")
-    }
+    events = stack.sql("select city_id, title from reporting.rpt_event")
+    titles = {city: {title for of, title in events if of == city} for city in ("demo", "nyc")}
     assert len(titles["demo"]) >= 4 and len(titles["nyc"]) >= 4
     assert not titles["demo"] & titles["nyc"]
     for city, other in (("demo", "nyc"), ("nyc", "demo")):
