@@ -447,7 +447,10 @@ def _table(header: str, rows: Iterable[tuple[Any, ...]]) -> str:
 
 def main(arguments: list[str] | None = None) -> int:
     """Write or check; return the exit code."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser = argparse.ArgumentParser(
+        description=__doc__.split("\n")[0],
+        epilog="Example: .venv/bin/python -m catalog.generate --check",
+    )
     parser.add_argument("--check", action="store_true", help="write nothing, only name problems")
     options = parser.parse_args(arguments)
     try:

@@ -8,6 +8,7 @@ values of `fct_kpi` and of the reports, and the indicator book, `docs/indicators
 
 from __future__ import annotations
 
+import argparse
 import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -499,8 +500,12 @@ def _items(path: Path) -> list[Any]:
     return document
 
 
-def main() -> None:
+def main(arguments: list[str] | None = None) -> None:
     """Write the indicator book."""
+    argparse.ArgumentParser(
+        description="Write docs/indicators.md from the declarations in dbt_project/indicators/.",
+        epilog="Example: .venv/bin/python -m catalog.indicators",
+    ).parse_args(arguments)
     BOOK.write_text(book(load_indicators()), encoding="utf-8")
     print(f"{BOOK.name}: written")
 

@@ -208,14 +208,14 @@ class Puller:
             content["tabs"] = [*others, {**last, "rows": [*last["rows"], row]}]
         else:
             content["rows"] = [*content["rows"], row]
-        self._leave_alone(content, name)
+        self._leave_alone(content, dashboard.subject, name)
         self.files[dashboard.path] = content
 
-    def _leave_alone(self, content: dict[str, Any], chart: str) -> None:
+    def _leave_alone(self, content: dict[str, Any], subject: str, chart: str) -> None:
         """List a chart under `not_on` of the filters that cannot reach it."""
         filters = [dict(item) for item in content.get("filters") or []]
         for item in filters:
-            if self._cannot_follow(chart, item):
+            if self._cannot_follow(subject, chart, item):
                 item["not_on"] = [*item.get("not_on", []), chart]
         if filters:
             content["filters"] = filters
@@ -445,7 +445,7 @@ class Puller:
             "slug": config.get("slug") or slug_of(asset.title, "dashboard").replace("_", "-"),
             "description": config.get("description") or "",
             **settings(config, position, names, known),
-            "filters": self._filters(asset, names, known),
+            "filters": self._filters(asset, subject, names, known),
             **layout,
         }
         content = self._content(known.path) if known else {}
@@ -470,7 +470,7 @@ class Puller:
             content[key] = value
         if rows_only:
             for name in set(names.values()) - set(known.charts if known else ()):
-                self._leave_alone(content, name)
+                self._leave_alone(content, subject, name)
         if known is None:
             order = [k for k in Dashboard.model_fields if k in content and k != "uuid"]
             content = {**{k: content[k] for k in order}, "uuid": asset.uuid}
@@ -515,7 +515,7 @@ class Puller:
         return found
 
     def _filters(
-        self, asset: Asset, names: dict[str, str], known: Dashboard | None
+        self, asset: Asset, subject: str, names: dict[str, str], known: Dashboard | None
     ) -> list[dict[str, Any]]:
         config = asset.config
         charts = chart_uuids(config.get("position") or {})
@@ -543,7 +543,7 @@ class Puller:
             ]
             dataset = self._filter_dataset(asset, item)
             content = filter_content(item, dataset, titles, excluded)
-            content = self._as_known(content, known, asset, names)
+            content = self._as_known(content, known, asset, subject, names)
             found.append(content)
         return found
 
@@ -559,10 +559,11 @@ class Puller:
         content: dict[str, Any],
         known: Dashboard | None,
         asset: Asset,
+        subject: str,
         names: dict[str, str],
     ) -> dict[str, Any]:
         """Return a filter as the file has it where both agree."""
-        without = [name for name in names.values() if self._cannot_follow(name, content)]
+        without = [name for name in names.values() if self._cannot_follow(subject, name, content)]
         excluded = [*content.get("not_on", []), *without]
         if excluded:
             content["not_on"] = list(dict.fromkeys(excluded))
@@ -589,19 +590,16 @@ class Puller:
                 content["not_on"] = [*order, *rest]
         return content
 
-    def _cannot_follow(self, chart: str, item: dict[str, Any]) -> bool:
-        """Whether a filter, as its YAML has it, cannot reach a chart.
+    def _cannot_follow(self, subject: str, chart: str, item: dict[str, Any]) -> bool:
+        """Whether a filter, as its YAML has it, cannot reach a chart of the same dashboard.
 
         That is, where the chart's dataset has no such column, as far as dbt documents it; of a
         period, where the chart has no condition on time.
         """
-        contents = {
-            path.stem: content
-            for path, content in self.files.items()
-            if path.parent.name == "charts"
-        }
-        in_code = (read_yaml(one.path) for one in self.code.charts if one.name == chart)
-        content = contents.get(chart) or next(in_code, None)
+        # Several dashboards may have a chart of that name; one may show another's.
+        own = self.code.folder / subject / "charts" / f"{chart}.yml"
+        others = [one.path for one in self.code.charts if one.name == chart]
+        content = next(filter(None, map(self._content, [own, *others])), None)
         if content is None:
             return False
         if item.get("type") == "time_range":

@@ -13,6 +13,7 @@ import json
 import logging
 import multiprocessing
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -371,6 +372,11 @@ def _summary(document: dict[str, Any], redact: Callable[[str], str]) -> DbtSumma
     return DbtSummary(document["metadata"]["invocation_id"], document["elapsed_time"], tuple(nodes))
 
 
+def _without_rows(message: str | None) -> str | None:
+    """Return a message without PostgreSQL's details, which quote keys and rows of any tier."""
+    return message and re.sub(r"\n\s*(DETAIL|CONTEXT):.*(?=\n|$)", "", message)
+
+
 def _record(warehouse_url: str, summary: DbtSummary, completed_at: str, run_id: str) -> None:
     with psycopg.connect(warehouse_url) as connection, connection.cursor() as cursor:
         cursor.executemany(
@@ -393,7 +399,7 @@ def _record(warehouse_url: str, summary: DbtSummary, completed_at: str, run_id: 
                     node.rows_affected if (node.rows_affected or 0) >= 0 else None,
                     node.seconds,
                     node.failures,
-                    node.message,
+                    _without_rows(node.message),
                     run_id,
                     completed_at,
                 )

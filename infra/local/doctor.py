@@ -180,8 +180,9 @@ def _single_sign_on() -> Iterator[Finding]:
     check, described = "single sign-on", read_state()
     try:
         wanted = asked.asked()
+        given = None
         if wanted is not None and wanted != asked.OFF:
-            asked.secret(cityloom_home())
+            given = asked.secret(cityloom_home())
     except SignInError as error:
         yield Finding(check, "bad", str(error), "set the variables right, then `cityloom up`")
         return
@@ -195,11 +196,15 @@ def _single_sign_on() -> Iterator[Finding]:
         return
     admin = f"meanwhile {settings.admin_user} gets in by the password"
     try:
-        settings.kept(asked.SECRET)
+        kept = settings.kept(asked.SECRET)
     except OSError as error:
         found = f"the secret of the client is gone: {error.filename} ({error.strerror})"
         remedy = f"set {asked.PREFIX}CLIENT_SECRET and the others again, then `cityloom up`"
         yield Finding(check, "bad", found, remedy)
+        return
+    if given not in (None, kept):
+        found = f"{asked.PREFIX}CLIENT_SECRET leads to another secret than the servers have"
+        yield Finding(check, "warn", found, "`cityloom up` takes it")
         return
     try:
         asked.discover(sso)

@@ -35,7 +35,7 @@ from infra.local.state import (
     digest,
     one_at_a_time,
 )
-from infra.local.supervise import Supervisor
+from infra.local.supervise import Supervisor, inherited
 from infra.setup import SUPERSET
 
 #: Generous: a machine that is busy otherwise is slow, not broken.
@@ -161,7 +161,7 @@ class Start:
                 done = subprocess.run(
                     [python, "-m", "infra.local.prepare", family],
                     cwd=ROOT,
-                    env=os.environ | environment | own,
+                    env=inherited() | environment | own,
                     stdin=subprocess.DEVNULL,
                     stdout=file,
                     stderr=subprocess.STDOUT,

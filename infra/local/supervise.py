@@ -32,6 +32,15 @@ ANSWER_SECONDS = 120
 STOPPED_LAST = ("airflow-api-server", "postgres")
 
 
+def inherited() -> dict[str, str]:
+    """Return what servers inherit of the environment: no settings of theirs from elsewhere, and no
+    secret of the identity provider's client.
+    """
+    found = {k: value for k, value in os.environ.items() if not k.startswith(FOREIGN)}
+    found.pop(asked.secret_variable(), None)
+    return found
+
+
 class Supervisor:
     """The supervisor of an installation, running or not."""
 
@@ -105,10 +114,8 @@ class Supervisor:
     def _start(self) -> None:
         self.log.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.socket.unlink(missing_ok=True)
-        inherited = {k: value for k, value in os.environ.items() if not k.startswith(FOREIGN)}
-        inherited.pop(asked.secret_variable(), None)
         environment = {
-            **inherited,
+            **inherited(),
             "PATH": f"{Path(sys.executable).parent}:{os.environ.get('PATH', os.defpath)}",
             "CITYLOOM_HOME": str(self.home),
             "CITYLOOM_SERVICE": "supervisord",

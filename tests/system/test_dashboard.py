@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -186,14 +187,19 @@ def test_timelines_have_the_events_of_their_own_city(stack, nyc, overview, width
             page.add_init_script(KEEP_WORDS)
             page.reload()
             wait_until_drawn(page)
-            drawn = page.evaluate(READ_WORDS)
+            timelines = [overview.charts[name].title for name in ("refuse", "recycling")]
+            # New York's tonnage ends in 2020, so that not all of its events are on its lines.
+            wanted = len(titles["demo"]) if city == "demo" else 4
+            # A chart has its words some time after its canvas, on a busy machine a long one.
+            deadline = time.monotonic() + 120
+            while True:
+                drawn = page.evaluate(READ_WORDS)
+                found = [titles[city] & set(drawn[title]) for title in timelines]
+                if all(len(shown) >= wanted for shown in found) or time.monotonic() > deadline:
+                    break
+                page.wait_for_timeout(500)
             save_picture(page, PICTURES / f"events-{city}-{width}.png")
-        for chart in ("refuse", "recycling"):
-            words = set(drawn[overview.charts[chart].title])
-            # New York's tonnage ends in 2020.
-            shown = titles[city] & words
-            assert len(shown) >= 4, (city, chart, words)
-            assert city == "nyc" or shown == titles["demo"]
+        assert all(len(shown) >= wanted for shown in found), (city, found)
         everywhere = {word for words in drawn.values() for word in words}
         assert not titles[other] & everywhere
 

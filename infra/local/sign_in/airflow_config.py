@@ -27,4 +27,8 @@ class AirflowSecurityManager(ListedPeople, FabAirflowSecurityManagerOverride):
 
 
 SECURITY_MANAGER_CLASS = AirflowSecurityManager
-globals().update(flask_settings(load_settings()))
+try:
+    globals().update(flask_settings(load_settings()))
+except OSError as error:
+    # Airflow takes it for a file of settings that is not there, and lets everybody's password in.
+    raise RuntimeError(f"single sign-on: {error}; `cityloom up` names the remedy") from error

@@ -68,15 +68,16 @@ def secret(home: Path, environment: Mapping[str, str] = os.environ) -> str:
     """
     reference = environment[f"{PREFIX}CLIENT_SECRET"].strip()
     scheme, rest = _parse(reference)
+    file = home / Path(rest).expanduser()
     try:
-        found = environment[rest] if scheme == "env" else (home / rest).expanduser().read_text()
+        found = environment[rest] if scheme == "env" else file.read_text()
     except KeyError as error:
         raise SignInError(
             f"{PREFIX}CLIENT_SECRET={reference}: the variable {rest} is not set"
         ) from error
     except (OSError, UnicodeDecodeError) as error:
         raise SignInError(
-            f"{PREFIX}CLIENT_SECRET={reference}: {home / rest} cannot be read as text "
+            f"{PREFIX}CLIENT_SECRET={reference}: {file} cannot be read as text "
             f"({getattr(error, 'strerror', '') or error.__class__.__name__})"
         ) from error
     if not found.strip():

@@ -11,6 +11,7 @@ Runs in the environment of either server: standard library, Flask-AppBuilder and
 from __future__ import annotations
 
 import logging
+from copy import copy
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,8 @@ log = logging.getLogger(__name__)
 NAME = "oidc"
 #: The provider may be slow; it must not hold a server's thread for long.
 TIMEOUT_SECONDS = 15
+#: Sign-ins that one browser may have begun at once.
+MOST_BEGUN = 5
 
 
 class Provider(FlaskOAuth2App):
@@ -40,8 +43,11 @@ class Provider(FlaskOAuth2App):
     def load_server_metadata(self) -> dict[str, Any]:
         """Return the provider's discovery document. Raises `SignInError` for a wrong one."""
         if "_loaded_at" not in self.server_metadata:
-            document = _provider().described(super().load_server_metadata())
-            self.server_metadata = document
+            # authlib keeps what it fetches before anybody has judged it: here a copy of ours does.
+            fetching = copy(self)
+            fetching.server_metadata = {}
+            document = super(Provider, fetching).load_server_metadata()
+            self.server_metadata = _provider().described(document)
         return self.server_metadata
 
     def parse_id_token(
@@ -82,6 +88,10 @@ class SignIn(AuthOAuthView, AuthDBView):
                     f"{self.title} cannot be used now. Try again later; an administrator finds the "
                     "reason with `cityloom doctor`, and gets in by the password below."
                 )
+        begun = [key for key in session if key.startswith(f"_state_{NAME}_")]
+        if len(begun) > MOST_BEGUN:  # a cookie of more than 4 KB would be dropped as a whole
+            for key in begun:
+                session.pop(key)
         return super().login(provider)
 
     @expose("/oauth-authorized/<provider>")
@@ -90,7 +100,7 @@ class SignIn(AuthOAuthView, AuthDBView):
         try:
             return super().oauth_authorized(provider)
         except SignInError as error:
-            log.warning("sign-in refused: %s", error)
+            log.warning("sign-in refused: %s", " ".join(str(error).split()))
             return self._back(str(error))
 
     def _back(self, message: str) -> Any:

@@ -76,7 +76,8 @@ class SingleSignOn:
         """Return the login that the claims of a sign-in name, letter by letter.
 
         Raises `SignInError` where they name none: no claim, an address that the provider has not
-        verified, or one of another domain.
+        verified, one of another domain, or, where a domain is set, a name without one: else two
+        people could be one login.
         """
         found = claims.get(self.claim)
         if not isinstance(found, str) or not found:
@@ -84,13 +85,14 @@ class SingleSignOn:
                 f"{self.label} sends no {self.claim}. An administrator can have it sent, or name "
                 "another claim with CITYLOOM_OIDC_CLAIM."
             )
-        if self.claim == "email" and claims.get("email_verified") is not True:
+        is_address = self.claim == "email" or found == claims.get("email")
+        if is_address and claims.get("email_verified") is not True:
             raise SignInError(
                 f"{self.label} has not verified the address {found} (its claim email_verified is "
                 "not true). Verify it there, then sign in again."
             )
         name, at, domain = found.rpartition("@")
-        if not at:
+        if not at and not self.domain:
             return found
         if not self.domain or domain.lower() != self.domain.lower():
             wanted = f"only {self.domain} counts" if self.domain else "no domain counts"

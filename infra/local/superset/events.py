@@ -53,11 +53,11 @@ def is_of(layer: dict[str, Any]) -> bool:
     """Return whether a layer is one of events: it names a dataset by UUID, and no source."""
     if layer.get("sourceType") != "" or layer.get("annotationType") not in ("EVENT", "INTERVAL"):
         return False
+    value = str(layer.get("value"))
     try:
-        UUID(str(layer.get("value")))
+        return str(UUID(value)) == value  # digits alone would be a number of a dataset
     except ValueError:
         return False
-    return True
 
 
 class EventsProcessor(QueryContextProcessor):

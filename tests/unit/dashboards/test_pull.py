@@ -289,6 +289,14 @@ def test_a_filter_whose_column_the_chart_does_not_have_leaves_it_alone(state, pu
     check(code)
 
 
+def test_a_filter_is_kept_from_charts_of_its_own_page_only(state, relations):
+    """The pages "Department" and "All measures" have a chart `measures` each, of two relations."""
+    puller = Puller(load_code(CODE_DIR), state, relations, FIRST)
+    reaches = {"type": "select", "column": "department_name"}
+    assert not puller._cannot_follow("department", "measures", reaches)
+    assert puller._cannot_follow("all_measures", "measures", reaches)
+
+
 def test_a_persons_metric_that_a_chart_uses_comes_with_it(state, pulled, code):
     dataset = state.dataset[place_uuid("datasets/area_kpi_month")]
     mine = {"metric_name": "highest", "expression": "MAX(value)", "verbose_name": "Highest"}

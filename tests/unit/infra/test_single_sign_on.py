@@ -1,17 +1,22 @@
 """The settings of single sign-on, and what `cityloom doctor` says of them."""
 
 import json
+import os
+import subprocess
+import sys
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import pytest
 
+from infra.home import ROOT
 from infra.local import doctor, services
 from infra.local.settings import load_settings
 from infra.local.sign_in import asked
 from infra.local.sign_in.provider import SignInError, SingleSignOn, is_safe
 from infra.local.state import StackError, decide_state, read_state, state_file
-from infra.local.supervise import FOREIGN
+from infra.local.supervise import inherited
 
 WHOLE = {
     "CITYLOOM_OIDC_ISSUER": "https://id.example/realms/city",
@@ -77,17 +82,14 @@ def test_what_is_given_once_is_kept_and_the_secret_only_among_secrets(home, ask,
 def test_another_secret_or_label_starts_the_servers_anew(home, ask):
     ask()
     decide_state()
-    before = (
-        services.superset_environment(load_settings()),
-        services.airflow_environment(load_settings()),
-    )
-    ask(CITY_CLIENT="another")
-    decide_state()
-    after = (
-        services.superset_environment(load_settings()),
-        services.airflow_environment(load_settings()),
-    )
-    assert [a["CITYLOOM_CONFIG"] for a in before] != [a["CITYLOOM_CONFIG"] for a in after]
+    made = (services.superset_environment, services.airflow_environment)
+    before = [environment(load_settings())["CITYLOOM_CONFIG"] for environment in made]
+    for changed in ({"CITY_CLIENT": "another"}, {"CITYLOOM_OIDC_LABEL": "another name"}):
+        ask(**changed)
+        decide_state()
+        after = [environment(load_settings())["CITYLOOM_CONFIG"] for environment in made]
+        assert all(old != new for old, new in zip(before, after, strict=True)), changed
+        before = after
 
 
 def test_off_ends_it_and_removes_the_secret(home, ask, monkeypatch):
@@ -111,6 +113,14 @@ def test_the_secret_may_be_in_a_file_of_the_home(home, ask):
     ask(CITYLOOM_OIDC_CLIENT_SECRET="file:client")
     decide_state()
     assert load_settings().kept(asked.SECRET) == "in-a-file"
+
+
+def test_a_file_of_the_persons_home_may_be_named_by_a_tilde(home, ask, monkeypatch, tmp_path):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "client").write_text("of-a-person\n")
+    ask(CITYLOOM_OIDC_CLIENT_SECRET="file:~/client")
+    decide_state()
+    assert load_settings().kept(asked.SECRET) == "of-a-person"
 
 
 @pytest.mark.parametrize(
@@ -151,6 +161,15 @@ def test_what_up_has_not_taken_yet_is_a_finding(ask):
     assert (finding.verdict, finding.remedy) == ("warn", "`cityloom up` takes it")
 
 
+def test_another_secret_that_up_has_not_taken_yet_is_a_finding(ask):
+    ask()
+    decide_state()
+    ask(CITY_CLIENT="rotated")
+    (finding,) = doctor._single_sign_on()
+    assert (finding.verdict, finding.remedy) == ("warn", "`cityloom up` takes it")
+    assert "rotated" not in finding.found
+
+
 def test_a_secret_that_is_gone_is_named_with_the_remedy(home, ask, monkeypatch):
     ask()
     decide_state()
@@ -164,8 +183,8 @@ def test_a_secret_that_is_gone_is_named_with_the_remedy(home, ask, monkeypatch):
 
 def test_the_servers_inherit_neither_the_variables_nor_the_secret(ask):
     ask()
-    assert all(name.startswith(FOREIGN) for name in WHOLE if name != "CITY_CLIENT")
-    assert asked.secret_variable() == "CITY_CLIENT"
+    assert not WHOLE.keys() & inherited().keys()
+    assert "PATH" in inherited()
 
 
 @pytest.fixture
@@ -220,21 +239,42 @@ def test_a_provider_that_does_not_answer_is_a_finding(ask):
     assert finding.verdict == "bad" and "gives no discovery document" in finding.found
 
 
+def test_airflow_does_not_start_by_passwords_where_the_secret_is_gone(ask, home):
+    """Airflow reads its file of settings so that one that cannot be read counts as none."""
+    ask()
+    decide_state()
+    (home / "secrets" / asked.SECRET).unlink()
+    file = Path(services.HERE, "sign_in", "airflow_config.py")
+    done = subprocess.run(
+        [
+            *(sys.executable, "-c"),
+            "import sys; from flask import Flask;"
+            "Flask('airflow').config.from_pyfile(sys.argv[1], silent=True)",
+            str(file),
+        ],
+        env={**os.environ, "AIRFLOW_HOME": str(home / "airflow"), "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode and "RuntimeError: single sign-on" in done.stderr
+
+
 CITY = SingleSignOn("https://id.example", "cityloom", domain="city.example", label="the City")
+NO_DOMAIN = SingleSignOn("https://id.example", "cityloom", label="the City")
 
 
 @pytest.mark.parametrize(
-    ("claims", "login"),
+    ("sso", "name", "login"),
     [
-        ({"preferred_username": "ana"}, "ana"),
-        ({"preferred_username": "Ana"}, "Ana"),  # another login than ana, and none of ours
-        ({"preferred_username": "ana@city.example"}, "ana"),
-        ({"preferred_username": "ana@City.Example"}, "ana"),
-        ({"preferred_username": "ana@x@city.example"}, "ana@x"),
+        (NO_DOMAIN, "ana", "ana"),
+        (NO_DOMAIN, "Ana", "Ana"),  # another login than ana, and none of ours
+        (CITY, "ana@city.example", "ana"),
+        (CITY, "ana@City.Example", "ana"),
+        (CITY, "ana@x@city.example", "ana@x"),
     ],
 )
-def test_a_name_is_a_login_letter_by_letter(claims, login):
-    assert CITY.login(claims) == login
+def test_a_name_is_a_login_letter_by_letter(sso, name, login):
+    assert sso.login({"preferred_username": name}) == login
 
 
 @pytest.mark.parametrize(
@@ -243,6 +283,13 @@ def test_a_name_is_a_login_letter_by_letter(claims, login):
         ("preferred_username", {}, "sends no preferred_username"),
         ("preferred_username", {"preferred_username": ["ana"]}, "sends no preferred_username"),
         ("preferred_username", {"preferred_username": "ana@evil.example"}, "only city.example"),
+        # Else two people, ana and ana@city.example, could be one login.
+        ("preferred_username", {"preferred_username": "ana"}, "only city.example"),
+        (
+            "preferred_username",
+            {"preferred_username": "ana@city.example", "email": "ana@city.example"},
+            "has not verified the address",
+        ),
         ("email", {"email": "ana@city.example"}, "has not verified the address"),
         ("email", {"email": "ana@city.example", "email_verified": "true"}, "has not verified"),
         ("email", {"email": "a@sub.city.example", "email_verified": True}, "only city.example"),

@@ -30,7 +30,7 @@ class Provider(ThreadingHTTPServer):
     """A running provider; `person` and `fault` say what the next sign-in brings.
 
     `person`: claims of the ID token, `more`: of the userinfo endpoint. `fault`: what is wrong with
-    the ID token. `is_down`: it answers with an error.
+    the ID token. `is_down`: it answers with an error. `named`: the issuer that it says it is.
     """
 
     daemon_threads = True
@@ -43,6 +43,7 @@ class Provider(ThreadingHTTPServer):
         self.more: dict[str, Any] = {}
         self.fault = ""
         self.is_down = False
+        self.named = self.issuer
         self.codes: dict[str, dict[str, str]] = {}
         # Longer than a cookie may be.
         self.access_token = secrets.token_urlsafe(4500)
@@ -100,7 +101,7 @@ class Answer(BaseHTTPRequestHandler):
         elif url.path == "/.well-known/openid-configuration":
             self._json(
                 {
-                    "issuer": own.issuer,
+                    "issuer": own.named,
                     "authorization_endpoint": f"{own.issuer}/authorize",
                     "token_endpoint": f"{own.issuer}/token",
                     "jwks_uri": f"{own.issuer}/keys",

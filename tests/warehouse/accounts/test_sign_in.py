@@ -30,11 +30,15 @@ SERVERS = pytest.mark.parametrize("server", PAGES)
 
 @dataclass
 class SignIn:
-    """The servers, the provider, and what the page said while the provider did not answer yet."""
+    """The servers, the provider, and what the page said before the provider answered rightly.
+
+    `before`: while it did not answer; `misnamed`: twice, while it said that it is another.
+    """
 
     web: Web
     provider: Provider
     before: dict[str, str]
+    misnamed: dict[str, list[str]]
 
     @property
     def admin(self) -> tuple[str, str]:
@@ -105,11 +109,15 @@ def sign_in(postgres, secrets, tmp_path_factory) -> Iterator[SignIn]:
     home = tmp_path_factory.mktemp("sign-in")
     names = ("superset", "airflow")
     with started(postgres, secrets, home, names, single_sign_on=described) as web:
-        found = SignIn(web, provider, {})
+        found = SignIn(web, provider, {}, {})
         with listening(provider):
             provider.is_down = True
             found.before = {server: found.tries(server)[1] for server in PAGES}
-            provider.is_down = False
+            provider.is_down, provider.named = False, "https://another.example"
+            found.misnamed = {
+                server: [found.tries(server)[1] for _ in range(2)] for server in PAGES
+            }
+            provider.named = provider.issuer
             yield found
 
 
@@ -302,6 +310,21 @@ def test_the_administrator_gets_in_by_the_password_and_nobody_else_does(sign_in,
 def test_a_provider_that_does_not_answer_is_named_with_the_way_in(sign_in, server):
     assert f"{LABEL} cannot be used now" in sign_in.before[server]
     assert "by the password below" in sign_in.before[server]
+
+
+@SERVERS
+def test_a_provider_that_says_it_is_another_is_refused_each_time(sign_in, server):
+    """Not the first time only: what was fetched and refused is not kept."""
+    assert all(f"{LABEL} cannot be used now" in said for said in sign_in.misnamed[server])
+
+
+@SERVERS
+def test_sign_ins_that_were_begun_fit_into_a_cookie(sign_in, server):
+    browser = sign_in.browser(server)
+    for _ in range(12):
+        answer = browser.get(f"{PAGES[server]}oidc", follow_redirects=False)
+        assert answer.is_redirect
+        assert sum(len(one.value or "") for one in browser.cookies.jar) < 3500
 
 
 def test_the_clients_secret_and_tokens_are_in_no_log_or_description(sign_in, ana):
