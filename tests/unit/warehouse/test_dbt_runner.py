@@ -4,7 +4,7 @@ import psycopg2
 import pytest
 
 from tests.builders import asks_for_the_password
-from warehouse.dbt import DbtSummary, NodeOutcome, environment
+from warehouse.dbt import DbtSummary, NodeOutcome, _without_rows, environment
 
 
 def outcome(status: str, kind: str = "model", **more) -> NodeOutcome:
@@ -20,6 +20,20 @@ def test_profile_gets_what_the_url_says_unescaped():
     assert variables["CITYLOOM_DBT_PASSWORD"] == "p@ss/word"
     assert variables["CITYLOOM_DBT_DBNAME"] == "city"
     assert variables["DBT_SEND_ANONYMOUS_USAGE_STATS"] == "false"
+
+
+def test_what_is_recorded_of_a_failure_quotes_no_key_and_no_row():
+    """Analysts read it, whatever the tier of the row that failed."""
+    message = (
+        'Database Error in model fct_call\n  duplicate key value violates "calls"\n'
+        "  DETAIL:  Key (city_id, call_id)=(demo, C7) already exists.\n  compiled code at a.sql"
+    )
+    kept = _without_rows(message)
+    assert kept == (
+        'Database Error in model fct_call\n  duplicate key value violates "calls"\n'
+        "  compiled code at a.sql"
+    )
+    assert _without_rows(None) is None
 
 
 def test_another_server_on_the_port_is_sent_no_password(monkeypatch):
