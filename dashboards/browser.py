@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -36,7 +36,9 @@ FIRST_SCREEN = 1735
 
 #: How often to log in at most: on a busy machine an answer from before the login may still come
 #: after it, and end the session.
-LOGIN_ATTEMPTS = 3
+LOGIN_ATTEMPTS = 5
+#: Superset sends who has no session back to the login page at once: no need to wait for long.
+FORGOTTEN_SECONDS = 15
 
 #: Script that returns what the page shows of each chart.
 READ_CHARTS = """
@@ -181,7 +183,12 @@ def log_in(page: Page, url: str, user: str, password: str) -> None:
         # Who is let in is sent to another page.
         if "/login" in answer.value.headers.get("location", "/login"):
             raise PageError(f"Superset at {url} refuses the login of {user!r} in the browser")
-        page.wait_for_url(lambda now: "/login" not in now, wait_until="commit")
+        with suppress(TimeoutError):  # a session that has ended already: `go_to` begins another
+            page.wait_for_url(
+                lambda now: "/login" not in now,
+                wait_until="commit",
+                timeout=FORGOTTEN_SECONDS * 1000,
+            )
     except TimeoutError as error:
         raise PageError(
             f"Superset at {url} does not answer the login of {user!r} in time; "

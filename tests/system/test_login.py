@@ -135,3 +135,12 @@ def test_a_session_that_ends_at_once_is_begun_again(page):
         pytest.raises(PageError, match="forgot the login of 'admin'"),
     ):
         go_to(page, url, path, "admin", "secret")
+
+
+def test_a_session_that_ends_before_the_first_page_is_begun_again(page):
+    """That page sends back to the login, so that waiting for another one would be in vain."""
+    page = page.context.browser.new_page()
+    path = "/superset/dashboard/page/"
+    with server("/superset/dashboard/first/", forgets=1) as url:
+        go_to(page, url, path, "admin", "secret")
+        assert page.url == url + path
