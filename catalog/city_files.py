@@ -159,7 +159,7 @@ def read_rows(city: City, file: CityFile, metric_ids: Collection[str]) -> list[t
             problems.append((reader.line_num, wrong))
         # As it is read: 20240131 is the day 2024-01-31.
         key = tuple(str(read[name]) for name in file.key)
-        if key in rows:
+        if all(key) and key in rows:
             problems.append((reader.line_num, f"{' '.join(key)} has a row already; remove one"))
         rows[key] = (city.city_id, *read.values())
     if problems:

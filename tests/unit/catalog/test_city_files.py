@@ -56,7 +56,8 @@ def test_every_wrong_event_is_named_with_its_remedy(city):
         b"2024-02-01,,,policy,sanitaton,\n"
         b"2024-03-01,,Fees for refuse, by weight,policy,,\n"
         b"2024-04-01,,A title that is much too long for a line,policy,,www.example.org\n"
-        b"20240105,,Snowstorm,weather,,\n",
+        b"20240105,,Snowstorm,weather,,\n"
+        b"next week,,Flood,weather,,\n",
     ) == [
         "line 4: last_day 2024-01-05 is before first_day; exchange them",
         "line 5: first_day '5 Jan 2024' is not a day such as 2024-01-31",
@@ -69,6 +70,7 @@ def test_every_wrong_event_is_named_with_its_remedy(city):
         "characters",
         "line 8: source_url 'www.example.org' is not an address such as https://example.org/report",
         "line 9: 2024-01-05 Snowstorm has a row already; remove one",
+        "line 10: first_day 'next week' is not a day such as 2024-01-31",
     ]
 
 
