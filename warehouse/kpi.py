@@ -14,6 +14,7 @@ from psycopg import sql
 from psycopg.rows import dict_row
 
 from catalog.facts import load_facts
+from catalog.fields import did_you_mean
 from catalog.generate import DBT_PROJECT, declared
 from catalog.indicators import MONTH_END, WHOLE_CITY, Indicator, load_indicators
 from warehouse.tiers import stricter_tiers
@@ -27,8 +28,6 @@ class KpiError(Exception):
 
 def indicator(metric_id: str) -> Indicator:
     """Return a declared indicator; raise `KpiError` naming the nearest ids."""
-    from catalog.fields import did_you_mean
-
     known = {one.id: one for one in load_indicators()}
     if metric_id not in known:
         raise KpiError(f"there is no indicator {metric_id!r}; {did_you_mean(metric_id, known)}")
@@ -109,6 +108,28 @@ def scores(
             + f"; it needs cities/{city}/weights.csv, targets, and complete months"
         )
     return rows
+
+
+def district_id(url: str, city: str, named: str) -> str:
+    """Return the id of a city's district that is named by its id, or as pages name it.
+
+    Raises `KpiError` with what is meant, or the districts that there are.
+    """
+    if named == WHOLE_CITY:
+        return named
+    with psycopg.connect(url) as connection:
+        known: dict[str, str | None] = dict(
+            connection.execute(
+                "select district_id, district_name from marts.dim_district where city_id = %s"
+                " order by district_id",
+                [city],
+            ).fetchall()
+        )
+    for one, name in known.items():
+        if named == one or named.casefold() == (name or "").casefold():
+            return one
+    hint = did_you_mean(named, [*known, *filter(None, known.values())])
+    raise KpiError(f"{city} has no district {named!r}; {hint if known else 'it has none at all'}")
 
 
 def built_weights(url: str, city: str) -> dict[str, float]:
@@ -216,7 +237,7 @@ def _value(
             f"{city} has no {one.id}: no source of it feeds {one.fact}, or none is loaded"
         )
     if not known["of_area"]:
-        raise KpiError(f"{city} has no district {district!r}; see marts.dim_district")
+        raise KpiError(f"{one.id} is not known by district, or not of {district}; leave it out")
     raise KpiError(
         f"{one.id} of {city} has months from {known['first']:%Y-%m} to {known['last']:%Y-%m}"
         + ("" if period else ", and none of them is complete; name one with --period")

@@ -20,7 +20,7 @@ app = typer.Typer(
 )
 
 Metric = Annotated[str, typer.Argument(help="Id of the indicator; `cityloom kpi list` has them.")]
-District = Annotated[str, typer.Option(help="District, by its id; * is the whole city.")]
+District = Annotated[str, typer.Option(help="District, by its id or name; * is the whole city.")]
 Period = Annotated[
     datetime | None, typer.Option(formats=["%Y-%m", "%Y-%m-%d"], help="Month, as 2024-06.")
 ]
@@ -73,6 +73,8 @@ def show(
 
     url = contract.load_deployment().database_url("analyst")
     one = kpi.indicator(indicator)
+    if city is not None:
+        district = kpi.district_id(url, city, district)
     rows = kpi.values(url, indicator, city, district, period.date() if period else None)
     if json:
         print_json({"definition": one.model_dump(mode="json"), "values": rows})
@@ -102,6 +104,7 @@ def score(
     from warehouse import kpi
 
     url = contract.load_deployment().database_url("analyst")
+    district = kpi.district_id(url, city, district)
     rows = kpi.scores(url, city, district, period.date() if period else None)
     declared = {one.id: one for one in load_indicators()}
     for known in load_cities().cities:
@@ -134,11 +137,12 @@ def explain(
 ) -> None:
     """Explain a month's value: definition, parts, events, files, what was left out.
 
-    Example: cityloom kpi explain closed_on_time_pct --city demo --district D01 --period 2024-06
+    Example: cityloom kpi explain closed_on_time_pct --city demo --district Eastgate
     """
     from warehouse import kpi
 
     url = contract.load_deployment().database_url("analyst")
+    district = kpi.district_id(url, city, district)
     found = kpi.explain(url, indicator, city, district, period.date() if period else None, limit)
     if json:
         print_json(found)

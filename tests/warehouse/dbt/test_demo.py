@@ -354,6 +354,14 @@ def test_an_explained_value_is_that_of_its_events(demo, metric: str):
         assert value["value"] == pytest.approx(median(float(e[2]) for e in events), abs=1e-6)
 
 
+def test_a_district_may_be_named_as_pages_name_it(demo):
+    assert [kpi.district_id(demo.url, "demo", name) for name in ("D05", "eastgate", "*")] == [
+        *("D05", "D05", "*")
+    ]
+    with pytest.raises(kpi.KpiError, match="no district 'Eastgat'; did you mean 'Eastgate'"):
+        kpi.district_id(demo.url, "demo", "Eastgat")
+
+
 def test_a_score_is_made_of_parts_that_are_shown(demo):
     parts = kpi.scores(demo.url, "demo", "D05")
     scored = [part for part in parts if part["score"] is not None]
