@@ -33,6 +33,8 @@ STREAMS = (
     "web_visits",
     "web_forms",
     "inspections",
+    "plan_reviews",
+    "plan_review_faults",
 )
 # Activity by weekday, Monday first.
 WEEKDAY = (1.22, 1.12, 1.08, 1.05, 1.02, 0.82, 0.69)

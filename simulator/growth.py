@@ -30,7 +30,7 @@ from simulator.conditions import FIRST_DAY, SEED, days_between
 LAST_DAY = date(2025, 12, 31)
 TARGETS = Path(__file__).resolve().parents[1] / "cities" / "demo" / "targets.csv"
 #: Incremented when the same seed gives other files than before; they are then made anew.
-VERSION = 3
+VERSION = 4
 STATE_NAME = ".simulator.json"
 
 Record = dict[str, Any]
@@ -203,6 +203,15 @@ _LINES: tuple[tuple[drops.DayFile, Draw], ...] = (
             widths=(12, 4, 2, 3, 32, 8, 8, 11, 2),
         ),
         lambda run, day: operations.permits(day, run.last_day),
+    ),
+    (
+        drops.Delimited(
+            "permits/plan_reviews.csv",
+            operations.PERMIT_LIFE,
+            ("permit_number", "round", "district", "received_on", "answered_on", "answer"),
+            delimiter="|",
+        ),
+        lambda run, day: operations.plan_reviews(day, run.last_day),
     ),
     (
         drops.JsonLines("parks/work_orders.jsonl", operations.PARK_LIFE, ()),

@@ -9,6 +9,7 @@ from __future__ import annotations
 import calendar
 import unicodedata
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any
 
@@ -261,8 +262,32 @@ def collisions(day: date, last_day: date) -> list[Record]:
     return records
 
 
-def permits(day: date, last_day: date) -> list[Record]:
-    """Return the applications of a day as they stand on `last_day`; none at weekends."""
+@dataclass(frozen=True)
+class _Application:
+    """A permit application with its whole history; `rounds`: days after it, of each review.
+
+    A round is the day on which the city received the plans, and that on which it answered.
+    """
+
+    number: str
+    kind: str
+    place: int
+    started: int
+    decided: int
+    ending: str
+    valuation: int
+    rounds: list[tuple[int, int]]
+    roll: list[float]
+
+    def status(self, age: int) -> str:
+        """Return the mainframe's state of an application of so many days."""
+        if age >= self.decided:
+            return self.ending
+        return "RV" if age >= self.started else "AP"
+
+
+def _applications(day: date) -> list[_Application]:
+    """Return the permits applied for on a day; none at weekends."""
     if day.weekday() >= 5:
         return []
     rng = day_generator("permits", day)
@@ -273,32 +298,65 @@ def permits(day: date, last_day: date) -> list[Record]:
     base = np.array([26, 6, 7, 9, 34, 12])[kind]
     value = np.array([10.3, 7.9, 8.1, 8.8, 9.4, 7.6])[kind]
     slow = slowness(day)[district] ** 0.5
-    review = np.ceil(base * slow * rng.lognormal(0, 0.6, size)).astype(int)
-    started = np.minimum(1 + rng.poisson(2, size), review)
+    decided = np.ceil(base * slow * rng.lognormal(0, 0.6, size)).astype(int)
+    started = np.minimum(1 + rng.poisson(2, size), decided)
     ending = np.searchsorted([0.90, 0.96], rng.random(size))
     valuation = np.floor(rng.lognormal(value, 0.9)).astype(int)
-    cycles = 1 + rng.poisson(0.02 * review)
+    cycles = 1 + rng.poisson(0.02 * decided)
     roll = rng.random((size, 3))
+    splits = day_generator("plan_reviews", day)
+    return [
+        _Application(
+            number=f"P{day:%Y%m%d}{at + 1:03d}",
+            kind=kinds[kind[at]],
+            place=int(district[at]),
+            started=int(started[at]),
+            decided=int(decided[at]),
+            ending=("IS", "DN", "WD")[ending[at]],
+            valuation=int(valuation[at]),
+            rounds=_rounds_of_review(splits, int(decided[at]), int(cycles[at])),
+            roll=roll[at].tolist(),
+        )
+        for at in range(size)
+    ]
+
+
+def _rounds_of_review(rng: np.random.Generator, days: int, cycles: int) -> list[tuple[int, int]]:
+    """Split the days up to a decision into the city's rounds and the applicant's time between."""
+    # The city's first round is the longest; in between, the applicant draws again.
+    weights = np.array([3.0, *[1.8, 1.5] * (cycles - 1)])
+    ends = np.rint(np.cumsum(rng.dirichlet(weights * 2)) * days).astype(int).tolist()
+    ends[-1] = days
+    return list(zip([0, *ends[1::2]], ends[::2], strict=True))
+
+
+def _age(day: date, last_day: date) -> int:
+    """Return the days since an application, up to those after which its record changes no more."""
+    return min((last_day - day).days, PERMIT_LIFE - 2)
+
+
+def permits(day: date, last_day: date) -> list[Record]:
+    """Return the applications of a day as they stand on `last_day`; none at weekends."""
+    age = _age(day, last_day)
     records: list[Record] = []
-    for at in range(size):
-        streets = STREETS[district[at]]
-        street = f"{1 + int(roll[at, 0] * 979)} {streets[int(roll[at, 1] * len(streets))]}"
-        decided = review[at] <= PERMIT_LIFE - 2 and last_day >= day + timedelta(int(review[at]))
-        in_review = last_day >= day + timedelta(int(started[at]))
-        status = ("IS", "DN", "WD")[ending[at]] if decided else "RV" if in_review else "AP"
-        issued = day + timedelta(int(review[at])) if status == "IS" else None
+    for one in _applications(day):
+        streets = STREETS[one.place]
+        street = f"{1 + int(one.roll[0] * 979)} {streets[int(one.roll[1] * len(streets))]}"
+        status = one.status(age)
+        issued = day + timedelta(one.decided) if status == "IS" else None
+        begun = sum(received <= age for received, _ in one.rounds)
         record: Record = {
-            "permit_number": f"P{day:%Y%m%d}{at + 1:03d}",
-            "permit_type": kinds[kind[at]],
+            "permit_number": one.number,
+            "permit_type": one.kind,
             "status": status,
-            "district": DISTRICT_IDS[district[at]],
+            "district": DISTRICT_IDS[one.place],
             "address": _plain(street),
             "applied_on": f"{day:%Y%m%d}",
             "issued_on": f"{issued:%Y%m%d}" if issued else "00000000",
-            "valuation": int(valuation[at]),
-            "review_cycles": int(cycles[at]) if decided else int(in_review),
+            "valuation": one.valuation,
+            "review_cycles": 0 if status == "AP" else begun,
         }
-        wrong = roll[at, 2]
+        wrong = one.roll[2]
         if wrong < BAD_SHARE:
             fault = int(wrong / BAD_SHARE * 4)
             if fault == 0:
@@ -312,7 +370,42 @@ def permits(day: date, last_day: date) -> list[Record]:
         records.append(record)
         if BAD_SHARE <= wrong < BAD_SHARE * 1.3:
             # Entered twice: the second record is the one that counts.
-            records.append(record | {"valuation": int(valuation[at]) + 500})
+            records.append(record | {"valuation": one.valuation + 500})
+    return records
+
+
+def plan_reviews(day: date, last_day: date) -> list[Record]:
+    """Return the rounds of review, begun by `last_day`, of the permits applied for on a day."""
+    age = _age(day, last_day)
+    rng = day_generator("plan_review_faults", day)
+    records: list[Record] = []
+    for one in _applications(day):
+        for at, (received, answered) in enumerate(one.rounds):
+            wrong = rng.random()
+            if received > age:
+                continue
+            is_last = at == len(one.rounds) - 1
+            is_answered = answered <= age
+            answer = {"IS": "approved", "DN": "denied", "WD": "withdrawn"}[one.ending]
+            record: Record = {
+                "permit_number": one.number,
+                "round": at + 1,
+                "district": DISTRICT_IDS[one.place],
+                "received_on": (day + timedelta(received)).isoformat(),
+                "answered_on": (day + timedelta(answered)).isoformat() if is_answered else "",
+                "answer": (answer if is_last else "corrections") if is_answered else "",
+            }
+            if wrong < BAD_SHARE:
+                fault = int(wrong / BAD_SHARE * 3)
+                if fault == 0:
+                    record["answer"] = "see notes"
+                elif fault == 1:
+                    record["received_on"] = f"{day.year}-02-30"
+                else:
+                    record["district"] = "D31"
+            records.append(record)
+            if BAD_SHARE <= wrong < BAD_SHARE * 1.3:
+                records.append(dict(record))
     return records
 
 

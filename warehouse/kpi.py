@@ -141,6 +141,20 @@ def built_weights(url: str, city: str) -> dict[str, float]:
         return {metric_id: float(weight) for metric_id, weight in rows}
 
 
+def areas(url: str) -> list[Row]:
+    """Return what has figures, as pages name it: a row an area and indicator, in their order.
+
+    Columns: city_id, city_name, district_id (* is the whole city), area, metric_id, metric_name.
+    Every reader may read them.
+    """
+    with psycopg.connect(url, row_factory=dict_row) as connection:
+        return connection.execute(
+            "select city_id, city_name, district_id, area, metric_id, metric_name "
+            "from reporting.rpt_area_measure "
+            "order by city_name, district_id <> '*', area, metric_name"
+        ).fetchall()
+
+
 def explain(
     url: str,
     metric_id: str,
@@ -148,6 +162,7 @@ def explain(
     district: str = WHOLE_CITY,
     period: date | None = None,
     limit: int = 10,
+    cursor: type[psycopg.Cursor[Any]] = psycopg.Cursor,
 ) -> Row:
     """Return how the value of a month came about; of the newest full month if no period is given.
 
@@ -155,12 +170,13 @@ def explain(
     each that is left out of the trailing year; query, the SQL of its events; events, at most
     `limit` of them with their source, load, file and row; withheld, null or the number of `rows`
     that the reader's tier does not show (null where it is small); sources, each with its loads and
-    files; quarantine, reasons and counts of the sources' rows that were not accepted.
+    files; quarantine, reasons and counts of the sources' rows that were not accepted. These two are
+    null for a role that may not read them. `cursor` makes the statements.
 
     Raises `KpiError` where there is no such value.
     """
     one = indicator(metric_id)
-    with psycopg.connect(url, row_factory=dict_row) as connection:
+    with psycopg.connect(url, row_factory=dict_row, cursor_factory=cursor) as connection:
         value = _value(connection, one, city, district, period)
         month = value["period_start"]
         query = _events_query(one, value)
@@ -187,18 +203,7 @@ def explain(
             "query": query.as_string(connection),
             "events": events,
             "withheld": _withheld(connection, one, city, query, value["n"]),
-            "sources": [
-                _source(connection, city, source.source, source.staging_model) for source in feeds
-            ],
-            "quarantine": connection.execute(
-                """
-                select source_id, reason, count(*) as rows
-                from quality.quarantine, unnest(reasons) as reason
-                where city_id = %s and source_id = any(%s)
-                group by 1, 2 order by 3 desc, 1, 2
-                """,
-                [city, [source.source for source in feeds]],
-            ).fetchall(),
+            **_loads_and_quarantine(connection, city, feeds),
         }
 
 
@@ -362,6 +367,26 @@ def _months(
             "settle_days": one.settle_days,
         },
     ).fetchall()
+
+
+def _loads_and_quarantine(
+    connection: psycopg.Connection[Row], city: str, feeds: list[Any]
+) -> dict[str, list[Row] | None]:
+    try:
+        with connection.transaction():
+            quarantine = connection.execute(
+                """
+                select source_id, reason, count(*) as rows
+                from quality.quarantine, unnest(reasons) as reason
+                where city_id = %s and source_id = any(%s)
+                group by 1, 2 order by 3 desc, 1, 2
+                """,
+                [city, [source.source for source in feeds]],
+            ).fetchall()
+            sources = [_source(connection, city, one.source, one.staging_model) for one in feeds]
+    except psycopg.errors.InsufficientPrivilege:
+        return {"sources": None, "quarantine": None}
+    return {"sources": sources, "quarantine": quarantine}
 
 
 def _source(

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cli.display import Json, echo, measure_text, print_json, print_table, styled, three_digits
+from catalog.measure_text import measure_text, three_digits
+from cli.display import Json, echo, print_json, print_table, styled
 from infra import contract
 
 if TYPE_CHECKING:
@@ -215,7 +216,7 @@ def _print_explained(found: dict[str, Any]) -> None:
         some = "some rows" if rows is None else f"{rows:,} rows"
         echo(f"\n{some} of a higher tier are not shown to you; the value counts them")
     echo(f"\nAll of them: {found['query']}")
-    for source in found["sources"]:
+    for source in found["sources"] or ():
         echo(f"\n{source['source_id']} ({source['model']})")
         rows = [
             [load["load_id"], load["finished_at"], load["rows_accepted"], file["path"]]

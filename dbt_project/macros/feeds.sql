@@ -69,11 +69,12 @@
 {# The columns that a source's staging model must have, from int_<fact>.yml. #}
 {% macro fact_columns(fact) -%}
     {%- set found = [] -%}
-    {%- if execute -%}
-        {%- for node in graph.nodes.values() if node.name == 'int_' ~ fact -%}
-            {%- for column in node.columns.values() if column.name not in ('city_id', 'source_id') -%}
-                {%- do found.append(column) -%}
-            {%- endfor -%}
+    {#- By its id: dbt serialises each node that is asked for anew, and a loop asks for all. -#}
+    {%- set unique_id = 'model.' ~ project_name ~ '.int_' ~ fact -%}
+    {%- if execute and unique_id in graph.nodes -%}
+        {%- for column in graph.nodes[unique_id].columns.values()
+            if column.name not in ('city_id', 'source_id') -%}
+            {%- do found.append(column) -%}
         {%- endfor -%}
     {%- endif -%}
     {{ return(found) }}

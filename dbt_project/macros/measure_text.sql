@@ -1,6 +1,6 @@
 {#
   A measure's value as text, by its unit: one way of writing for all pages, and `cityloom kpi` has
-  the same (cli.display.measure_text). What is counted is whole; a time is in the unit in which it is
+  the same (catalog.measure_text). What is counted is whole; a time is in the unit in which it is
   at least 1; else three digits say something, whatever the size.
 #}
 {% macro measure_text(value, definition) -%}

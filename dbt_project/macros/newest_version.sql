@@ -28,21 +28,21 @@
 
 {% macro raw_key(raw_table) -%}
     {%- if not execute -%} {{ return(['_load_id']) }} {%- endif -%}
-    {%- for node in graph.sources.values()
-        if node.source_name == 'raw' and node.name == raw_table -%}
-        {{ return(node.config.meta.primary_key) }}
-    {%- endfor -%}
+    {{ return(_declared_source(raw_table).config.meta.primary_key) }}
+{%- endmacro %}
+
+
+{# What dbt knows of a raw table. By its id: a loop over all would have dbt serialise each. #}
+{% macro _declared_source(raw_table) -%}
+    {{ return(graph.sources['source.' ~ project_name ~ '.raw.' ~ raw_table]) }}
 {%- endmacro %}
 
 
 {# The columns of a raw table, as its manifest declares them, without rows. #}
 {% macro no_rows(raw_table) -%}
     {%- set columns = [] -%}
-    {%- for node in graph.sources.values()
-        if node.source_name == 'raw' and node.name == raw_table -%}
-        {%- for column in node.columns.values() -%}
-            {%- do columns.append("null::" ~ column.data_type ~ " as " ~ column.name) -%}
-        {%- endfor -%}
+    {%- for column in _declared_source(raw_table).columns.values() -%}
+        {%- do columns.append("null::" ~ column.data_type ~ " as " ~ column.name) -%}
     {%- endfor -%}
     select {{ columns | join(', ') }} where false
 {%- endmacro %}

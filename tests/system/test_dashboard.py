@@ -26,6 +26,7 @@ from dashboards.code import CODE_DIR, load_dashboards, place_uuid
 from dashboards.push import PushReport, push
 from dashboards.superset import Superset, SupersetError
 from dashboards.warehouse import RelationMissing
+from tests.axe import findings
 
 pytestmark = pytest.mark.usefixtures("demo")
 PICTURES = Path(
@@ -33,6 +34,8 @@ PICTURES = Path(
 )
 #: No source of the demo city is a sample or old, which that chart says.
 NOTHING_TO_NOTE = ["Before you quote a figure: shows no data"]
+#: What the page that explains a figure asks for.
+ASKED = ("city", "indicator", "district", "period")
 NEWEST = "(select newest_full_month from reporting.rpt_city_status where city_id = 'demo')"
 
 
@@ -67,13 +70,13 @@ def push_code(stack, folder: Path = CODE_DIR) -> PushReport:
     )
 
 
-def opened(stack, **arguments):
+def opened(stack, slug="city-overview", **arguments):
     settings = stack.settings
     return open_dashboard(
         settings.url("superset"),
         settings.admin_user,
         settings.admin_password,
-        "city-overview",
+        slug,
         executable=ensure(),
         **arguments,
     )
@@ -202,6 +205,36 @@ def test_timelines_have_the_events_of_their_own_city(stack, nyc, overview, width
         assert all(len(shown) >= wanted for shown in found), (city, found)
         everywhere = {word for words in drawn.values() for word in words}
         assert not titles[other] & everywhere
+
+
+@pytest.mark.parametrize("width", [1440, 390])
+def test_a_figure_opens_the_page_that_explains_it(stack, width):
+    with opened(stack, slug="all-measures", width=width) as page:
+        link = page.locator("tr", has_text="Closed on time").get_by_text("explain").first
+        link.scroll_into_view_if_needed()
+        link.click()
+        page.wait_for_url("**/explain/?*")
+        text = page.locator("main").inner_text()
+        found = findings(page)
+        asked = {name: page.locator(f"[name={name}]").input_value() for name in ASKED}
+        page.get_by_text("Show 100").click()
+        page.wait_for_url("**rows=100*")
+        rows = page.locator("[aria-label=Records] tbody tr").count()
+    assert found == []
+    options = ("--city", asked["city"], "--district", asked["district"])
+    command = ("kpi", "explain", asked["indicator"], *options, "--period", asked["period"])
+    told = json.loads(stack.command(*command, "--json").stdout)
+    assert told["definition"]["name"] == "Closed on time" and told["value"]["district_id"] == "*"
+    value = told["value"]
+    assert f"{value['value']:.1f} %" in text and f"{value['n']:,}" in text
+    for said in (
+        told["definition"]["meaning"],
+        told["events"][0]["request_id"],
+        told["sources"][0]["loads"][0]["files"][0]["path"],
+        told["quarantine"][0]["reason"],
+    ):
+        assert said in text
+    assert rows == min(100, value["n"])
 
 
 def test_a_click_on_a_bar_empties_no_chart(stack):

@@ -77,8 +77,7 @@ def _signed_by(username: str) -> type[cursor]:
     The name is in a comment before what the user wrote, so no user can sign as another; the name of
     the application a statement may change.
     """
-    # Letters that neither end a comment nor are a place for a value.
-    signature = f"/* superset:{re.sub(r'[^A-Za-z0-9_.@-]', '?', username)[:63]} */ "
+    signed = signature(username)
 
     class Signed(cursor):
         def __init__(self, connection: Any, name: str | None = None, **options: Any) -> None:
@@ -88,14 +87,20 @@ def _signed_by(username: str) -> type[cursor]:
         def execute(self, query: Any, vars: Any = None) -> None:
             text = self.mogrify(query, vars).decode()
             if SEARCH_PATH.fullmatch(text):
-                super().execute(signature + text)
+                super().execute(signed + text)
             elif self.name:
                 with self.connection.cursor(cursor_factory=cursor) as opening:
-                    opening.execute(signature + opened(text))
+                    opening.execute(signed + opened(text))
             else:
-                super().execute(f"{signature}{opened(text)}; fetch all from {ANSWER}")
+                super().execute(f"{signed}{opened(text)}; fetch all from {ANSWER}")
 
     return Signed
+
+
+def signature(username: str) -> str:
+    """Return the comment that names a user at the start of a statement."""
+    # Letters that neither end a comment nor are a place for a value.
+    return f"/* superset:{re.sub(r'[^A-Za-z0-9_.@-]', '?', username)[:63]} */ "
 
 
 def opened(text: str) -> str:

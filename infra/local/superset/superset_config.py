@@ -1,6 +1,6 @@
 """Superset's settings; read by `superset.config` through SUPERSET_CONFIG_PATH.
 
-Runs in Superset's own environment, which has none of the platform's packages:
+Runs in Superset's own environment, which has few of the platform's packages:
 `infra.local.settings` needs only the standard library.
 """
 
@@ -91,13 +91,16 @@ COLOURS = {
 def FLASK_APP_MUTATOR(app: Any) -> None:
     """Have pages readable: darker colours, and a language for programs that read them aloud.
 
-    And keep the list of users from all but administrators, and have timelines show events.
+    And keep the list of users from all but administrators, have timelines show events, and serve
+    the page that explains a figure.
     """
-    # It imports models, for which the application must be there.
+    # They import models, for which the application must be there.
     from infra.local.superset.events import show_events
+    from infra.local.superset.explain import blueprint
 
     hide_people(app)
     show_events()
+    app.register_blueprint(blueprint)
     app.config["THEME_DEFAULT"]["token"] |= COLOURS
 
     @app.after_request

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import io
 
-import pytest
 from rich.console import Console
 
 import cli.display
 from cli.airflow import Task
 from cli.commands.run import show_event
-from cli.display import Screen, measure_text
+from cli.display import Screen
 
 
 def screen(monkeypatch, terminal: bool) -> tuple[Screen, io.StringIO]:
@@ -59,26 +58,3 @@ def test_a_gate_that_ran_and_found_nothing_new_is_a_line(monkeypatch):
         show_event(shown, Task(**task, state="skipped"))  # it never began
     (line,) = file.getvalue().splitlines()
     assert "- extract_demo_trees.gate 1.5 s, nothing to do" in line
-
-
-@pytest.mark.parametrize(
-    ("value", "unit", "aggregate", "text"),
-    [
-        (67.813268, "%", "ratio", "67.8 %"),
-        (0.196089, "share", "ratio", "19.6 %"),
-        (-0.205251, "-1 to 1", "ratio", "-0.21"),
-        (3263.0, "requests a month", "count", "3,263"),
-        (2.680542, "collisions a month", "per_resident", "2.68"),
-        (0.204448, "people a month", "per_resident", "0.204"),
-        (0.00318, "requests a month", "per_resident", "0.0032"),
-        (0.0, "people a month", "per_resident", "0"),
-        (2.754537, "days", "median", "2.75 days"),
-        (0.0241, "days", "median", "34.7 minutes"),
-        (16.350556, "hours", "median", "16.4 hours"),
-        (0.5, "seconds", "median", "0.500 seconds"),
-        (0.0, "days", "median", "0 days"),
-        (None, "days", "median", ""),
-    ],
-)
-def test_a_value_has_the_digits_that_its_unit_needs(value, unit, aggregate, text):
-    assert measure_text(value, unit, aggregate) == text

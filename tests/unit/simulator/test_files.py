@@ -7,6 +7,7 @@ import json
 import sqlite3
 from contextlib import closing
 from datetime import date, timedelta
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -133,6 +134,28 @@ def test_permits_are_ascii_records_of_one_length(drop):
     length = layout[-1]["start"] + layout[-1]["length"] - 1
     lines = (drop / "permits/PERMITS.TXT").read_bytes().decode("ascii").splitlines()
     assert {len(line) for line in lines} == {length}
+
+
+def test_rounds_of_review_begin_with_the_application_and_end_with_the_decision(drop):
+    rounds: dict[str, list[dict]] = {}
+    for row in read(drop, "plan_reviews"):
+        if row["received_on"][5:7] != "02" or row["received_on"][8:] != "30":
+            rounds.setdefault(row["permit_number"], []).append(row)
+    decided = 0
+    for permit in read(drop, "permits"):
+        of_permit = rounds.get(permit["permit_number"], [])
+        numbers = [int(row["round"]) for row in of_permit]
+        whole = numbers and numbers == list(range(1, len(numbers) + 1))
+        if not whole or permit["applied_on"].endswith("1345"):
+            continue  # a round that was spoilt or entered twice
+        assert len(numbers) == max(int(permit["review_cycles"]), 1), permit
+        assert of_permit[0]["received_on"].replace("-", "") == permit["applied_on"]
+        if permit["status"] == "IS" and of_permit[-1]["answer"] == "approved":
+            decided += 1
+            assert of_permit[-1]["answered_on"].replace("-", "") == permit["issued_on"]
+        for before, after in pairwise(of_permit):
+            assert before["answered_on"] <= after["received_on"]
+    assert decided > 8_000
 
 
 def test_districts_are_polygons_that_do_not_overlap_and_hold_everybody(drop):

@@ -12,6 +12,7 @@ from pathlib import Path
 from statistics import median
 from types import SimpleNamespace
 
+import numpy as np
 import polars as pl
 import psycopg
 import pytest
@@ -30,7 +31,7 @@ from warehouse import dbt, kpi
 SOURCES = (
     *("districts", "service_requests", "call_log", "collection_rounds"),
     *("park_work_orders", "collisions", "section_visits", "form_sessions"),
-    *("rental_inspections", "capital_reports"),
+    *("rental_inspections", "capital_reports", "plan_reviews"),
 )
 RESIDENTS = 402_600
 
@@ -306,6 +307,58 @@ def test_indicators_of_site_inspections_and_capital_are_those_of_the_files(
                 projects, "at", pl.col("spent").sum() * 100 / pl.col("committed").sum()
             ),
             "capital_days_late": by_month(projects, "at", pl.col("late").clip(0).mean()),
+        },
+    )
+
+
+def test_reviews_of_permits_are_those_of_the_file(demo, drop: Path):
+    city = load_city("demo")
+    open_days = [day in city.office_days for day in range(1, 8)]
+
+    def business_days(rows: pl.DataFrame, after: str, until: str) -> pl.Series:
+        first, last = (rows[one].to_numpy() + np.timedelta64(1, "D") for one in (after, until))
+        return pl.Series(
+            np.busday_count(first, last, weekmask=open_days, holidays=list(city.holidays))
+        )
+
+    read = pl.read_csv(drop / "permits/plan_reviews.csv", separator="|", infer_schema_length=0)
+    reviews = (
+        read.with_columns(
+            pl.col("received_on", "answered_on").str.to_date(strict=False),
+            pl.col("round").cast(pl.Int64),
+        )
+        .filter(
+            pl.col("received_on").is_not_null(),
+            pl.col("district") != "D31",
+            (pl.col("answer") != "see notes") | pl.col("answer").is_null(),
+        )
+        .unique(["permit_number", "round"])
+        .sort("permit_number", "round")
+    )
+    assert len(reviews) < len(read)
+    answered = reviews.drop_nulls("answered_on")
+    answered = answered.with_columns(days=business_days(answered, "received_on", "answered_on"))
+    again = reviews.with_columns(
+        asked=pl.col("answered_on").shift(1).over("permit_number"),
+        before=pl.col("round").shift(1).over("permit_number"),
+    ).filter(pl.col("before") == pl.col("round") - 1, pl.col("asked").is_not_null())
+    again = again.with_columns(days=business_days(again, "asked", "received_on"))
+    first = answered.filter(pl.col("round") == 1, pl.col("answer") != "withdrawn")
+    stands(
+        demo,
+        {
+            "median_business_days_in_review": by_month(
+                answered, "answered_on", pl.col("days").median()
+            ),
+            "p90_business_days_in_review": by_month(
+                answered, "answered_on", pl.col("days").quantile(0.9, "linear")
+            ),
+            "median_applicant_business_days": by_month(
+                again, "received_on", pl.col("days").median()
+            ),
+            "approved_at_first_review_pct": by_month(
+                first, "answered_on", (pl.col("answer") == "approved").mean() * 100
+            ),
         },
     )
 

@@ -13,8 +13,8 @@ import pytest
 from typer.testing import CliRunner
 
 from catalog.indicators import load_indicators
+from catalog.measure_text import measure_text
 from cli import main as cli
-from cli.display import measure_text
 from extract import load as loader
 from extract.manifests import load_city
 from infra import contract

@@ -106,6 +106,44 @@ class Superset:
         return self.ask(user, "POST", "/api/v1/sqllab/execute/", body)
 
 
+def _make_a_figure(connection: psycopg.Connection) -> None:
+    """Make calls of the demo city in a month; a call's id is the statement that reads it."""
+    connection.execute(
+        """
+        create table reporting.rpt_area_measure as
+        select *, 'calls_offered' as metric_id, 'Calls offered' as metric_name
+        from (
+            values ('demo', 'Loomfield', '*', 'Whole city'), ('nyc', 'New York', '*', 'Whole city')
+        ) as area (city_id, city_name, district_id, area);
+        create table marts.fct_kpi as
+        select 'demo' as city_id, '*' as district_id, 'calls_offered' as metric_id,
+            date '2024-03-01' as period_start, true as is_complete, 2 as n, 2.0 as numerator,
+            null::float as denominator, 2.0 as value, null::text as null_reason,
+            null::float as target, 3.0 as moving_target, null::float as score,
+            1 as definition_version, false as is_restated, false as is_break,
+            timestamp '2024-05-01' as as_of;
+        create view marts.fct_call as
+        select 'demo' as city_id, 'call_log' as source_id, left(current_query(), 40) as call_id,
+            null::text as district_id,
+            timestamp '2024-03-01 09:00' + n * interval '1 day' as offered_at
+        from generate_series(1, 2) as n;
+        create table staging.stg_demo__call_log (
+            call_id text, _load_id bigint, _source_file text, _source_row bigint
+        );
+        create table marts.dim_district as
+        select 'demo' as city_id, 'D05' as district_id, 'Eastgate' as district_name;
+        """
+    )
+    for table, tier in (
+        ("reporting.rpt_area_measure", "open"),
+        ("marts.fct_kpi", "internal"),
+        ("marts.fct_call", "open"),
+        ("staging.stg_demo__call_log", "source"),
+        ("marts.dim_district", "open"),
+    ):
+        connection.execute("select access.protect(%s::regclass, %s)", [table, tier])
+
+
 @pytest.fixture(scope="package")
 def superset(postgres, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Superset]:
     warehouse = postgres
@@ -123,6 +161,7 @@ def superset(postgres, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sup
             "select session_user || ' ' || current_setting('application_name') as text"
         )
         connection.execute("select access.protect('reporting.rpt_session', 'open')")
+        _make_a_figure(connection)
     with psycopg.connect(warehouse.admin_url, autocommit=True) as connection:
         connection.execute(f"create role {HEAD} login password 'head' in role department_head")
         connection.execute(f"grant connect on database warehouse to {HEAD}")

@@ -65,16 +65,20 @@ clients = {}
 
 def ask(user, method, path, body):
     """Return the status and the text of an answer to a logged-in user."""
-    if user not in clients:
+    if user == "stranger":
+        clients[user] = app.test_client(), {}
+    elif user not in clients:
         client = app.test_client()
         login = {"username": user, "password": "password-1", "provider": "db"}
         answer = client.post("/api/v1/security/login", json=login)
         assert answer.status_code == 200, answer.get_data(as_text=True)
+        # Pages know a user by the session that a browser gets.
+        client.post("/login/", data=login)
         clients[user] = client, {"Authorization": f"Bearer {answer.json['access_token']}"}
     client, headers = clients[user]
     sent = {"data": body["form"]} if body and "form" in body else {"json": body}
     answer = client.open(path, method=method, headers=headers, **sent)
-    return [answer.status_code, text_of(answer.get_data())]
+    return [answer.status_code, answer.headers.get("Location", "") or text_of(answer.get_data())]
 
 
 def text_of(data):

@@ -58,7 +58,8 @@ select
         {{ null_reason_text('carded.year_null_reason', 'carded.year_n', 'definition.min_n') }}
     ) as year_value_text,
     {{ year_text('carded.year_covered_from', 'carded.year_end', 'carded.year_months') }}
-        as year_period
+        as year_period,
+    {{ explanation_link('known', 'carded.month') }} as explanation
 from known
 inner join {{ ref('kpi_definition') }} as definition on known.metric_id = definition.metric_id
 inner join {{ ref('dim_city') }} as city on known.city_id = city.city_id

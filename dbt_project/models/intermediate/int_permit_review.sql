@@ -1,0 +1,1 @@
+{{ union_feeds('permit_review') }}

@@ -1,0 +1,27 @@
+"""What axe-core finds on a page."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from axe_playwright_python.sync_playwright import Axe
+
+RULES = {
+    "runOnly": {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21aa", "wcag22aa"]},
+    "resultTypes": ["violations"],
+}
+#: Superset labels a card with its description, but without a role that may have a label. A program
+#: that reads pages aloud passes over it, and finds the same text under the chart's title.
+SUPERSETS_OWN = ("aria-prohibited-attr", "dashboard-chart")
+
+
+def findings(page: Any) -> list[str]:
+    """Return what axe-core finds serious or critical: the rule, and the place."""
+    rule, place = SUPERSETS_OWN
+    return [
+        f"{found['id']} ({found['impact']}): {node['html'][:300]}"
+        for found in Axe().run(page, options=RULES).response["violations"]
+        for node in found["nodes"]
+        if found["impact"] in ("serious", "critical")
+        and not (found["id"] == rule and f'class="{place} ' in node["html"])
+    ]
