@@ -50,7 +50,7 @@ docs: setup ## Build the docs site, build/docs/index.html; a broken link fails
 format: setup ## Format the code
 	@$(BIN)/ruff check --fix --quiet . ; $(BIN)/ruff format .
 
-bench: setup ## Benchmark ingest against COPY and dlt, and dbt through Airflow against native
+bench: setup ## Benchmark ingest against COPY and dlt, dbt through Airflow, and builds of long histories
 	@$(BIN)/python -m bench
 
 generate: setup ## Write dbt_project/generated/ from cities/ and indicators, for dbt by hand

@@ -6,7 +6,7 @@ import subprocess
 import sys
 
 missed = False
-for name in ("ingest", "dbt"):
+for name in ("ingest", "dbt", "history"):
     print(f"--- {name}", flush=True)
     missed |= subprocess.run([sys.executable, "-m", f"bench.{name}"]).returncode != 0
 sys.exit(missed)

@@ -1,8 +1,8 @@
 {#
-  The newest version of each row of a raw table: raw appends every version, and the highest
-  _load_id of a key is the one that counts. The key comes from the source's manifest. A source that
-  was never loaded has no raw table yet, and gives no rows. A staging model whose manifest is missing
-  or wrong is left out, so that the others can be built.
+  The newest version of each row of a raw table: raw appends every version, a load has one of a key,
+  and the highest _load_id of a key is the one that counts. The key comes from the source's manifest.
+  A source that was never loaded has no raw table yet, and gives no rows. A staging model whose manifest
+  is missing or wrong is left out, so that the others can be built.
 #}
 {% macro newest_version(raw_table) -%}
     {%- if raw_table in raw_tables() -%}
@@ -12,9 +12,18 @@
         {%- if execute and not raw.is_cte and load_relation(raw) is none -%}
         {{- no_rows(raw_table) -}}
         {%- else -%}
-        select distinct on ({{ key | join(', ') }}) *
-        from {{ raw }}
-        order by {{ key | join(', ') }}, _load_id desc, _source_row desc
+        {#- Not by sorting all rows: what came after the first load is little beside it. -#}
+        select candidate.*
+        from {{ raw }} as candidate
+        where not exists (
+            select from {{ raw }} as later
+            where
+                (later._load_id, later._source_row) > (candidate._load_id, candidate._source_row)
+                and later._load_id > (select min(_load_id) from {{ raw }})
+                {%- for name in key %}
+                and later.{{ name }} = candidate.{{ name }}
+                {%- endfor %}
+        )
         {%- endif -%}
     {%- else -%}
         {{- config(enabled=false) -}}
