@@ -59,20 +59,16 @@ drawn as (
         located.source_id,
         located.record_id,
         located.stated_district_id,
-        point(located.longitude * 1000000, located.latitude * 1000000) as place
+        located.latitude,
+        located.longitude,
+        {{ place_in_outline('located') }} as place
     from located
     inner join parts on located.city_id = parts.city_id and located.source_id = parts.source_id
     where abs(hashtext(located.record_id)::bigint) % parts.n_parts = 0
 ),
 
 outlines as materialized (
-    select
-        city_id,
-        district_id,
-        polygon_number,
-        is_hole,
-        polygon(path(shape) * point(1000000, 0)) as shape
-    from {{ ref('int_district_polygon') }}
+    {{ district_outlines() }}
 ),
 
 in_polygon as (
@@ -81,7 +77,7 @@ in_polygon as (
         drawn.source_id,
         drawn.record_id,
         bool_or(outlines.shape @> drawn.place and not outlines.is_hole)
-        and not bool_or(outlines.shape @> drawn.place and outlines.is_hole) as is_inside
+        and not bool_or({{ is_cut_out('drawn', 'outlines') }}) as is_inside
     from drawn
     inner join outlines
         on

@@ -3,8 +3,7 @@
 select
     collision.city_id,
     collision.collision_id,
-    place.district_id,
-    place.district_from,
+    {{ district_columns() }},
     collision.occurred_at,
     collision.persons_injured,
     collision.persons_killed,
@@ -13,8 +12,4 @@ select
     collision.latitude,
     collision.longitude
 from {{ within_as_of('collision') }} as collision
-left join {{ ref('int_point_district') }} as place
-    on
-        collision.city_id = place.city_id
-        and place.subject = 'collision'
-        and collision.collision_id = place.subject_id
+{{ join_district('collision', 'collision') }}

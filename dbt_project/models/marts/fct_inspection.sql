@@ -3,8 +3,7 @@
 select
     inspection.city_id,
     inspection.inspection_id,
-    place.district_id,
-    place.district_from,
+    {{ district_columns() }},
     inspection.inspected_at,
     inspection.inspection_type,
     inspection.result,
@@ -26,11 +25,7 @@ select
                 )::double precision
     end as days_to_reinspection
 from {{ within_as_of('inspection') }} as inspection
-left join {{ ref('int_point_district') }} as place
-    on
-        inspection.city_id = place.city_id
-        and place.subject = 'inspection'
-        and inspection.inspection_id = place.subject_id
+{{ join_district('inspection', 'inspection') }}
 window visits as (
     partition by inspection.city_id, inspection.case_id
     order by inspection.inspected_at, inspection.inspection_id

@@ -17,8 +17,7 @@ with requests as (
 select
     request.city_id,
     request.service_request_id,
-    place.district_id,
-    place.district_from,
+    {{ district_columns() }},
     request.department_id,
     department.department_name,
     {{ service_id('request.service_name') }} as service_id,
@@ -59,11 +58,7 @@ left join {{ ref('int_business_day') }} as opening_day
     on request.city_id = opening_day.city_id and request.opened_at::date = opening_day.day
 left join {{ ref('int_business_day') }} as closing_day
     on request.city_id = closing_day.city_id and request.closed_at::date = closing_day.day
-left join {{ ref('int_point_district') }} as place
-    on
-        request.city_id = place.city_id
-        and place.subject = 'service_request'
-        and request.service_request_id = place.subject_id
+{{ join_district('service_request', 'request') }}
 left join {{ ref('dim_department') }} as department
     on
         request.city_id = department.city_id

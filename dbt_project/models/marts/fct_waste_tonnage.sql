@@ -18,8 +18,7 @@ with weighed as (
 select
     weighed.city_id,
     weighed.waste_tonnage_id,
-    place.district_id,
-    place.district_from,
+    {{ district_columns() }},
     weighed.month_start,
     weighed.refuse_tons,
     weighed.paper_tons,
@@ -30,8 +29,4 @@ select
     weighed.disposed::double precision as disposed_tons,
     (weighed.disposed + coalesce(weighed.recycled, 0))::double precision as total_tons
 from weighed
-left join {{ ref('int_point_district') }} as place
-    on
-        weighed.city_id = place.city_id
-        and place.subject = 'waste_tonnage'
-        and weighed.waste_tonnage_id = place.subject_id
+{{ join_district('waste_tonnage', 'weighed') }}

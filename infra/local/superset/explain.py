@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
-from flask import Blueprint, g, render_template, request
+from flask import Blueprint, Response, g, make_response, render_template, request
 from psycopg import sql
 from superset.views.utils import redirect_to_login
 
@@ -29,7 +29,7 @@ MOST_EVENTS = 100
 
 
 @blueprint.get("/")
-def page() -> Any:
+def page() -> Response:
     """Show how a figure came about; without one, or where there is none, what to choose from."""
     user = getattr(g, "user", None)
     if user is None or user.is_anonymous:
@@ -46,13 +46,18 @@ def page() -> Any:
     try:
         if asked["city"] and asked["indicator"]:
             shown |= _explained(url, asked, user.username)
-    except (kpi.KpiError, ValueError) as error:
+    except (kpi.KpiError, ValueError, psycopg.DataError) as error:
         shown, status = shown | {"problem": str(error)}, 404
+    except psycopg.errors.QueryCanceled:
+        problem = "This takes longer than a page may ask; `cityloom kpi explain` may take its time."
+        shown, status = shown | {"problem": problem}, 503
     except psycopg.errors.InsufficientPrivilege:
         one = kpi.indicator(asked["indicator"])
         definition = one.model_dump(mode="json") | {"formula": one.formula}
         shown |= {"is_refused": True, "definition": definition}
-    return render_template("explain.html", **shown), status
+    answer = make_response(render_template("explain.html", **shown), status)
+    answer.headers["Cache-Control"] = "no-store"  # a browser may be the next reader's
+    return answer
 
 
 def _choices(areas: list[dict[str, Any]], city: str) -> dict[str, Any]:
@@ -80,7 +85,7 @@ def _explained(url: str, asked: dict[str, str], username: str) -> dict[str, Any]
         asked["city"],
         kpi.district_id(url, asked["city"], asked["district"]),
         month,
-        min(request.args.get("rows", 10, type=int), MOST_EVENTS),
+        max(1, min(request.args.get("rows", 10, type=int), MOST_EVENTS)),
         cursor=_signed_by(username),
     )
     unit, aggregate = found["definition"]["unit"], found["definition"]["aggregate"]

@@ -162,7 +162,7 @@ def test_marts_join_by_hash_what_the_planner_takes_for_one_row(built):
         for node in _manifest(built)["nodes"].values()
         if node["resource_type"] == "model"
         and "within_as_of(" in node["raw_code"]
-        and "\nleft join" in node["raw_code"]
+        and ("\nleft join" in node["raw_code"] or "join_district(" in node["raw_code"])
     ]
     assert len(joining) >= 5
     for node in joining:

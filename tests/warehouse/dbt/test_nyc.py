@@ -55,9 +55,9 @@ def test_every_row_of_the_files_is_in_its_mart(nyc):
 def test_districts_are_found_by_column_or_point(nyc):
     found = {
         (subject, how): n
-        for subject, how, n in nyc.rows(
-            "select subject, district_from, count(*) from intermediate.int_point_district "
-            "group by 1, 2"
+        for subject in ("service_request", "waste_tonnage", "collision", "inspection")
+        for how, n in nyc.rows(
+            f"select district_from, count(*) from marts.fct_{subject} group by 1"
         )
     }
     assert found == {

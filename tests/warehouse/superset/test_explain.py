@@ -51,11 +51,17 @@ def test_a_stranger_is_sent_to_sign_in(superset):
         ("city=demo&indicator=calls_offered&district=D5", "demo has no district 'D5'"),
         ("city=nyc&indicator=calls_offered", "nyc has no calls_offered"),
         ("city=<script>&indicator=calls_offered", "<script> has no calls_offered"),
+        ("city=de%00mo&indicator=calls_offered", "NUL"),
     ],
 )
 def test_what_is_wrong_is_said_with_the_remedy(superset, query, message):
     status, text = page(superset, "analyst", f"/explain/?{query}")
     assert status == 404 and message in text
+
+
+@pytest.mark.parametrize("rows", ["-1", "0", "1e9", "", "99999999999999999999"])
+def test_any_number_of_rows_is_answered(superset, rows):
+    assert superset.ask("analyst", "GET", f"{FIGURE}&rows={rows}")[0] == 200
 
 
 def test_text_of_the_address_is_no_part_of_the_page(superset):
