@@ -15,6 +15,13 @@ from pathlib import Path
 
 from infra.local.postgres import PostgresError, as_user, locate, remove
 
+_SETTINGS = """
+fsync=off
+full_page_writes=off
+shared_buffers=128MB
+logging_collector=off
+"""
+
 
 def free_port() -> int:
     """Return a port that is free now."""
@@ -24,11 +31,11 @@ def free_port() -> int:
 
 
 @contextlib.contextmanager
-def throwaway(log: Path | None = None) -> Iterator[str]:
+def throwaway(log: Path | None = None, settings: str = "") -> Iterator[str]:
     """Run a server in a temporary folder; yield the superuser's URL; remove it all after.
 
     `log`: where the server's log is kept, else in that folder. The server does not wait for the
-    disk (fsync off).
+    disk (fsync off). `settings`: lines for postgresql.conf.
     """
     folder = Path(tempfile.mkdtemp(prefix="cityloom-postgres-")) / "postgres"
     folder.parent.chmod(0o711)  # the server may run as another user; its data is 0700
@@ -36,7 +43,7 @@ def throwaway(log: Path | None = None) -> Iterator[str]:
     password, log = secrets.token_hex(), log or folder.parent / "server.log"
     server = None
     try:
-        cluster.initialise(password, "fsync=off\nfull_page_writes=off\nshared_buffers=128MB\n")
+        cluster.initialise(password, f"{_SETTINGS}{settings}")
         with log.open("w") as file:
             server = subprocess.Popen(
                 cluster.command(), stdout=file, stderr=file, cwd="/", **as_user(cluster.user)

@@ -28,6 +28,8 @@ def measure_text(value: float | None, unit: str, aggregate: str) -> str:
         return f"{value:+.2f}"
     if aggregate in ("count", "stock"):
         return f"{value:,.0f}"
+    if unit == "business days":
+        return f"{three_digits(value)} business days"
     if unit not in TIMES:
         return three_digits(value)
     if value == 0:
@@ -36,3 +38,18 @@ def measure_text(value: float | None, unit: str, aggregate: str) -> str:
     fitting = [t for t, size in TIMES.items() if TIMES[unit] >= size and seconds >= size]
     shown = fitting[0] if fitting else "seconds"
     return f"{three_digits(seconds / TIMES[shown])} {shown}"
+
+
+def null_reason_text(reason: str | None, n: int, min_n: int) -> str:
+    """Return why an indicator has no value, as the pages have it; empty for None.
+
+    dbt's macro `null_reason_text` has the same words.
+    """
+    too_few = f"too few ({n:,}, at least {min_n})" if n else "withheld: too few in each month"
+    return {
+        None: "",
+        "too_few": too_few,
+        "derivable": "withheld: would give away a small number",
+        "no_events": "none in that time",
+        "no_denominator": "nothing to divide by",
+    }[reason]

@@ -91,6 +91,7 @@ PHONE = """\
   .grid-row, .grid-row > div { height: auto !important; min-width: 0 !important; }
   .grid-row > div, .grid-row .resizable-container { max-width: 100% !important; }
   .dashboard-component-chart-holder { max-width: 100%; overflow-x: auto; }
+  .dashboard-chart:not(:has(table)) { overflow-x: auto !important; }
   .dashboard-component-header { max-width: calc(100vw - 32px); }
   .header-title::after { max-width: calc(100vw - 96px); }
   .ant-empty-description { position: absolute; left: 0; top: 8px; width: min(100%, 100vw - 64px); }

@@ -299,6 +299,7 @@ def _applications(day: date) -> list[_Application]:
     value = np.array([10.3, 7.9, 8.1, 8.8, 9.4, 7.6])[kind]
     slow = slowness(day)[district] ** 0.5
     decided = np.ceil(base * slow * rng.lognormal(0, 0.6, size)).astype(int)
+    decided = np.array([_to_workday(day, one) for one in decided.tolist()], int)
     started = np.minimum(1 + rng.poisson(2, size), decided)
     ending = np.searchsorted([0.90, 0.96], rng.random(size))
     valuation = np.floor(rng.lognormal(value, 0.9)).astype(int)
@@ -314,19 +315,26 @@ def _applications(day: date) -> list[_Application]:
             decided=int(decided[at]),
             ending=("IS", "DN", "WD")[ending[at]],
             valuation=int(valuation[at]),
-            rounds=_rounds_of_review(splits, int(decided[at]), int(cycles[at])),
+            rounds=_rounds_of_review(splits, day, int(decided[at]), int(cycles[at])),
             roll=roll[at].tolist(),
         )
         for at in range(size)
     ]
 
 
-def _rounds_of_review(rng: np.random.Generator, days: int, cycles: int) -> list[tuple[int, int]]:
+def _to_workday(day: date, after: int) -> int:
+    """Return days after a day, the next Monday's where they end at a weekend."""
+    return after + {5: 2, 6: 1}.get((day + timedelta(after)).weekday(), 0)
+
+
+def _rounds_of_review(
+    rng: np.random.Generator, day: date, days: int, cycles: int
+) -> list[tuple[int, int]]:
     """Split the days up to a decision into the city's rounds and the applicant's time between."""
     # The city's first round is the longest; in between, the applicant draws again.
     weights = np.array([3.0, *[1.8, 1.5] * (cycles - 1)])
     ends = np.rint(np.cumsum(rng.dirichlet(weights * 2)) * days).astype(int).tolist()
-    ends[-1] = days
+    ends = [min(_to_workday(day, end), days) for end in ends[:-1]] + [days]
     return list(zip([0, *ends[1::2]], ends[::2], strict=True))
 
 

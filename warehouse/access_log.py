@@ -23,8 +23,10 @@ _LINE = re.compile(
     r"(?:(?P<login>\S+)@(?P<database>\S+) )?(?P<kind>[A-Z]+\d?):  (?P<text>.*)"
 )
 _READ = re.compile(r"cityloom: read of (\S+)")
-#: A cursor that Superset's driver declares and fetches from: the server reads as it fetches.
+#: A cursor that is declared, or opened by `access.open_query`, and fetched from part by part, as
+#: Superset does for large exports: the server reads as it fetches.
 _DECLARED = re.compile(r'statement: (DECLARE ("[^"]*") .*)', re.DOTALL)
+_OPENED = re.compile(r"statement: (/\* superset:\S* \*/ select access\.open_query\(.*)", re.DOTALL)
 _FETCHED = re.compile(r'FETCH FORWARD \S+ FROM ("[^"]*")')
 _SIGNATURE = re.compile(r'(?:DECLARE "[^"]*" (?:[A-Z]+ )*FOR )?/\* superset:(\S*) \*/ ')
 
@@ -60,6 +62,8 @@ def reads(lines: Iterable[str]) -> Iterator[Read]:
     for entry in _entries(lines):
         if entry["kind"] == "LOG" and (declared := _DECLARED.fullmatch(entry["text"])):
             cursors[entry["pid"], declared[2]] = declared[1]
+        elif entry["kind"] == "LOG" and (opened := _OPENED.fullmatch(entry["text"])):
+            cursors[entry["pid"], '"answer"'] = opened[1]
         found = _READ.fullmatch(entry["text"]) if entry["kind"] == "LOG" else None
         pending = open_reads.get(entry["pid"], [])
         if found and entry["login"] and entry["database"] == "warehouse":

@@ -40,10 +40,11 @@ READER_SETTINGS = {
     "idle_session_timeout": "1h",
 }
 #: What only a superuser may set, for a role too, so that its owner cannot override it: a sort of
-#: everything would else fill the disk. For each process of a session.
-READER_LIMITS = {"temp_file_limit": "4GB"}
-#: Of a role that reads restricted rows, too: the server's log has each statement and its role.
-RESTRICTED_LIMITS = READER_LIMITS | {"log_statement": "all"}
+#: everything would else fill the disk, for each process of a session; and what its statements
+#: get wrong the server's log, for it holds the texts that they wrote.
+READER_LIMITS = {"temp_file_limit": "4GB", "log_min_messages": "fatal"}
+#: Of a role that reads restricted rows: the server's log has each statement and its role.
+RESTRICTED_LIMITS = READER_LIMITS | {"log_statement": "all", "log_min_messages": "warning"}
 #: Logins of people and of departments' heads, and the reader's role that each is a member of;
 #: whether it may act as that role (before PostgreSQL 16 a member always may).
 _MEMBERS = f"""

@@ -6,6 +6,7 @@ in `staging`, the loads and files that brought these, and what is in quarantine 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import date
 from typing import Any
 
@@ -17,6 +18,7 @@ from catalog.facts import load_facts
 from catalog.fields import did_you_mean
 from catalog.generate import DBT_PROJECT, declared
 from catalog.indicators import MONTH_END, WHOLE_CITY, Indicator, load_indicators
+from catalog.models import Source
 from warehouse.tiers import stricter_tiers
 
 Row = dict[str, Any]
@@ -166,43 +168,46 @@ def explain(
 ) -> Row:
     """Return how the value of a month came about; of the newest full month if no period is given.
 
-    Keys: definition; value (a row of `values`); months, the 12 up to this one, with the reason for
-    each that is left out of the trailing year; query, the SQL of its events; events, at most
-    `limit` of them with their source, load, file and row; withheld, null or the number of `rows`
-    that the reader's tier does not show (null where it is small); sources, each with its loads and
-    files; quarantine, reasons and counts of the sources' rows that were not accepted. These two are
-    null for a role that may not read them. `cursor` makes the statements.
+    Keys:
 
-    Raises `KpiError` where there is no such value.
+    - definition; value (a row of `values`);
+    - months, the 12 up to this one: n, value, and why one is left out of the trailing year;
+    - year, the figure of these months, where the newest trailing year ends with them: n, value,
+      null_reason, months, covered_from and covered_until; else null;
+    - query, the SQL of the month's events; events, at most `limit` of them with their source, load,
+      file and row;
+    - withheld, null or the number of `rows` that the reader's tier does not show; null where that
+      is small, and then no event is listed;
+    - notes, what a reader should know of its sources (a sample, old): title and note;
+    - sources, each with its loads and files; quarantine, reasons and counts of the sources' rows
+      that were not accepted. These two are null for a role that may not read them.
+
+    `cursor` makes the statements. Raises `KpiError` where there is no such value.
     """
     one = indicator(metric_id)
+    feeds = [
+        source
+        for known in declared(DBT_PROJECT)
+        if known.city_id == city
+        for source in known.sources
+        if source.feeds == one.fact
+    ]
     with psycopg.connect(url, row_factory=dict_row, cursor_factory=cursor) as connection:
         value = _value(connection, one, city, district, period)
-        month = value["period_start"]
-        query = _events_query(one, value)
-        key = load_facts(DBT_PROJECT)[one.fact].key[0]
-        events = connection.execute(
-            sql.SQL("{} order by event_at, {} limit {}").format(
-                query, sql.Identifier(key), sql.Literal(limit)
-            )
-        ).fetchall()
-        feeds = [
-            source
-            for known in declared(DBT_PROJECT)
-            if known.city_id == city
-            for source in known.sources
-            if source.feeds == one.fact
-        ]
-        for event in events:
-            event.update(_origin(connection, feeds, key, event[key]))
+        month, query = value["period_start"], _events_query(one, value)
+        withheld = _withheld(connection, one, city, query, value["n"])
+        # Of a few that are withheld, one would follow from the value and the others.
+        listed = withheld is None or withheld["rows"] is not None
         return {
             "definition": one.model_dump(mode="json")
             | {"formula": one.formula, "adds_up": one.adds_up},
             "value": value,
             "months": _months(connection, one, city, district, month),
+            "year": _year(connection, one, city, district, month),
             "query": query.as_string(connection),
-            "events": events,
-            "withheld": _withheld(connection, one, city, query, value["n"]),
+            "events": _events(connection, one, query, feeds, limit) if listed else [],
+            "withheld": withheld,
+            "notes": _notes(connection, city, feeds),
             **_loads_and_quarantine(connection, city, feeds),
         }
 
@@ -317,30 +322,85 @@ def _withheld(
     return {"rows": rows if rows >= max(one.min_n, 10) else None}
 
 
-def _origin(connection: psycopg.Connection[Row], feeds: list[Any], key: str, value: Any) -> Row:
-    """Return the source, load, file and row of one event; nothing where the role may not see it."""
+def _origins(
+    connection: psycopg.Connection[Row], feeds: list[Source], key: str, keys: list[Any]
+) -> Callable[[Any], Row]:
+    """Return what tells the source, load, file and row of an event by its key.
+
+    `withheld` in place of the file where the role may not see it.
+    """
+    found: dict[Any, Row] = {}
+    unknown: Row = {"source_id": None, "load_id": None, "file": None, "row": None}
     for source in feeds:
         try:
             with connection.transaction():
-                row = connection.execute(
+                rows = connection.execute(
                     sql.SQL(
-                        "select _load_id as load_id, _source_file as file, _source_row as row "
-                        "from staging.{} where {} = %s"
-                    ).format(sql.Identifier(source.staging_model), sql.Identifier(key)),
-                    [value],
-                ).fetchone()
+                        "select {key} as key, _load_id as load_id, _source_file as file, "
+                        "_source_row as row from staging.{} where {key} = any(%s)"
+                    ).format(sql.Identifier(source.staging_model), key=sql.Identifier(key)),
+                    [keys],
+                ).fetchall()
         except psycopg.errors.InsufficientPrivilege:
-            return {"source_id": source.source, "load_id": None, "file": "withheld", "row": None}
-        if row is not None:
-            return {"source_id": source.source, **row}
-    return {"source_id": None, "load_id": None, "file": None, "row": None}
+            unknown["file"] = "withheld"
+            continue
+        for row in rows:
+            found.setdefault(row.pop("key"), {"source_id": source.source, **row})
+    return lambda value: found.get(value, unknown)
+
+
+def _events(
+    connection: psycopg.Connection[Row],
+    one: Indicator,
+    query: sql.Composed,
+    feeds: list[Source],
+    limit: int,
+) -> list[Row]:
+    """Return the first events of a value, each with its source, load, file and row."""
+    key = load_facts(DBT_PROJECT)[one.fact].key[0]
+    events = connection.execute(
+        sql.SQL("{} order by event_at, {} limit {}").format(
+            query, sql.Identifier(key), sql.Literal(limit)
+        )
+    ).fetchall()
+    origin = _origins(connection, feeds, key, [event[key] for event in events])
+    return [event | origin(event[key]) for event in events]
+
+
+def _year(
+    connection: psycopg.Connection[Row], one: Indicator, city: str, district: str, month: date
+) -> Row | None:
+    """Return the newest trailing year of an area, if it ends with the month."""
+    return connection.execute(
+        """
+        select year_n as n, year_value as value, year_null_reason as null_reason,
+          year_months as months, year_covered_from as covered_from,
+          year_covered_until as covered_until
+        from reporting.rpt_kpi_scorecard
+        where metric_id = %s and city_id = %s and district_id = %s and year_months is not null
+          and year_end = (%s::date + interval '1 month')::date
+        """,
+        [one.id, city, district, month],
+    ).fetchone()
+
+
+def _notes(connection: psycopg.Connection[Row], city: str, feeds: list[Source]) -> list[Row]:
+    """Return what a reader should know of the sources: that one is a sample, or old."""
+    return connection.execute(
+        """
+        select title, note from reporting.rpt_service_status
+        where city_id = %s and source_id = any(%s) and note <> ''
+        order by title
+        """,
+        [city, [source.source for source in feeds]],
+    ).fetchall()
 
 
 def _months(
     connection: psycopg.Connection[Row], one: Indicator, city: str, district: str, month: date
 ) -> list[Row]:
     """Return the 12 months up to one: n, and why a month is left out of the trailing year."""
-    return connection.execute(
+    months = connection.execute(
         """
         select month::date as month, coalesce(kpi.n, 0) as n, kpi.is_complete, kpi.value,
           kpi.null_reason,
@@ -367,10 +427,17 @@ def _months(
             "settle_days": one.settle_days,
         },
     ).fetchall()
+    year = _year(connection, one, city, district, month)
+    kept = [row for row in months if not row["left_out"]]
+    if year and year["months"] < len(kept):
+        for row in kept:
+            if row["null_reason"] in ("too_few", "derivable"):
+                row["left_out"] = "withheld: it would follow from the year and the other months"
+    return months
 
 
 def _loads_and_quarantine(
-    connection: psycopg.Connection[Row], city: str, feeds: list[Any]
+    connection: psycopg.Connection[Row], city: str, feeds: list[Source]
 ) -> dict[str, list[Row] | None]:
     try:
         with connection.transaction():

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from catalog.measure_text import measure_text, three_digits
+from catalog.measure_text import measure_text, null_reason_text, three_digits
 from cli.display import Json, echo, print_json, print_table, styled
 from infra import contract
 
@@ -193,7 +193,9 @@ def _print_explained(found: dict[str, Any]) -> None:
         f"{definition['source']}; no value below n = {definition['min_n']}"
     )
     how = definition["unit"], definition["aggregate"]
-    shown = measure_text(value["value"], *how) or f"none: {value['null_reason']}"
+    least = definition["min_n"]
+    why = null_reason_text(value["null_reason"], value["n"], least)
+    shown = measure_text(value["value"], *how) or f"none: {why}"
     echo(f"\n{value['city_id']} {value['district_id']} {value['period_start']:%Y-%m}: {shown}")
     # A median or percentile has no parts.
     parts = [_part(value[name]) for name in ("numerator", "denominator")]
@@ -201,20 +203,31 @@ def _print_explained(found: dict[str, Any]) -> None:
     echo(f"  n {value['n']:,}{divided}, as of {value['as_of']}")
     echo(f"  computed by version {value['definition_version']} of the definition")
     if value["is_restated"]:
-        echo("  restated: readers of the time saw a value by an older version")
+        echo("  restated: by a definition that is newer than the month")
     if value["is_break"]:
         echo("  a break: another version computes the months before, do not compare with them")
     echo("\nMonths of the trailing year")
     months = [_by_unit(month, *how) for month in found["months"]]
     print_table(["month", "n", "value", "null_reason", "left_out"], months)
+    if year := found["year"]:
+        why = null_reason_text(year["null_reason"], year["n"], least)
+        shown = measure_text(year["value"], *how) or f"none: {why}"
+        shown += " a month" if year["value"] is not None and how[1] in ("count", "sum") else ""
+        echo(f"All together: {shown}, n {year['n']:,}, of {year['months']} of these 12 months")
+    for note in found["notes"]:
+        echo(f"\nNote: {note['title']}: {note['note']}")
     if found["events"]:
         echo(f"\nEvents: {len(found['events'])} of {value['n']:,}")
         events = [_by_unit(event, *how) for event in found["events"]]
         print_table(list(found["events"][0]), events)
     if found["withheld"]:
         rows = found["withheld"]["rows"]
-        some = "some rows" if rows is None else f"{rows:,} rows"
-        echo(f"\n{some} of a higher tier are not shown to you; the value counts them")
+        echo(
+            "\na few rows are of a higher tier than yours, and the value counts them; none is "
+            "listed, for theirs would follow from the others"
+            if rows is None
+            else f"\n{rows:,} rows of a higher tier are not shown to you; the value counts them"
+        )
     echo(f"\nAll of them: {found['query']}")
     for source in found["sources"] or ():
         echo(f"\n{source['source_id']} ({source['model']})")

@@ -49,7 +49,8 @@
         '{{ feed.source_id }}' as source_id
         {%- for column in columns %},
         cast(
-            {{- 'null' if is_left_out(column, present) else column.name }} as {{ column.data_type -}}
+            {{- 'null' if is_left_out(column, present) else feed_value(column.name) }} as
+            {{ column.data_type -}}
         ) as {{ column.name }}
         {%- endfor %}
     from {{ ref(feed.staging) }}
@@ -63,6 +64,19 @@
         {%- endfor %}
     where false
     {%- endfor %}
+{%- endmacro %}
+
+
+{# A column as a source has it; of a point that is none on Earth, or on latitude 0, nothing. #}
+{% macro feed_value(name) -%}
+    {%- if name in ('latitude', 'longitude') -%}
+    {%- set degrees = name ~ '::double precision' -%}
+    case
+        when abs({{ degrees }}) <= {{ 90 if name == 'latitude' else 180 }}
+            {%- if name == 'latitude' %} and {{ degrees }} <> 0 {%- endif %} then {{ degrees }}
+    end
+    {%- else -%} {{ name }}
+    {%- endif -%}
 {%- endmacro %}
 
 

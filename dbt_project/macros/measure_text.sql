@@ -15,6 +15,7 @@
             then to_char({{ value }}, 'FM999,999,999,990')
         when {{ unit }} in ('days', 'hours', 'minutes', 'seconds')
             then {{ time_text(value, unit) }}
+        when {{ unit }} = 'business days' then {{ three_digits(value) }} || ' business days'
         else {{ three_digits(value) }}
     end
 {%- endmacro %}
@@ -64,7 +65,10 @@
 {# Why a measure has no value, in words. #}
 {% macro null_reason_text(reason, n, min_n) -%}
     case {{ reason }}
-        when 'too_few' then 'too few (' || {{ n }} || ', at least ' || {{ min_n }} || ')'
+        when 'too_few' then case
+            when {{ n }} = 0 then 'withheld: too few in each month'
+            else 'too few (' || {{ n }} || ', at least ' || {{ min_n }} || ')'
+        end
         when 'derivable' then 'withheld: would give away a small number'
         when 'no_events' then 'none in that time'
         when 'no_denominator' then 'nothing to divide by'
@@ -94,7 +98,7 @@
     case
         when
             {{ definition }}.unit in (
-                '%', 'share', '-1 to 1', 'days', 'hours', 'minutes', 'seconds'
+                '%', 'share', '-1 to 1', 'days', 'business days', 'hours', 'minutes', 'seconds'
             )
             or {{ definition }}.unit like 'requests%'
             or position({{ definition }}.unit in lower({{ definition }}.metric_name)) > 0
@@ -103,8 +107,18 @@
     end
 {%- endmacro %}
 
-{# The months of a trailing year as text, and how many of the 12 they are; `end` is the day after. #}
+{#
+  The months that count in a trailing year as text, and how many of the 12 they are; `end` is the day
+  after the last.
+#}
 {% macro year_text(first, end, months) -%}
+    case
+        when {{ months }} = 0 then 'none of 12 months'
+        else {{ _months_text(first, end, months) }}
+    end
+{%- endmacro %}
+
+{% macro _months_text(first, end, months) -%}
     case
         when {{ months }} > 1 then to_char({{ first }}, 'Mon YYYY') || ' to '
         else ''

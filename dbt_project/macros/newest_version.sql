@@ -12,17 +12,16 @@
         {%- if execute and not raw.is_cte and load_relation(raw) is none -%}
         {{- no_rows(raw_table) -}}
         {%- else -%}
-        {#- Not by sorting all rows: what came after the first load is little beside it. -#}
+        {#- By a hash of the key, which may have empty parts; sorting all rows takes far longer. #}
         select candidate.*
         from {{ raw }} as candidate
         where not exists (
             select from {{ raw }} as later
             where
-                (later._load_id, later._source_row) > (candidate._load_id, candidate._source_row)
-                and later._load_id > (select min(_load_id) from {{ raw }})
-                {%- for name in key %}
-                and later.{{ name }} = candidate.{{ name }}
-                {%- endfor %}
+                hash_record_extended({{ _row_of('later', key) }}, 0)
+                = hash_record_extended({{ _row_of('candidate', key) }}, 0)
+                and {{ _row_of('later', key) }} is not distinct from {{ _row_of('candidate', key) }}
+                and (later._load_id, later._source_row) > (candidate._load_id, candidate._source_row)
         )
         {%- endif -%}
     {%- else -%}
@@ -32,6 +31,11 @@
             ~ ", or its manifest is wrong; `make lint` says which"
         ) -%}
     {%- endif -%}
+{%- endmacro %}
+
+
+{% macro _row_of(row, columns) -%}
+    row({{ row }}.{{ columns | join(', ' ~ row ~ '.') }})
 {%- endmacro %}
 
 

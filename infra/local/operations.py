@@ -30,9 +30,9 @@ def database_logs() -> list[Path]:
     settings = load_settings()
     if not settings.embedded_database:
         raise StackError("the log is the external server's: name it, `cityloom audit --log FILE`")
-    newest = settings.log_dir / "postgres.log"
-    older = sorted(settings.log_dir.glob("postgres.log.[0-9]*"), key=lambda p: -int(p.suffix[1:]))
-    return [path for path in (*older, newest) if path.is_file()]
+    # An earlier version's are among the logs of the other servers.
+    logs = [*settings.log_dir.glob("postgres.log*"), *postgres.logs(settings.home / "postgres")]
+    return sorted(logs, key=lambda path: path.stat().st_mtime)
 
 
 def role_password(role: str) -> str:

@@ -156,6 +156,11 @@ def locate(folder: Path, port: int) -> Cluster:
     return Cluster(real / "data", _copied_programs(shipped, real), port, SYSTEM_USER)
 
 
+def logs(folder: Path) -> list[Path]:
+    """Return the server's logs of the last month, a file a day; see postgresql.conf."""
+    return list((folder / "data" / "log").glob("postgres-*.log"))
+
+
 def remove(folder: Path) -> list[str]:
     """Remove a stopped cluster's folder and what it links to, unless that is another home's.
 

@@ -182,7 +182,11 @@ class Start:
         else:
             return
         self.report(name, "failed", True)
-        raise StackError(f"{problem}\n{log_tail(self.settings.log_dir / f'{name}.log')}")
+        logs = [self.settings.log_dir / f"{name}.log"]
+        if name == "postgres":  # before its own log is open it writes to the other
+            logs += postgres.logs(self.settings.home / "postgres")
+        there = sorted((log for log in logs if log.is_file()), key=lambda log: log.stat().st_mtime)
+        raise StackError(f"{problem}\n{log_tail([*logs[:1], *there][-1])}")
 
 
 def prepare_database(settings: Settings, admin_url: str | None) -> list[str]:

@@ -475,17 +475,20 @@ suppressed as (
     from stocked
 ),
 
--- The months of an area's year that are withheld.
+-- The months of an area's year that are withheld, and the first and last that are not.
 withheld as (
+    {%- set hidden = '(months.is_too_few or months.is_derivable)' %}
     select
         months.city_id,
         months.metric_id,
         months.district_id,
         months.department_id,
-        count(*) as n_months,
-        sum(months.n)::bigint as n,
-        sum(months.numerator) as numerator,
-        sum(months.denominator) as denominator
+        count(*) filter (where {{ hidden }}) as n_months,
+        (sum(months.n) filter (where {{ hidden }}))::bigint as n,
+        sum(months.numerator) filter (where {{ hidden }}) as numerator,
+        sum(months.denominator) filter (where {{ hidden }}) as denominator,
+        min(months.period_start) filter (where not {{ hidden }}) as first_kept,
+        max(months.period_start) filter (where not {{ hidden }}) as last_kept
     from suppressed as months
     inner join periods as year
         on
@@ -498,8 +501,8 @@ withheld as (
         months.aggregate = 'ratio'
         and months.period_grain = 'month'
         and months.is_complete
-        and (months.is_too_few or months.is_derivable)
     group by months.city_id, months.metric_id, months.district_id, months.department_id
+    having bool_or({{ hidden }})
 ),
 
 -- Indicators of which a year less its other months would give a withheld month away, or several
@@ -530,8 +533,9 @@ yearly as (
         suppressed.metric_id,
         suppressed.period_grain,
         suppressed.period_start,
-        suppressed.first_month,
+        coalesce(withheld.first_kept, suppressed.first_month) as first_month,
         suppressed.last_month,
+        coalesce(withheld.last_kept, suppressed.last_month) as last_kept,
         suppressed.n_months - coalesce(withheld.n_months, 0) as n_months,
         suppressed.is_complete,
         suppressed.definition_version,
@@ -583,6 +587,7 @@ select
     period_start,
     (last_month + interval '1 month')::date as period_end,
     first_month as covered_from,
+    (last_kept + interval '1 month')::date as covered_until,
     n_months as months_covered,
     is_complete,
     definition_version,

@@ -1,4 +1,4 @@
-{{ config(materialized='table') }}
+{{ config(materialized='table', pre_hook=joins_by_hash()) }}
 
 with groups as (
     {{ peer_groups() }}

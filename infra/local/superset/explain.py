@@ -17,7 +17,7 @@ from psycopg import sql
 from superset.views.utils import redirect_to_login
 
 from catalog.indicators import WHOLE_CITY
-from catalog.measure_text import measure_text, three_digits
+from catalog.measure_text import measure_text, null_reason_text, three_digits
 from infra.local.settings import load_settings
 from infra.local.superset.readers import signature, warehouse_login
 from warehouse import kpi
@@ -38,9 +38,11 @@ def page() -> Response:
         name: request.args.get(name, "").strip()
         for name in ("city", "indicator", "district", "period")
     }
-    asked["district"] = asked["district"] or WHOLE_CITY
     url = load_settings().database_url(warehouse_login(user))
     areas = kpi.areas(url)
+    cities = {row["city_id"] for row in areas if row["district_id"] == asked["district"]}
+    if not asked["district"] or (cities and asked["city"] not in cities):
+        asked["district"] = WHOLE_CITY  # also where it is one of the city that the form had before
     shown: dict[str, Any] = {"asked": asked, **_choices(areas, asked["city"])}
     status = 200
     try:
@@ -93,7 +95,18 @@ def _explained(url: str, asked: dict[str, str], username: str) -> dict[str, Any]
     def text(value: Any, unit: str = unit, aggregate: str = aggregate) -> str:
         return measure_text(None if value is None else float(value), unit, aggregate)
 
-    return {**found, "text": text, "cell": _cell, "most_events": MOST_EVENTS}
+    def reason(row: dict[str, Any]) -> str:
+        return null_reason_text(row["null_reason"], row["n"], found["definition"]["min_n"])
+
+    asked["district"] = found["value"]["district_id"]  # it may have been named
+    files = [event.pop("file") for event in found["events"]]
+    if set(files) <= {"withheld"}:
+        for event in found["events"]:
+            del event["source_id"], event["load_id"], event["row"]
+    else:
+        for event, file in zip(found["events"], files, strict=True):
+            event["file"] = file
+    return {**found, "text": text, "reason": reason, "cell": _cell, "most_events": MOST_EVENTS}
 
 
 def _month(text: str) -> date | None:

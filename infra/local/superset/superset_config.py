@@ -12,6 +12,7 @@ from infra.local.settings import load_settings
 from infra.local.superset.readers import (
     ReaderSecurityManager,
     connect_as_reader,
+    export_as_reader,
     hide_people,
     only_oneself,
 )
@@ -88,6 +89,9 @@ COLOURS = {
 }
 
 
+VIEWPORT = b'<meta name="viewport" content="width=device-width, initial-scale=1">'
+
+
 def FLASK_APP_MUTATOR(app: Any) -> None:
     """Have pages readable: darker colours, and a language for programs that read them aloud.
 
@@ -99,6 +103,7 @@ def FLASK_APP_MUTATOR(app: Any) -> None:
     from infra.local.superset.explain import blueprint
 
     hide_people(app)
+    export_as_reader()
     show_events()
     app.register_blueprint(blueprint)
     app.config["THEME_DEFAULT"]["token"] |= COLOURS
@@ -107,5 +112,9 @@ def FLASK_APP_MUTATOR(app: Any) -> None:
     def name_language(response: Any) -> Any:
         if response.mimetype == "text/html" and not response.direct_passthrough:
             page = response.get_data()
-            response.set_data(page.replace(b"<html>", b'<html lang="en">', 1))
+            page = page.replace(b"<html>", b'<html lang="en">', 1)
+            # Without it a phone shows the page of a desktop, made small.
+            if b'name="viewport"' not in page:
+                page = page.replace(b"<head>", b"<head>" + VIEWPORT, 1)
+            response.set_data(page)
         return response

@@ -23,6 +23,7 @@ from catalog.measure_text import measure_text
         (16.350556, "hours", "median", "16.4 hours"),
         (0.5, "seconds", "median", "0.500 seconds"),
         (0.0, "days", "median", "0 days"),
+        (12.5, "business days", "median", "12.5 business days"),
         (None, "days", "median", ""),
     ],
 )

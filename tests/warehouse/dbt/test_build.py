@@ -199,6 +199,20 @@ def test_the_newest_version_counts_and_load_ids_do_not(built):
     assert built.hashes() == before
 
 
+def test_of_a_key_with_an_empty_part_the_newest_version_counts_too(built):
+    """The loader takes such rows for versions of one."""
+    review = {"permit_number": "P20240101001", "district": "D01", "received_on": date(2024, 1, 1)}
+    empty = review | {"round": None}
+    built.add("demo__plan_reviews", 1, empty | {"answer": "denied"}, review | {"round": 1})
+    built.add("demo__plan_reviews", 2, empty | {"answer": "approved"})
+    built.build(select=["stg_demo__plan_reviews"], exclude=["resource_type:test"])
+    read = "select review_round, outcome from staging.stg_demo__plan_reviews order by 1"
+    assert built.rows(read) == [(1, None), (None, "approved")]
+    with psycopg.connect(built.url) as connection:
+        connection.execute("delete from raw.demo__plan_reviews")
+    built.build()  # with what reads that table, which was dropped with it
+
+
 def test_kpis_and_sentiment_follow_the_champion(built):
     with psycopg.connect(built.url) as connection:
         for version, sentiment in ((1, "negative"), (2, "positive")):

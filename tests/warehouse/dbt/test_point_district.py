@@ -9,6 +9,7 @@ import numpy as np
 import psycopg
 import pytest
 from shapely import MultiPolygon, Point, Polygon, box, get_coordinates
+from shapely.affinity import translate
 from shapely.geometry import mapping
 
 
@@ -44,18 +45,20 @@ def _districts() -> dict[str, Polygon | MultiPolygon]:
         x, y = 0.3 * rng.random(), 0.1 + 0.3 * rng.random()
         districts[f"S{number:02}"] = _star(rng, x, y, 0.05)
     assert all(shape.is_valid for shape in districts.values())
-    return districts
+    # Off the equator, for latitude 0 is no point.
+    return {name: translate(shape, yoff=1) for name, shape in districts.items()}
 
 
 def _points(districts: dict[str, Polygon | MultiPolygon]) -> list[tuple[float, float]]:
     rng = np.random.default_rng(9)
-    points = [(0.35 * x - 0.02, 0.5 * y - 0.02) for x, y in rng.random((1500, 2))]
+    points = [(0.35 * x - 0.02, 0.5 * y + 0.98) for x, y in rng.random((1500, 2))]
     # corners, and points on straight lines: between districts, at holes, at the outside
     for name in ("D1 ring", "D2 core", "D0 east", "D3 isles"):
         corners = get_coordinates(districts[name])
         points += [(x, y) for x, y in corners]
-    points += [(0.06, y) for y in (0.013, 0.03, 0.047)]
-    points += [(0.02, 0.031), (0.04, 0.029), (0.045, 0.05), (0.21, 0.02), (0.215, 0.02), (0, 0.05)]
+    points += [(0.06, 1 + y) for y in (0.013, 0.03, 0.047)]
+    lines = [(0.02, 0.031), (0.04, 0.029), (0.045, 0.05), (0.21, 0.02), (0.215, 0.02), (0, 0.05)]
+    points += [(x, 1 + y) for x, y in lines]
     return sorted({(round(float(x), 9), round(float(y), 9)) for x, y in points})
 
 
@@ -113,3 +116,22 @@ def test_points_are_compared_with_boxes_by_the_index(located):
             line for (line,) in connection.execute("explain " + compiled.read_text()).fetchall()
         )
     assert "Index Scan using" in plan and "int_district_polygon" in plan, plan
+
+
+def test_no_point_on_earth_and_latitude_0_are_none(located):
+    built, _, _ = located
+    wrong = [(0.0, 0.0), (0.03, 0.0), (-561895507.0, -349317304.0), (181.0, 1.03), (0.03, 91.0)]
+    built.add(
+        "demo__service_requests",
+        1,
+        *(
+            {
+                **{"request_id": str(number), "service_name": "Pothole", "department": "streets"},
+                **{"channel": "web", "status": "open", "opened_at": datetime(2024, 1, 2)},
+                **{"updated_at": datetime(2024, 1, 2), "latitude": y, "longitude": x},
+            }
+            for number, (x, y) in enumerate([*wrong, *wrong, (0.03, 1.03)])
+        ),
+    )
+    built.build(select=["+fct_request_repeat"], exclude=["resource_type:test"])
+    assert built.rows("select service_request_id from marts.fct_request_repeat") == [("10",)]

@@ -122,6 +122,14 @@ def _make_a_figure(connection: psycopg.Connection) -> None:
             null::float as target, 3.0 as moving_target, null::float as score,
             1 as definition_version, false as is_restated, false as is_break,
             timestamp '2024-05-01' as as_of;
+        create table reporting.rpt_kpi_scorecard as
+        select 'demo' as city_id, '*' as district_id, 'calls_offered' as metric_id,
+            date '2024-04-01' as year_end, 24 as year_n, 2.0 as year_value,
+            null::text as year_null_reason, 12 as year_months,
+            date '2023-04-01' as year_covered_from, date '2024-04-01' as year_covered_until;
+        create table reporting.rpt_service_status as
+        select 'demo' as city_id, 'call_log' as source_id, 'Call log' as title,
+            'A sample: one call in ten' as note;
         create view marts.fct_call as
         select 'demo' as city_id, 'call_log' as source_id, left(current_query(), 40) as call_id,
             null::text as district_id,
@@ -137,6 +145,8 @@ def _make_a_figure(connection: psycopg.Connection) -> None:
     for table, tier in (
         ("reporting.rpt_area_measure", "open"),
         ("marts.fct_kpi", "internal"),
+        ("reporting.rpt_kpi_scorecard", "internal"),
+        ("reporting.rpt_service_status", "open"),
         ("marts.fct_call", "open"),
         ("staging.stg_demo__call_log", "source"),
         ("marts.dim_district", "open"),

@@ -20,7 +20,9 @@ def test_a_figure_is_explained_by_records_that_the_reader_asked_for(superset, us
     assert status == 200, text
     assert "<h1>Calls offered</h1>" in text
     assert "Loomfield, Whole city, March 2024" in text
-    assert "none; what its own history would have it: 3" in text
+    assert "none is set; by its own history it would be 3" in text
+    assert "Call log: A sample: one call in ten" in text
+    assert "All together: 2 a month, n 24, of 12 of these 12 months." in text
     assert "How many calls reached the queue in the month." in text
     assert "2 of 2, the first of the month" in text and "2024-03-02 09:00" in text
     # The statement that read the calls names who asked, for the server's log.

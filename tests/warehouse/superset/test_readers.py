@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from typing import get_args
 
@@ -172,6 +173,22 @@ def test_the_servers_log_names_the_user_who_read_restricted_rows(superset, postg
             found = {(r.person, r.relation) for r in reads(log)}
             assert found <= {("eve", "reporting.rpt_restricted")}, forged
             assert found or "secret report" not in text, text
+
+
+def test_a_large_export_is_asked_as_its_reader_and_names_the_person(superset, postgres):
+    """Superset sends it part by part, after the request; here from three rows on."""
+    for user in ("eve", "analyst"):
+        query = "select text from marts.fct_feedback, generate_series(1, 4)"
+        _, answer = superset.sql(user, query)
+        form = {"client_id": json.loads(answer)["query"]["id"]}
+        with postgres.log.open() as log:
+            log.seek(0, 2)
+            path = "/api/v1/sqllab/export_streaming/"
+            _, text = superset.ask(user, "POST", path, {"form": form})
+            found = {(read.person, read.relation) for read in reads(log)}
+        assert text.count("an answer") == 4
+        assert text.count("secret mail") == (4 if user == "eve" else 0)
+        assert found == ({("eve", "marts.fct_feedback")} if user == "eve" else set())
 
 
 def test_a_session_on_the_warehouse_names_the_person(superset):

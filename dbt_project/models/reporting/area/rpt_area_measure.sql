@@ -57,7 +57,7 @@ select
         {{ year_measure_text('carded.year_value', 'definition') }},
         {{ null_reason_text('carded.year_null_reason', 'carded.year_n', 'definition.min_n') }}
     ) as year_value_text,
-    {{ year_text('carded.year_covered_from', 'carded.year_end', 'carded.year_months') }}
+    {{ year_text('carded.year_covered_from', 'carded.year_covered_until', 'carded.year_months') }}
         as year_period,
     {{ explanation_link('known', 'carded.month') }} as explanation
 from known

@@ -16,7 +16,7 @@ periods as (
         city_id,
         department_id,
         metric_id,
-        {{ year_text('covered_from', 'period_end', 'months_covered') }} as period
+        {{ year_text('covered_from', 'covered_until', 'months_covered') }} as period
     from {{ ref('int_kpi_value') }}
     where
         metric_id in ('closed_on_time_pct', 'median_days_to_close')

@@ -58,7 +58,7 @@ own as (
             {{ year_measure_text('year.value', 'definition') }},
             {{ null_reason_text('year.null_reason', 'year.n', 'definition.min_n') }}
         ) as year_value_text,
-        {{ year_text('year.covered_from', 'year.period_end', 'year.months_covered') }}
+        {{ year_text('year.covered_from', 'year.covered_until', 'year.months_covered') }}
             as year_period
     from of_department as known
     inner join {{ ref('kpi_definition') }} as definition on known.metric_id = definition.metric_id
