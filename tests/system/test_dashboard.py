@@ -229,7 +229,7 @@ def test_a_figure_opens_the_page_that_explains_it(stack, width):
     assert f"{value['value']:.1f} %" in text and f"{value['n']:,}" in text
     for said in (
         told["definition"]["meaning"],
-        told["events"][0]["request_id"],
+        told["events"][0]["service_request_id"],
         told["sources"][0]["loads"][0]["files"][0]["path"],
         told["quarantine"][0]["reason"],
     ):
