@@ -112,6 +112,21 @@ def scores(
     return rows
 
 
+def city_id(url: str, named: str) -> str:
+    """Return the id of a city that is named by its id, or as pages name it.
+
+    Raises `KpiError` with what is meant, or the cities that there are.
+    """
+    with psycopg.connect(url) as connection:
+        known: dict[str, str] = dict(
+            connection.execute("select city_id, city_name from marts.dim_city").fetchall()
+        )
+    for one, name in known.items():
+        if named == one or named.casefold() == name.casefold():
+            return one
+    raise KpiError(f"there is no city {named!r}; {did_you_mean(named, known)}")
+
+
 def district_id(url: str, city: str, named: str) -> str:
     """Return the id of a city's district that is named by its id, or as pages name it.
 
@@ -248,9 +263,11 @@ def _value(
         )
     if not known["of_area"]:
         raise KpiError(f"{one.id} is not known by district, or not of {district}; leave it out")
+    months = f"months from {known['first']:%Y-%m} to {known['last']:%Y-%m}"
     raise KpiError(
-        f"{one.id} of {city} has months from {known['first']:%Y-%m} to {known['last']:%Y-%m}"
-        + ("" if period else ", and none of them is complete; name one with --period")
+        f"{one.id} of {city} has no value of {period:%Y-%m}; it has {months}"
+        if period
+        else f"{one.id} of {city} has {months}, and none is complete; name one with --period"
     )
 
 

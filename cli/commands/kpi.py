@@ -40,6 +40,9 @@ def list_(
         for one in load_indicators()
         if field is None or one.field.lower().startswith(field.lower())
     ]
+    if not found:
+        fields = ", ".join(sorted({one.field for one in load_indicators()}))
+        raise typer.BadParameter(f"no indicator is of the field {field!r}; use one of: {fields}")
     if json:
         print_json(
             [
@@ -61,7 +64,7 @@ def list_(
 @app.command()
 def show(
     indicator: Metric,
-    city: Annotated[str | None, typer.Option(help="Only this city.")] = None,
+    city: Annotated[str | None, typer.Option(help="Only this city, by its id or name.")] = None,
     district: District = "*",
     period: Period = None,
     json: Json = False,
@@ -75,6 +78,7 @@ def show(
     url = contract.load_deployment().database_url("analyst")
     one = kpi.indicator(indicator)
     if city is not None:
+        city = kpi.city_id(url, city)
         district = kpi.district_id(url, city, district)
     rows = kpi.values(url, indicator, city, district, period.date() if period else None)
     if json:
@@ -82,7 +86,9 @@ def show(
         return
     echo(f"{one.name}, {one.unit}: {one.meaning}")
     if not rows:
-        echo("no values yet: no city's source has the records, or none is loaded")
+        of = "" if district == "*" else f" of a district {district!r}"
+        of += f" in {period:%Y-%m}" if period else ""
+        echo(f"no values{of}: no city's source has such records, or none is loaded")
         return
     columns = ["city_id", "district_id", "period_start", "n", "value", "null_reason", "target"]
     shown = [_by_unit(row, one.unit, one.aggregate) for row in rows]
@@ -91,7 +97,7 @@ def show(
 
 @app.command()
 def score(
-    city: Annotated[str, typer.Argument(help="City, by its id.")],
+    city: Annotated[str, typer.Argument(help="City, by its id or name.")],
     district: District = "*",
     period: Period = None,
     json: Json = False,
@@ -105,6 +111,7 @@ def score(
     from warehouse import kpi
 
     url = contract.load_deployment().database_url("analyst")
+    city = kpi.city_id(url, city)
     district = kpi.district_id(url, city, district)
     rows = kpi.scores(url, city, district, period.date() if period else None)
     declared = {one.id: one for one in load_indicators()}
@@ -130,7 +137,7 @@ def score(
 @app.command()
 def explain(
     indicator: Metric,
-    city: Annotated[str, typer.Option(help="City, by its id.")],
+    city: Annotated[str, typer.Option(help="City, by its id or name.")],
     district: District = "*",
     period: Period = None,
     limit: Annotated[int, typer.Option(help="How many events are listed.")] = 10,
@@ -143,6 +150,7 @@ def explain(
     from warehouse import kpi
 
     url = contract.load_deployment().database_url("analyst")
+    city = kpi.city_id(url, city)
     district = kpi.district_id(url, city, district)
     found = kpi.explain(url, indicator, city, district, period.date() if period else None, limit)
     if json:

@@ -27,3 +27,9 @@ def test_list_has_forty_indicators_with_their_definitions():
 def test_list_takes_a_field_of_work():
     shown = typed("list", "waste")
     assert "recycling_rate" in shown and "closed_on_time_pct" not in shown
+
+
+def test_a_field_that_is_none_is_told_with_those_that_are():
+    done = CliRunner().invoke(cli.build(), ["kpi", "list", "Permisos"])
+    assert done.exit_code == 2 and "no indicator is of the field 'Permisos'" in done.stderr
+    assert "Permits" in done.stderr

@@ -413,6 +413,13 @@ def test_a_district_may_be_named_as_pages_name_it(demo):
     ]
     with pytest.raises(kpi.KpiError, match="no district 'Eastgat'; did you mean 'Eastgate'"):
         kpi.district_id(demo.url, "demo", "Eastgat")
+    assert [kpi.city_id(demo.url, name) for name in ("demo", "Loomfield (Simulated)")] == [
+        *("demo", "demo")
+    ]
+    with pytest.raises(kpi.KpiError, match="there is no city 'demmo'; did you mean 'demo'"):
+        kpi.city_id(demo.url, "demmo")
+    with pytest.raises(kpi.KpiError, match="no value of 2031-05; it has months from 2023-01 to"):
+        kpi.explain(demo.url, "requests_opened", "demo", "*", date(2031, 5, 1))
 
 
 def test_a_score_is_made_of_parts_that_are_shown(demo):
