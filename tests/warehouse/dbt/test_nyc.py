@@ -541,7 +541,7 @@ def test_explain_names_the_months_that_are_left_out(typed):
         found["value"]["value"], abs=5.1e-7
     )
     shown = typed("explain", "closed_on_time_pct", "--city", "nyc", "--period", "2024-06")
-    assert "none: too_few" in shown and "Events: 1 of 1" in shown
+    assert "none: too few (1, at least 30)" in shown and "Events: 1 of 1" in shown
 
 
 @pytest.mark.parametrize("metric", ["requests_backlog", "median_days_to_close", "net_sentiment"])
