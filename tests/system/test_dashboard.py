@@ -70,13 +70,13 @@ def push_code(stack, folder: Path = CODE_DIR) -> PushReport:
     )
 
 
-def opened(stack, slug="city-overview", **arguments):
+def opened(stack, **arguments):
     settings = stack.settings
     return open_dashboard(
         settings.url("superset"),
         settings.admin_user,
         settings.admin_password,
-        slug,
+        "city-overview",
         executable=ensure(),
         **arguments,
     )
@@ -209,7 +209,7 @@ def test_timelines_have_the_events_of_their_own_city(stack, nyc, overview, width
 
 @pytest.mark.parametrize("width", [1440, 390])
 def test_a_figure_opens_the_page_that_explains_it(stack, width):
-    with opened(stack, slug="all-measures", width=width) as page:
+    with opened(stack, width=width) as page:
         link = page.locator("tr", has_text="Closed on time").get_by_text("explain").first
         link.scroll_into_view_if_needed()
         link.click()
