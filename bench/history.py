@@ -33,7 +33,7 @@ from warehouse import dbt
 from warehouse.bootstrap import OWNERS, READERS, bootstrap, role_url
 from warehouse.schema import create_schemas
 
-#: Aims of the project: a build at ten times the history beside one at N; seconds at ten million.
+#: Aim of the project: a build of ten times the history costs at most so many times one of N.
 AIM = 10.0
 MIN_ROWS = 150_000
 #: When the newest request of a history is opened: whatever its size, days are in the same months.

@@ -40,6 +40,15 @@ def measure_text(value: float | None, unit: str, aggregate: str) -> str:
     return f"{three_digits(seconds / TIMES[shown])} {shown}"
 
 
+def year_measure_text(value: float | None, unit: str, aggregate: str) -> str:
+    """Return a value over several months as text: what adds up is a monthly mean.
+
+    dbt's macro `year_measure_text` has the same rule.
+    """
+    a_month = " a month" if value is not None and aggregate in ("count", "sum") else ""
+    return measure_text(value, unit, aggregate) + a_month
+
+
 def null_reason_text(reason: str | None, n: int, min_n: int) -> str:
     """Return why an indicator has no value, as the pages have it; empty for None.
 

@@ -209,7 +209,8 @@ def explain(
     ]
     with psycopg.connect(url, row_factory=dict_row, cursor_factory=cursor) as connection:
         value = _value(connection, one, city, district, period)
-        month, query = value["period_start"], _events_query(one, value)
+        query = _events_query(one, value)
+        year = _year(connection, one, value)
         withheld = _withheld(connection, one, city, query, value["n"])
         # Of a few that are withheld, one would follow from the value and the others.
         listed = withheld is None or withheld["rows"] is not None
@@ -217,8 +218,8 @@ def explain(
             "definition": one.model_dump(mode="json")
             | {"formula": one.formula, "adds_up": one.adds_up},
             "value": value,
-            "months": _months(connection, one, city, district, month),
-            "year": _year(connection, one, city, district, month),
+            "months": _months(connection, one, value, year),
+            "year": year,
             "query": query.as_string(connection),
             "events": _events(connection, one, query, feeds, limit) if listed else [],
             "withheld": withheld,
@@ -384,10 +385,8 @@ def _events(
     return [event | origin(event[key]) for event in events]
 
 
-def _year(
-    connection: psycopg.Connection[Row], one: Indicator, city: str, district: str, month: date
-) -> Row | None:
-    """Return the newest trailing year of an area, if it ends with the month."""
+def _year(connection: psycopg.Connection[Row], one: Indicator, value: Row) -> Row | None:
+    """Return the newest trailing year of a value's area, if it ends with the value's month."""
     return connection.execute(
         """
         select year_n as n, year_value as value, year_null_reason as null_reason,
@@ -397,7 +396,7 @@ def _year(
         where metric_id = %s and city_id = %s and district_id = %s and year_months is not null
           and year_end = (%s::date + interval '1 month')::date
         """,
-        [one.id, city, district, month],
+        [one.id, value["city_id"], value["district_id"], value["period_start"]],
     ).fetchone()
 
 
@@ -414,9 +413,9 @@ def _notes(connection: psycopg.Connection[Row], city: str, feeds: list[Source]) 
 
 
 def _months(
-    connection: psycopg.Connection[Row], one: Indicator, city: str, district: str, month: date
+    connection: psycopg.Connection[Row], one: Indicator, value: Row, year: Row | None
 ) -> list[Row]:
-    """Return the 12 months up to one: n, and why a month is left out of the trailing year."""
+    """Return the 12 months up to a value's: n, and why one is left out of the trailing `year`."""
     months = connection.execute(
         """
         select month::date as month, coalesce(kpi.n, 0) as n, kpi.is_complete, kpi.value,
@@ -437,14 +436,13 @@ def _months(
         order by month
         """,
         {
-            "month": month,
+            "month": value["period_start"],
             "metric": one.id,
-            "city": city,
-            "district": district,
+            "city": value["city_id"],
+            "district": value["district_id"],
             "settle_days": one.settle_days,
         },
     ).fetchall()
-    year = _year(connection, one, city, district, month)
     kept = [row for row in months if not row["left_out"]]
     if year and year["months"] < len(kept):
         for row in kept:

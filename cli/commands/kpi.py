@@ -8,7 +8,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from catalog.measure_text import measure_text, null_reason_text, three_digits
+from catalog.measure_text import (
+    measure_text,
+    null_reason_text,
+    three_digits,
+    year_measure_text,
+)
 from cli.display import Json, echo, print_json, print_table, styled
 from infra import contract
 
@@ -219,8 +224,7 @@ def _print_explained(found: dict[str, Any]) -> None:
     print_table(["month", "n", "value", "null_reason", "left_out"], months)
     if year := found["year"]:
         why = null_reason_text(year["null_reason"], year["n"], least)
-        shown = measure_text(year["value"], *how) or f"none: {why}"
-        shown += " a month" if year["value"] is not None and how[1] in ("count", "sum") else ""
+        shown = year_measure_text(year["value"], *how) or f"none: {why}"
         echo(f"All together: {shown}, n {year['n']:,}, of {year['months']} of these 12 months")
     for note in found["notes"]:
         echo(f"\nNote: {note['title']}: {note['note']}")

@@ -17,7 +17,12 @@ from psycopg import sql
 from superset.views.utils import redirect_to_login
 
 from catalog.indicators import WHOLE_CITY
-from catalog.measure_text import measure_text, null_reason_text, three_digits
+from catalog.measure_text import (
+    measure_text,
+    null_reason_text,
+    three_digits,
+    year_measure_text,
+)
 from infra.local.settings import load_settings
 from infra.local.superset.readers import signature, warehouse_login
 from warehouse import kpi
@@ -92,21 +97,21 @@ def _explained(url: str, asked: dict[str, str], username: str) -> dict[str, Any]
     )
     unit, aggregate = found["definition"]["unit"], found["definition"]["aggregate"]
 
-    def text(value: Any, unit: str = unit, aggregate: str = aggregate) -> str:
-        return measure_text(None if value is None else float(value), unit, aggregate)
+    def text(value: float | None) -> str:
+        return measure_text(value, unit, aggregate)
+
+    def year_text(value: float | None) -> str:
+        return year_measure_text(value, unit, aggregate)
 
     def reason(row: dict[str, Any]) -> str:
         return null_reason_text(row["null_reason"], row["n"], found["definition"]["min_n"])
 
     asked["district"] = found["value"]["district_id"]  # it may have been named
-    files = [event.pop("file") for event in found["events"]]
-    if set(files) <= {"withheld"}:
+    if all(event["file"] == "withheld" for event in found["events"]):
         for event in found["events"]:
-            del event["source_id"], event["load_id"], event["row"]
-    else:
-        for event, file in zip(found["events"], files, strict=True):
-            event["file"] = file
-    return {**found, "text": text, "reason": reason, "cell": _cell, "most_events": MOST_EVENTS}
+            del event["source_id"], event["load_id"], event["file"], event["row"]
+    texts = {"text": text, "year_text": year_text, "reason": reason, "cell": _cell}
+    return {**found, **texts, "most_events": MOST_EVENTS}
 
 
 def _month(text: str) -> date | None:
